@@ -1,0 +1,1 @@
+//! Borealis core.
