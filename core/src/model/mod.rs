@@ -1,0 +1,18 @@
+//! What there is: identities, services, tasks, updates, status. Plain data with checked constructors.
+//!
+//! These types carry no behaviour beyond reading themselves; what may happen to them is said in `state`, what
+//! shall happen in `plan`. The operator's index fills them from the API, the simulation from its own world.
+
+mod ids;
+mod ranges;
+mod service;
+mod status;
+mod task;
+mod update;
+
+pub use ids::{Instance, ParseError, Revision, Run, Uid};
+pub use ranges::Ranges;
+pub use service::{Flapping, History, Partition, RevisionRecord, Service, Strategy, UpdateSettings};
+pub use status::{Condition, ConditionType, Counts, Failure, ServiceStatus, UpdateRef};
+pub use task::{EndReason, Ending, Intent, NodeId, Task, TaskState};
+pub use update::{Controls, Failures, Instructions, Progress, Request, Update, UpdateState};

@@ -1,0 +1,182 @@
+//! A task: one run of one instance, that is one Pod, reduced to what decisions need.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Instance, Revision, Run, Uid};
+
+/// The state of a task (Aurora: ScheduleStatus).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TaskState {
+    /// Not yet seen.
+    Init,
+    /// Wanted, and held back because its predecessors flapped; it has no Pod.
+    Throttled,
+    /// The Pod exists and has no node.
+    Pending,
+    /// The Pod has a node and does not run there yet.
+    Assigned,
+    /// Its containers run and it has not been Ready yet.
+    Starting,
+    /// It has become Ready.
+    Running,
+    /// Being ended to make room for a more important one.
+    Preempting,
+    /// Being ended at a person's wish, to be replaced.
+    Restarting,
+    /// Being ended because its node is emptied.
+    Draining,
+    /// Being ended: its instance is removed, changed or it was deleted from outside.
+    Killing,
+    /// Its node is lost; whether it runs is not known.
+    Partitioned,
+    /// Ended by itself with success.
+    Finished,
+    /// Ended by itself without success.
+    Failed,
+    /// Ended on purpose.
+    Killed,
+    /// Given up as lost, or never run: counts as nobody's failure.
+    Lost,
+}
+
+impl TaskState {
+    /// Every state, in order.
+    pub const ALL: [Self; 15] = [
+        Self::Init,
+        Self::Throttled,
+        Self::Pending,
+        Self::Assigned,
+        Self::Starting,
+        Self::Running,
+        Self::Preempting,
+        Self::Restarting,
+        Self::Draining,
+        Self::Killing,
+        Self::Partitioned,
+        Self::Finished,
+        Self::Failed,
+        Self::Killed,
+        Self::Lost,
+    ];
+
+    /// Whether the task has ended for good.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Finished | Self::Failed | Self::Killed | Self::Lost)
+    }
+
+    /// Whether the task was told to end and has not yet.
+    pub fn is_ending(self) -> bool {
+        matches!(self, Self::Preempting | Self::Restarting | Self::Draining | Self::Killing)
+    }
+}
+
+/// Why Borealis ends a task; stands in the Pod's annotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Intent {
+    /// The instance is removed or changed, or the service deleted.
+    Kill,
+    /// A person asked for a restart.
+    Restart,
+    /// The node is emptied.
+    Drain,
+    /// A more important task takes the room.
+    Preempt,
+    /// The node was lost and the partition policy's delay is over.
+    Lose,
+    /// One of its containers has ended for good, so the task has; the others are stopped.
+    Finish,
+}
+
+/// How far the ending of a task has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// Why; `None` where it was deleted by somebody else.
+    pub intent: Option<Intent>,
+    /// When it was ordered.
+    pub at: Timestamp,
+    /// The Pod is being deleted; otherwise it was told to end and keep its Pod (activeDeadlineSeconds).
+    pub deleting: bool,
+}
+
+/// A node in the index's own numbering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u32);
+
+/// Why a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum EndReason {
+    /// A container exited; the code says how.
+    Exited,
+    /// A container needed more memory than its limit.
+    OutOfMemory,
+    /// The Pod used more of a local resource than its own limit (ephemeral storage).
+    OwnLimit,
+    /// Stopped by its deadline, which Borealis set.
+    Stopped,
+    /// The kubelet refused it (OutOfcpu, admission, affinity).
+    Rejected,
+    /// Evicted, preempted or drained: DisruptionTarget, or the kubelet short of something.
+    Disrupted,
+    /// The node was shut down, lost, or removed.
+    NodeLost,
+    /// It ended and nobody said why.
+    Unknown,
+}
+
+/// One run of one instance: a Pod, reduced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// The Pod's uid.
+    pub uid: Uid,
+    /// Which instance.
+    pub instance: Instance,
+    /// Which run of it.
+    pub run: Run,
+    /// The config it runs.
+    pub revision: Revision,
+    /// What the state machine makes of what was seen.
+    pub state: TaskState,
+    /// The last active state before a terminal one: what the end has to be judged by.
+    pub before: TaskState,
+    /// Its Ready condition is true now.
+    pub ready: bool,
+    /// When it last became Ready.
+    pub ready_since: Option<Timestamp>,
+    /// When the Pod was created.
+    pub created: Timestamp,
+    /// When its first container started.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Why it ended.
+    pub end: Option<EndReason>,
+    /// The exit code of the container that ended it.
+    pub exit_code: Option<i32>,
+    /// It is being ended, or was ended on purpose.
+    pub ending: Option<Ending>,
+    /// A regular container has ended for good while others run: the task has, too (the phase does not say so).
+    pub half_ended: bool,
+    /// How many predecessors in a row had flapped when it was made.
+    pub flaps: u16,
+    /// How many times the instance had failed when it was made (Aurora: failureCount).
+    pub failures: u16,
+    /// Its node.
+    pub node: Option<NodeId>,
+    /// It still carries the label that says it is live.
+    pub live_label: bool,
+    /// Its controller is this very service.
+    pub owned: bool,
+}
+
+impl Task {
+    /// Whether it has ended for good.
+    pub fn is_terminal(&self) -> bool {
+        self.state.is_terminal()
+    }
+
+    /// Why it was ended on purpose, if it was.
+    pub fn intent(&self) -> Option<Intent> {
+        self.ending.and_then(|ending| ending.intent)
+    }
+}

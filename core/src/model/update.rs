@@ -1,0 +1,186 @@
+//! An update: its immutable instructions, what people ask of it, and how far it has come.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{EndReason, Instance, Ranges, Revision, Uid, UpdateSettings};
+
+/// The state of an update (Aurora: JobUpdateStatus).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum UpdateState {
+    /// Instances are being changed to the new config.
+    RollingForward,
+    /// Instances are being changed back.
+    RollingBack,
+    /// Halted by a person on the way forward.
+    RollForwardPaused,
+    /// Halted by a person on the way back.
+    RollBackPaused,
+    /// Halted on the way forward until a pulse comes.
+    RollForwardAwaitingPulse,
+    /// Halted on the way back until a pulse comes.
+    RollBackAwaitingPulse,
+    /// Done: every instance in its scope was changed.
+    RolledForward,
+    /// Taken back as a whole.
+    RolledBack,
+    /// Given up by a person or for a newer config; the job may be half changed.
+    Aborted,
+    /// It can't go on: its instructions are not usable.
+    Error,
+    /// Too many instances failed, and it was not, or could not be, taken back.
+    Failed,
+}
+
+impl UpdateState {
+    /// Every state.
+    pub const ALL: [Self; 11] = [
+        Self::RollingForward,
+        Self::RollingBack,
+        Self::RollForwardPaused,
+        Self::RollBackPaused,
+        Self::RollForwardAwaitingPulse,
+        Self::RollBackAwaitingPulse,
+        Self::RolledForward,
+        Self::RolledBack,
+        Self::Aborted,
+        Self::Error,
+        Self::Failed,
+    ];
+
+    /// Whether it has ended for good.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::RolledForward | Self::RolledBack | Self::Aborted | Self::Error | Self::Failed)
+    }
+
+    /// Whether it is on the way back, or came back.
+    pub fn is_back(self) -> bool {
+        matches!(
+            self,
+            Self::RollingBack | Self::RollBackPaused | Self::RollBackAwaitingPulse | Self::RolledBack
+        )
+    }
+
+    /// The name Aurora gives it, as in `kubectl get`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RollingForward => "ROLLING_FORWARD",
+            Self::RollingBack => "ROLLING_BACK",
+            Self::RollForwardPaused => "ROLL_FORWARD_PAUSED",
+            Self::RollBackPaused => "ROLL_BACK_PAUSED",
+            Self::RollForwardAwaitingPulse => "ROLL_FORWARD_AWAITING_PULSE",
+            Self::RollBackAwaitingPulse => "ROLL_BACK_AWAITING_PULSE",
+            Self::RolledForward => "ROLLED_FORWARD",
+            Self::RolledBack => "ROLLED_BACK",
+            Self::Aborted => "ABORTED",
+            Self::Error => "ERROR",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+/// What an update shall do; written once (Aurora: JobUpdateInstructions).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Instructions {
+    /// What ran, of the instances that change or go (Aurora: initialState).
+    pub from: Vec<(Revision, Ranges)>,
+    /// What shall run, of those that change or come; `None` where instances only go (Aurora: desiredState).
+    pub to: Option<(Revision, Ranges)>,
+    /// Where a rollback goes, when this update follows others that were superseded half way: what ran before the
+    /// first of them. Instances it doesn't name go back to `from`. Empty otherwise.
+    pub base: Vec<(Revision, Ranges)>,
+    /// How many instances the job shall have with it.
+    pub instances: u32,
+    /// How many it had before; a failed edit of the spec is without effect as a whole.
+    pub previous_instances: u32,
+}
+
+/// A wish of a person about an update, with why and whose.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Request {
+    /// Why.
+    pub reason: String,
+    /// Whose wish.
+    pub author: String,
+}
+
+/// What people ask of an update; may change at any time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Controls {
+    /// Start nothing more.
+    pub paused: bool,
+    /// Give up and leave everything as it is.
+    pub abort: Option<Request>,
+    /// Take it back.
+    pub rollback: Option<Request>,
+    /// Try its config again although it failed.
+    pub retry: Option<Request>,
+}
+
+/// The failures of one instance in an update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failures {
+    /// How many Pods failed.
+    pub count: u32,
+    /// The last one counted, so that every Pod counts once.
+    pub last_pod: Uid,
+    /// Why it failed.
+    pub reason: EndReason,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// What is to be said of it.
+    pub message: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How far an update has come: all of it durable, so that another operator can go on from here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The state of the whole.
+    pub state: UpdateState,
+    /// When it was begun.
+    pub started: Timestamp,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+    /// When instances were last taken on.
+    pub advanced: Timestamp,
+    /// Instances being changed now, in the direction of the state.
+    pub working: Ranges,
+    /// Instances that were changed and found good.
+    pub updated: Ranges,
+    /// Instances that failed on the way forward.
+    pub failed: Ranges,
+    /// Instances that were changed back and found good.
+    pub rolled_back: Ranges,
+    /// Instances that failed on the way back.
+    pub failed_back: Ranges,
+    /// Failures in the present direction, by instance.
+    pub failures: BTreeMap<Instance, Failures>,
+    /// What turned the update round or failed it: the first instance over its budget.
+    pub cause: Option<(Instance, Failures)>,
+    /// What is to be said of it.
+    pub message: String,
+}
+
+/// One AuroraUpdate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// The object's uid.
+    pub uid: Uid,
+    /// Counts the service's updates from 1; part of the object's name.
+    pub number: u32,
+    /// What it shall do.
+    pub instructions: Instructions,
+    /// The settings it was made with; later changes of the service's don't touch it.
+    pub settings: UpdateSettings,
+    /// What people ask of it.
+    pub controls: Controls,
+    /// How far it has come; `None` before its first step, or when a restore lost it.
+    pub progress: Option<Progress>,
+    /// The object's controller is this very service.
+    pub owned: bool,
+}

@@ -1,0 +1,1 @@
+//! Which changes of state are legal, and what they entail.
