@@ -98,6 +98,8 @@ pub struct RevisionRecord {
     pub revision: Revision,
     /// The object's uid.
     pub uid: Uid,
+    /// Counts the service's stored configs from 1, in the order they were first seen.
+    pub number: i64,
     /// The service's last good config: what new instances run and rollbacks go to.
     pub last_good: bool,
     /// An update to this config failed; it isn't tried again by itself.

@@ -89,8 +89,8 @@ pub struct Instructions {
     pub from: Vec<(Revision, Ranges)>,
     /// What shall run, of those that change or come; `None` where instances only go (Aurora: desiredState).
     pub to: Option<(Revision, Ranges)>,
-    /// Where a rollback goes, when this update follows others that were superseded half way: what ran before the
-    /// first of them. Instances it doesn't name go back to `from`. Empty otherwise.
+    /// Where a rollback goes, when this update follows others that were superseded half way: all that ran before
+    /// the first of them; an instance it doesn't name goes. Empty otherwise, and `from` says where.
     pub base: Vec<(Revision, Ranges)>,
     /// How many instances the job shall have with it.
     pub instances: u32,
@@ -125,8 +125,8 @@ pub struct Controls {
 pub struct Failures {
     /// How many Pods failed.
     pub count: u32,
-    /// The last one counted, so that every Pod counts once.
-    pub last_pod: Uid,
+    /// The last one counted, so that every Pod counts once; `None` where no Pod came to be.
+    pub last_pod: Option<Uid>,
     /// Why it failed.
     pub reason: EndReason,
     /// Its exit code.
@@ -148,6 +148,8 @@ pub struct Progress {
     pub finished: Option<Timestamp>,
     /// When instances were last taken on.
     pub advanced: Timestamp,
+    /// Instances that were taken on in any way; on the way back, those that have to go back.
+    pub touched: Ranges,
     /// Instances being changed now, in the direction of the state.
     pub working: Ranges,
     /// Instances that were changed and found good.

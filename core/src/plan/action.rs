@@ -72,6 +72,13 @@ pub enum Action {
         /// Its ControllerRevision.
         uid: Uid,
     },
+    /// Remove an update of long ago.
+    PruneUpdate {
+        /// Its number.
+        number: u32,
+        /// Its uid.
+        uid: Uid,
+    },
     /// Begin an update.
     StartUpdate(NewUpdate),
     /// End a task.
@@ -154,7 +161,7 @@ impl Action {
             Self::Retire { .. } => 5,
             Self::Create { .. } => 6,
             Self::Prune { .. } => 7,
-            Self::PruneRevision { .. } => 8,
+            Self::PruneRevision { .. } | Self::PruneUpdate { .. } => 8,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::model::{Instance, NodeId, RevisionRecord, Run, Service, ServiceStatus, Task, Update};
+use crate::model::{Instance, NodeId, RevisionRecord, Run, Service, ServiceStatus, Task, Uid, Update};
 
 /// A snapshot of one service, as the index has it, with the operator's own writes assumed.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct ServiceView<'a> {
     pub revisions: &'a [RevisionRecord],
     /// Its newest update, whatever its state.
     pub update: Option<&'a Update>,
+    /// Its updates before that, ascending: number and uid.
+    pub past_updates: &'a [(u32, Uid)],
     /// What its status says; `None` when it has none (a new service, a restore).
     pub status: Option<&'a ServiceStatus>,
     /// Nodes that are lost, and since when.

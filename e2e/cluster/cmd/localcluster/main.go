@@ -1,14 +1,20 @@
+// Command localcluster runs a real Kubernetes on this machine. It is both the
+// harness (up, down, status, …) and, under their own names, the programs that
+// the harness starts (etcd, kube-apiserver, kubelet, kubectl, …).
 package main
 
 import (
-	_ "go.etcd.io/etcd/server/v3/etcdmain"
-	_ "k8s.io/kubernetes/cmd/kube-apiserver/app"
-	_ "k8s.io/kubernetes/cmd/kube-controller-manager/app"
-	_ "k8s.io/kubernetes/cmd/kube-scheduler/app"
-	_ "k8s.io/kubernetes/cmd/kubelet/app"
-	_ "k8s.io/component-base/cli"
-	_ "k8s.io/kubectl/pkg/cmd"
-	_ "sigs.k8s.io/kwok/pkg/kwok/cmd"
+	"os"
+
+	"borealis.dev/e2e/cluster/internal/cli"
+	"borealis.dev/e2e/cluster/internal/components"
 )
 
-func main() {}
+func main() {
+	if len(os.Args) > 1 {
+		if code, ok := components.Main(os.Args[1], os.Args[2:]); ok {
+			os.Exit(code)
+		}
+	}
+	os.Exit(cli.Main(os.Args[1:]))
+}
