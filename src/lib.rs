@@ -1,1 +1,4 @@
 //! Borealis.
+
+pub mod api;
+pub mod apply;

@@ -1,0 +1,60 @@
+//! Every label and annotation this operator writes or reads, in one place.
+//!
+//! Labels are what gets selected (by our watches, PodDisruptionBudgets, Services, admission
+//! policies); annotations are the rest. All of them are part of the stored format: a name is never
+//! reused with another meaning. Used by the builders of `apply`, by the index and the policies.
+
+/// Prefix of all of ours; users may not set such keys in a template.
+pub const PREFIX: &str = "borealis.dev/";
+
+/// Label: name of the AuroraService a Pod, revision, update or child belongs to.
+pub const SERVICE: &str = "borealis.dev/service";
+/// Label: instance number of a Pod, decimal.
+pub const INSTANCE: &str = "borealis.dev/instance";
+/// Label: run of the instance, decimal, counting up from 1.
+pub const RUN: &str = "borealis.dev/run";
+/// Label: versioned hash of the task config ([`crate::api::TaskConfig::revision`]).
+pub const REVISION: &str = "borealis.dev/revision";
+/// Label: the role (tenant) a Pod is charged to.
+pub const ROLE: &str = "borealis.dev/role";
+/// Label: name of the Pod's tier.
+pub const TIER: &str = "borealis.dev/tier";
+/// Label: `"true"` on a Pod that is its instance's task; removed when the Pod is kept as history.
+pub const LIVE: &str = "borealis.dev/live";
+/// Label: transition count of the lease under which the Pod was made; the fencing policy compares it.
+pub const TERM: &str = "borealis.dev/term";
+/// Label on a ControllerRevision: `"true"` when it is the last config known to be good.
+pub const LAST_GOOD: &str = "borealis.dev/last-good";
+/// Label on a ControllerRevision: `"true"` when an update to it failed and it is not to be retried.
+pub const FAILED: &str = "borealis.dev/failed";
+/// Label on an AuroraUpdate: `"true"` once it has ended, so that watches can leave it out.
+pub const ENDED: &str = "borealis.dev/ended";
+/// Label on a namespace: the environment part of the job key; absent means `default`.
+pub const ENVIRONMENT: &str = "borealis.dev/environment";
+
+/// Annotation: consecutive short-lived runs before this one, decimal.
+pub const FLAPS: &str = "borealis.dev/flaps";
+/// Annotation: runs of this instance that failed before this one, decimal.
+pub const FAILURES: &str = "borealis.dev/failures";
+/// Annotation: full job key `cluster/role/environment/name`, for people.
+pub const JOB_KEY: &str = "borealis.dev/job-key";
+/// Annotation: why the operator ended a Pod, written before or with the end itself.
+pub const END_REASON: &str = "borealis.dev/end-reason";
+/// Annotation: when the operator asked for the Pod's end, RFC 3339.
+pub const ENDED_AT: &str = "borealis.dev/ended-at";
+
+/// Label: who manages a child object, for people and for `kubectl get -l`.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY`].
+pub const MANAGED_BY_VALUE: &str = "borealis";
+/// Annotation that lets the cluster autoscaler move a Pod that no Deployment owns.
+pub const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
+
+/// Value of a label that is either there or not.
+pub const TRUE: &str = "true";
+
+/// Label selector of all live Pods of a service, as `status.selector` and the scale subresource say it.
+#[must_use]
+pub fn live_selector(service: &str) -> String {
+    format!("{SERVICE}={service},{LIVE}={TRUE}")
+}

@@ -1,0 +1,161 @@
+//! The kind `AuroraService`: what a user asks for. The fields and defaults are Aurora's (reference
+//! §1.3, §3.1), the template is a Pod template.
+//!
+//! Rules between fields are in `rules`, the schema is finished in `schema`. Read by the service
+//! controller; the operator writes its status only, never its spec.
+
+#![allow(clippy::duplicated_attributes, reason = "columns of the same type are no mistake")]
+#![expect(unreachable_pub, reason = "the derive repeats the struct inside a function")]
+
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::health::HealthCheck;
+use super::revision::TaskConfig;
+use super::settings::{Discovery, Flapping, History, PartitionPolicy, Sla, UpdateSettings};
+use super::status::AuroraServiceStatus;
+
+/// A long-running job: `instances` copies of one Pod template, each replaced whenever it ends.
+#[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "borealis.dev",
+    version = "v1alpha1",
+    kind = "AuroraService",
+    plural = "auroraservices",
+    singular = "auroraservice",
+    shortname = "asvc",
+    category = "borealis",
+    namespaced,
+    derive = "PartialEq",
+    status = "AuroraServiceStatus",
+    doc = "A long-running job with Apache Aurora's semantics: numbered instances of one Pod template, replaced whenever they end, updated in groups, rolled back when an update fails.",
+    scale(
+        spec_replicas_path = ".spec.instances",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(
+        name = "Job",
+        type_ = "string",
+        json_path = ".status.jobKey",
+        description = "Job key: cluster/role/environment/name"
+    ),
+    printcolumn(
+        name = "Desired",
+        type_ = "integer",
+        json_path = ".spec.instances",
+        description = "Instances wanted"
+    ),
+    printcolumn(
+        name = "Running",
+        type_ = "integer",
+        json_path = ".status.counts.running",
+        description = "Instances that are RUNNING"
+    ),
+    printcolumn(
+        name = "Updated",
+        type_ = "integer",
+        json_path = ".status.counts.updated",
+        description = "Instances that have the wanted config"
+    ),
+    printcolumn(
+        name = "State",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Reason of the condition Ready"
+    ),
+    printcolumn(
+        name = "Revision",
+        type_ = "string",
+        json_path = ".status.currentRevision",
+        description = "Last good config",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Update",
+        type_ = "string",
+        json_path = ".status.update.name",
+        description = "Current or last AuroraUpdate",
+        priority = 1
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct AuroraServiceSpec {
+    /// Instances wanted, numbered from 0. Unit: instances. Default: 1. Changing only this adds or
+    /// removes instances of the last good config; it is no update.
+    #[serde(default = "default_instances")]
+    #[schemars(range(min = 0, max = 10000))]
+    pub instances: i32,
+    /// Name of the tier, which says whom the instances may preempt and who may preempt them.
+    /// Default: `preemptible`.
+    #[serde(default = "default_tier")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub tier: String,
+    /// Importance within the role: larger may preempt smaller. No unit. Default: 0.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub priority: i32,
+    /// The Pod of an instance. restartPolicy is `Never` unless given: an instance that ends is replaced
+    /// by a new Pod. The operator sets hostname, subdomain, activeDeadlineSeconds and priority itself.
+    pub template: PodTemplateSpec,
+    /// How the health of an instance is checked. Default: none, an instance is RUNNING when its
+    /// containers are ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthCheck>,
+    /// How a change of the config reaches the instances.
+    #[serde(default)]
+    pub update: UpdateSettings,
+    /// How instances that keep ending soon after their start are held back.
+    #[serde(default)]
+    pub flapping: Flapping,
+    /// What happens to instances on a node that is no longer reachable.
+    #[serde(default)]
+    pub partition: PartitionPolicy,
+    /// How many ended Pods are kept with their logs.
+    #[serde(default)]
+    pub history: History,
+    /// If set (`{}`), a headless Service of the same name gives each instance the stable DNS name
+    /// `<name>-<instance>.<name>.<namespace>.svc`. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
+    /// How many instances must stay up when Pods are moved on purpose. Default: all but 5 percent, or
+    /// all but one if that is more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sla: Option<Sla>,
+}
+
+fn default_instances() -> i32 {
+    1
+}
+
+fn default_tier() -> String {
+    "preemptible".to_owned()
+}
+
+impl AuroraServiceSpec {
+    /// What shapes a Pod: the part whose change starts an update.
+    #[must_use]
+    pub fn task_config(&self) -> TaskConfig {
+        TaskConfig {
+            template: self.template.clone(),
+            health: self.health.clone(),
+            tier: self.tier.clone(),
+            priority: self.priority,
+            discovery: self.discovery.is_some(),
+        }
+    }
+
+    /// Whether lost instances are started elsewhere: what the user said, else not when the template
+    /// holds a volume claim, which the lost node may still have mounted.
+    #[must_use]
+    pub fn reschedules_lost(&self) -> bool {
+        let claims = || {
+            let spec = self.template.spec.as_ref();
+            let volumes = spec.and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
+            volumes.iter().any(|volume| volume.persistent_volume_claim.is_some())
+        };
+        self.partition.reschedule.unwrap_or_else(|| !claims())
+    }
+}

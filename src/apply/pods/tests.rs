@@ -1,0 +1,223 @@
+use super::*;
+use serde_json::{Value, json};
+
+const JOB: Job<'_> =
+    Job { namespace: "prod", service: "web", uid: "u-1", key: "east/ads/default/web", role: "ads" };
+const NEW: NewRun =
+    NewRun { instance: 17, run: 4, revision: Revision::v1(0xabc), term: 12, flaps: 2, failures: 3 };
+
+/// The Pod of a config given as JSON, as JSON.
+fn built(config: Value) -> Value {
+    let config: TaskConfig = serde_json::from_value(config).unwrap();
+    serde_json::to_value(build_pod(&config, &JOB, &NEW).unwrap()).unwrap()
+}
+
+fn minimal() -> Value {
+    json!({"tier": "preferred", "template": {"spec": {"containers": [{"name": "main"}]}}})
+}
+
+#[test]
+fn a_minimal_template_becomes_this_pod() {
+    let identity = json!([
+        {"name": "BOREALIS_INSTANCE", "value": "17"},
+        {"name": "BOREALIS_JOB_KEY", "value": "east/ads/default/web"},
+        {"name": "BOREALIS_RUN", "value": "4"},
+        {"name": "BOREALIS_SERVICE", "value": "web"},
+    ]);
+    let expected = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "web-17-4",
+            "namespace": "prod",
+            "labels": {
+                "app.kubernetes.io/managed-by": "borealis",
+                "borealis.dev/instance": "17",
+                "borealis.dev/live": "true",
+                "borealis.dev/revision": "v1-0000000000000abc",
+                "borealis.dev/role": "ads",
+                "borealis.dev/run": "4",
+                "borealis.dev/service": "web",
+                "borealis.dev/term": "12",
+                "borealis.dev/tier": "preferred",
+            },
+            "annotations": {
+                "borealis.dev/failures": "3",
+                "borealis.dev/flaps": "2",
+                "borealis.dev/job-key": "east/ads/default/web",
+                "cluster-autoscaler.kubernetes.io/safe-to-evict": "true",
+            },
+            "ownerReferences": [{
+                "apiVersion": "borealis.dev/v1alpha1", "kind": "AuroraService", "name": "web", "uid": "u-1",
+                "controller": true, "blockOwnerDeletion": true,
+            }],
+        },
+        "spec": {
+            "hostname": "web-17",
+            "restartPolicy": "Never",
+            "containers": [{"name": "main", "env": identity}],
+            "tolerations": [
+                {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"},
+                {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute"},
+            ],
+        },
+    });
+    assert_eq!(built(minimal()), expected);
+}
+
+#[test]
+fn what_the_template_says_stays() {
+    let pod = built(json!({
+        "tier": "preemptible",
+        "template": {
+            "metadata": {
+                "labels": {"team": "web", "borealis.dev/live": "false"},
+                "annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "note": "x"},
+            },
+            "spec": {
+                "restartPolicy": "Always",
+                "terminationGracePeriodSeconds": 7,
+                "containers": [{"name": "a", "env": [
+                    {"name": "URL", "value": "http://$(BOREALIS_INSTANCE)"},
+                    {"name": "BOREALIS_RUN", "value": "mine"},
+                ]}],
+                "initContainers": [{"name": "b"}],
+            },
+        },
+    }));
+    assert_eq!(pod["spec"]["restartPolicy"], "Always");
+    assert_eq!(pod["spec"]["terminationGracePeriodSeconds"], 7);
+    assert_eq!(pod["metadata"]["labels"]["team"], "web");
+    assert_eq!(pod["metadata"]["labels"]["borealis.dev/live"], "true", "ours wins");
+    assert_eq!(pod["metadata"]["annotations"]["note"], "x");
+    assert_eq!(pod["metadata"]["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"], "false");
+    let names = |container: &Value| -> Vec<String> {
+        container["env"].as_array().unwrap().iter().map(|v| v["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = names(&pod["spec"]["containers"][0]);
+    assert_eq!(first, ["BOREALIS_INSTANCE", "BOREALIS_JOB_KEY", "BOREALIS_SERVICE", "URL", "BOREALIS_RUN"]);
+    assert_eq!(names(&pod["spec"]["initContainers"][0]).len(), 4);
+}
+
+#[test]
+fn discovery_sets_the_subdomain() {
+    let mut config = minimal();
+    assert_eq!(built(config.clone())["spec"].get("subdomain"), None);
+    config["discovery"] = json!(true);
+    assert_eq!(built(config)["spec"]["subdomain"], "web");
+}
+
+#[test]
+fn tolerations_of_the_template_are_respected() {
+    let (not_ready, unreachable) = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable");
+    for (own, added) in [
+        (json!([]), vec![not_ready, unreachable]),
+        (
+            json!([{"key": not_ready, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}]),
+            vec![unreachable],
+        ),
+        (json!([{"key": unreachable, "operator": "Exists"}]), vec![not_ready]),
+        (
+            json!([{"key": not_ready, "operator": "Exists", "effect": "NoSchedule"}]),
+            vec![not_ready, unreachable],
+        ),
+        (json!([{"operator": "Exists"}]), vec![]),
+        (json!([{"key": "gpu", "operator": "Exists"}]), vec![not_ready, unreachable]),
+    ] {
+        let mut config = minimal();
+        config["template"]["spec"]["tolerations"] = own.clone();
+        let pod = built(config);
+        let all = pod["spec"]["tolerations"].as_array().unwrap();
+        let (kept, new) = all.split_at(own.as_array().unwrap().len());
+        assert_eq!(kept, own.as_array().unwrap());
+        let new: Vec<_> = new.iter().map(|t| t["key"].as_str().unwrap()).collect();
+        assert_eq!(new, added, "{own}");
+        assert!(all[kept.len()..].iter().all(|t| t.get("tolerationSeconds").is_none()), "{own}");
+    }
+}
+
+#[test]
+fn health_becomes_probes() {
+    let http = json!({"httpGet": {"path": "/health", "port": "health", "scheme": "HTTP"}});
+    let get = json!({"httpGet": {"path": "/up", "port": 8080, "scheme": "HTTPS"}});
+    let tcp = json!({"tcpSocket": {"port": 5432}});
+    let exec = json!({"exec": {"command": ["/check", "-v"]}});
+    // (health, what is asked, period, timeout, startup failures, fatal failures, successes to be ready)
+    for (health, asked, period, timeout, startup, fatal, successes) in [
+        (json!({"http": {}}), &http, 10, 1, 3, 1, 1),
+        (
+            json!({"http": {"path": "/up", "port": 8080, "scheme": "HTTPS"}, "maxConsecutiveFailures": 2}),
+            &get,
+            10,
+            1,
+            5,
+            3,
+            1,
+        ),
+        (
+            json!({"tcp": {"port": 5432}, "initialIntervalSeconds": 0, "minConsecutiveSuccesses": 4}),
+            &tcp,
+            10,
+            1,
+            4,
+            1,
+            4,
+        ),
+        (
+            json!({"exec": {"command": ["/check", "-v"]}, "intervalSeconds": 4, "timeoutSeconds": 3}),
+            &exec,
+            4,
+            3,
+            5,
+            1,
+            1,
+        ),
+    ] {
+        let mut config = minimal();
+        config["health"] = health.clone();
+        let pod = built(config);
+        let container = &pod["spec"]["containers"][0];
+        for (probe, failures, successes) in
+            [("startupProbe", startup, 1), ("livenessProbe", fatal, 1), ("readinessProbe", fatal, successes)]
+        {
+            let mut expected = asked.clone();
+            expected["periodSeconds"] = json!(period);
+            expected["timeoutSeconds"] = json!(timeout);
+            expected["failureThreshold"] = json!(failures);
+            expected["successThreshold"] = json!(successes);
+            assert_eq!(container[probe], expected, "{probe} of {health}");
+        }
+    }
+}
+
+#[test]
+fn only_the_named_container_is_probed_and_own_probes_stay() {
+    let mut config = minimal();
+    config["template"]["spec"]["containers"] = json!([{"name": "side"}, {"name": "main"}]);
+    config["health"] = json!({"tcp": {"port": 1}, "container": "main"});
+    let pod = built(config.clone());
+    assert_eq!(pod["spec"]["containers"][0].get("livenessProbe"), None);
+    assert!(pod["spec"]["containers"][1].get("livenessProbe").is_some());
+
+    let own = json!({"tcpSocket": {"port": 2}});
+    config["template"]["spec"]["containers"][1]["readinessProbe"] = own.clone();
+    let pod = built(config);
+    assert_eq!(pod["spec"]["containers"][1]["readinessProbe"], own);
+    assert_eq!(pod["spec"]["containers"][1].get("livenessProbe"), None);
+    assert_eq!(pod["spec"]["containers"][1].get("startupProbe"), None);
+}
+
+#[test]
+fn a_health_check_that_cannot_be_made_is_an_error() {
+    for (health, field) in [
+        (json!({}), "spec.health must hold exactly one"),
+        (json!({"http": {}, "tcp": {}}), "spec.health must hold exactly one"),
+        (json!({"http": {}, "container": "nope"}), "spec.health.container: \"nope\" is no container"),
+    ] {
+        let mut config = minimal();
+        config["health"] = health;
+        let config: TaskConfig = serde_json::from_value(config).unwrap();
+        let error = build_pod(&config, &JOB, &NEW).unwrap_err().to_string();
+        assert!(error.contains(field), "{error}");
+    }
+}
