@@ -1,4 +1,8 @@
-//! Borealis.
+//! Borealis: Apache Aurora's semantics for Kubernetes, as an operator.
 
 pub mod api;
 pub mod apply;
+mod key;
+pub mod lease;
+
+pub use key::ServiceKey;

@@ -42,6 +42,8 @@ pub const JOB_KEY: &str = "borealis.dev/job-key";
 pub const END_REASON: &str = "borealis.dev/end-reason";
 /// Annotation: when the operator asked for the Pod's end, RFC 3339.
 pub const ENDED_AT: &str = "borealis.dev/ended-at";
+/// Annotation on a child object: hash of what it was made from; it is written again when this differs.
+pub const CONTENT: &str = "borealis.dev/content";
 
 /// Label: who manages a child object, for people and for `kubectl get -l`.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
