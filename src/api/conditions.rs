@@ -50,6 +50,33 @@ pub const TERMINATING: &str = "Terminating";
 /// There is nothing to report: a condition is False because its opposite holds.
 pub const AS_EXPECTED: &str = "AsExpected";
 
+/// Every reason.
+const REASONS: [&str; 17] = [
+    RUNNING,
+    SCALED_TO_ZERO,
+    STARTING,
+    DEGRADED,
+    UPDATING,
+    ROLLING_BACK,
+    PAUSED,
+    ROLLED_BACK,
+    UPDATE_FAILED,
+    UPDATE_ABORTED,
+    INVALID_SPEC,
+    TEMPLATE_REFUSED,
+    NAME_CONFLICT,
+    QUOTA_EXCEEDED,
+    FROZEN,
+    TERMINATING,
+    AS_EXPECTED,
+];
+
+/// The reason of this name, if it is one: what a recorded condition says, as the planner writes it.
+#[must_use]
+pub fn known_reason(text: &str) -> Option<&'static str> {
+    REASONS.into_iter().find(|reason| *reason == text)
+}
+
 /// Longest message the API server takes in a condition.
 const MAX_MESSAGE: usize = 32_768;
 

@@ -5,6 +5,7 @@
 //! The controllers read these types, the executor writes their status, `crdgen` prints them.
 
 pub mod conditions;
+pub mod convert;
 pub mod health;
 pub mod labels;
 pub mod revision;

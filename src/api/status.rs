@@ -65,6 +65,8 @@ pub struct AuroraServiceStatus {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Counts {
+    /// Wanted, as far as the operator has seen.
+    pub desired: i32,
     /// Waiting for a node.
     pub pending: i32,
     /// On a node, not yet ready.

@@ -89,8 +89,8 @@ pub struct Instructions {
     /// removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<RevisionInstances>,
-    /// What a rollback goes back to when this update superseded others: the instances as they were
-    /// before the first of them. Default: `from`.
+    /// What a rollback goes back to when this update superseded others half way: all instances as they
+    /// were before the first of them; one that is not named is removed. Default: `from`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub base: Vec<RevisionInstances>,
@@ -178,6 +178,10 @@ pub struct AuroraUpdateStatus {
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 4096))]
     pub message: String,
+    /// Instances that were taken on in any way, as ranges; on the way back, those that have to go back.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 40000))]
+    pub touched: String,
     /// Instances worked on now, as ranges.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 40000))]
@@ -217,8 +221,8 @@ pub struct AuroraUpdateStatus {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UpdateCounts {
-    /// In scope.
-    pub total: i32,
+    /// Taken on in any way.
+    pub touched: i32,
     /// Worked on now.
     pub working: i32,
     /// Updated.
@@ -237,9 +241,10 @@ pub struct InstanceFailure {
     pub instance: i32,
     /// Ends counted against it.
     pub count: i32,
-    /// UID of the Pod counted last: each counts once, whoever looks again.
+    /// UID of the Pod counted last: each counts once, whoever looks again. Absent if no Pod came to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
-    pub pod_uid: String,
+    pub pod_uid: Option<String>,
     /// Why that Pod ended, one word.
     #[schemars(length(max = 63))]
     pub reason: String,

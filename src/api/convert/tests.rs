@@ -1,0 +1,266 @@
+use borealis_core::model::{self, EndReason};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::conditions::{READY, ROLLED_BACK};
+use crate::api::{AuroraService, AuroraUpdate};
+
+const UID: &str = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9";
+
+fn minimal() -> Value {
+    json!({
+        "apiVersion": "borealis.dev/v1alpha1", "kind": "AuroraService",
+        "metadata": {"name": "web", "namespace": "prod", "uid": UID, "generation": 3},
+        "spec": {"template": {"spec": {"containers": [{"name": "main"}]}}},
+    })
+}
+
+fn read(object: Value) -> Result<model::Service, Invalid> {
+    service(&serde_json::from_value::<AuroraService>(object).unwrap())
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+#[test]
+fn a_minimal_service_has_auroras_defaults() {
+    let object: AuroraService = serde_json::from_value(minimal()).unwrap();
+    assert_eq!(
+        service(&object).unwrap(),
+        model::Service {
+            uid: UID.parse().unwrap(),
+            generation: 3,
+            deleting: false,
+            instances: 1,
+            revision: object.spec.task_config().revision().unwrap(),
+            update: model::UpdateSettings {
+                strategy: model::Strategy::Queue { group_size: 1 },
+                watch_seconds: 45,
+                max_per_instance_failures: 0,
+                max_failed_instances: 0,
+                rollback_on_failure: true,
+                max_wait_seconds: 600,
+            },
+            flapping: model::Flapping {
+                threshold_seconds: 300,
+                initial_delay_seconds: 60,
+                max_delay_seconds: 300
+            },
+            partition: model::Partition { reschedule: true, delay_seconds: 0 },
+            history: model::History { failed: 3, ended: 1, ttl_seconds: 172_800 },
+            grace_seconds: 30,
+        }
+    );
+    assert_eq!((object.spec.tier.as_str(), object.spec.priority), ("preemptible", 0));
+}
+
+#[test]
+fn a_volume_claim_keeps_lost_instances_where_they_are() {
+    for (volumes, said, reschedule) in [
+        (json!([{"name": "a", "emptyDir": {}}]), None, true),
+        (json!([{"name": "a", "persistentVolumeClaim": {"claimName": "c"}}]), None, false),
+        (json!([{"name": "a", "persistentVolumeClaim": {"claimName": "c"}}]), Some(true), true),
+        (json!([]), Some(false), false),
+    ] {
+        let mut object = minimal();
+        object["spec"]["template"]["spec"]["volumes"] = volumes.clone();
+        object["spec"]["partition"] = json!({"reschedule": said, "delaySeconds": 5});
+        let partition = read(object).unwrap().partition;
+        assert_eq!(partition, model::Partition { reschedule, delay_seconds: 5 }, "{volumes} {said:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_acted_upon_is_named() {
+    for (path, value, message) in [
+        (
+            "/spec/instances",
+            json!(10_001),
+            "spec.instances: 10001 is out of range; use a whole number from 0 to 10000",
+        ),
+        ("/spec/instances", json!(-1), "spec.instances: -1 is out of range"),
+        (
+            "/spec/update",
+            json!({"strategy": {}}),
+            "spec.update.strategy must hold exactly one of queue, batch, but holds 0",
+        ),
+        ("/spec/update", json!({"strategy": {"queue": {}, "batch": {}}}), "but holds 2"),
+        (
+            "/spec/update",
+            json!({"strategy": {"batch": {"groupSize": 0}}}),
+            "spec.update.strategy.batch.groupSize: 0",
+        ),
+        ("/spec/flapping", json!({"thresholdSeconds": -1}), "spec.flapping.thresholdSeconds: -1"),
+        ("/spec/history", json!({"failed": 101}), "spec.history.failed: 101"),
+        ("/spec/partition", json!({"delaySeconds": -1}), "spec.partition.delaySeconds: -1"),
+        ("/metadata/uid", json!("?"), "metadata.uid: \"?\" is not"),
+    ] {
+        let mut object = minimal();
+        object["spec"]["instances"] = json!(1);
+        for part in ["update", "flapping", "history", "partition"] {
+            object["spec"][part] = json!({});
+        }
+        *object.pointer_mut(path).unwrap() = value;
+        let error = read(object).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+fn failures() -> model::Failures {
+    model::Failures {
+        count: 2,
+        last_pod: Some(UID.parse().unwrap()),
+        reason: EndReason::OutOfMemory,
+        exit_code: Some(137),
+        message: "main used more memory than its limit".to_owned(),
+        at: at(50),
+    }
+}
+
+#[test]
+fn an_update_is_read_back_as_it_was_written() {
+    let part = |n: u64, text: &str| (model::Revision::v1(n), text.parse::<model::Ranges>().unwrap());
+    let instructions = model::Instructions {
+        from: vec![part(1, "0-17,20"), part(2, "18")],
+        to: Some(part(3, "0-24")),
+        base: vec![part(1, "0-20")],
+        instances: 25,
+        previous_instances: 21,
+    };
+    for strategy in [model::Strategy::Queue { group_size: 7 }, model::Strategy::Batch { group_size: 9 }] {
+        let settings = model::UpdateSettings {
+            strategy,
+            watch_seconds: 1,
+            max_per_instance_failures: 2,
+            max_failed_instances: 3,
+            rollback_on_failure: false,
+            max_wait_seconds: 4,
+        };
+        let owner =
+            crate::apply::pods::Job { namespace: "prod", service: "web", uid: "u-1", key: "", role: "" }
+                .owner();
+        let mut object = new_update("prod", "web", owner, 12, &instructions, &settings);
+        assert_eq!(object.metadata.name.as_deref(), Some("web-12"));
+        object.metadata.uid = Some(UID.to_owned());
+        let stored: AuroraUpdate = serde_json::from_str(&serde_json::to_string(&object).unwrap()).unwrap();
+        let expected = model::Update {
+            uid: UID.parse().unwrap(),
+            number: 12,
+            instructions: instructions.clone(),
+            settings,
+            controls: model::Controls::default(),
+            progress: None,
+            owned: true,
+        };
+        assert_eq!(update(&stored, "u-1").unwrap(), expected);
+        assert!(!update(&stored, "another").unwrap().owned);
+    }
+}
+
+#[test]
+fn controls_are_read() {
+    let mut object: AuroraUpdate = serde_json::from_value(json!({
+        "apiVersion": "borealis.dev/v1alpha1", "kind": "AuroraUpdate", "metadata": {"name": "web-1", "uid": UID},
+        "spec": {"service": "web", "number": 1, "instructions": {}, "controls": {
+            "paused": true, "abort": {"reason": "a", "author": "b"}, "rollback": {}, "retry": {"author": "c"},
+        }},
+    }))
+    .unwrap();
+    let wish = |reason: &str, author: &str| {
+        Some(model::Request { reason: reason.to_owned(), author: author.to_owned() })
+    };
+    let controls = update(&object, "").unwrap().controls;
+    let expected =
+        model::Controls { paused: true, abort: wish("a", "b"), rollback: wish("", ""), retry: wish("", "c") };
+    assert_eq!(controls, expected);
+    object.spec.controls = super::super::update::Controls::default();
+    assert_eq!(update(&object, "").unwrap().controls, model::Controls::default());
+}
+
+#[test]
+fn progress_is_read_back_as_it_was_written() {
+    let ranges = |text: &str| text.parse::<model::Ranges>().unwrap();
+    for state in model::UpdateState::ALL {
+        let progress = model::Progress {
+            state,
+            started: at(10),
+            finished: Some(at(90)),
+            advanced: at(40),
+            touched: ranges("0-9"),
+            working: ranges("8-9"),
+            updated: ranges("0-5"),
+            failed: ranges("6"),
+            rolled_back: ranges("1"),
+            failed_back: ranges("7"),
+            failures: [(6, failures()), (7, model::Failures { last_pod: None, ..failures() })].into(),
+            cause: Some((6, failures())),
+            message: "6 failed".to_owned(),
+        };
+        let object = update_status_object(&progress, 4);
+        let text = serde_json::to_string(&object).unwrap();
+        assert!(text.contains(&format!("\"state\":\"{}\"", state.name())), "{text}");
+        assert_eq!(
+            object.failures.iter().map(|f| f.failed).collect::<Vec<_>>(),
+            if state.is_back() { [false, true] } else { [true, false] }
+        );
+        assert_eq!(super::progress(&serde_json::from_str(&text).unwrap()), Some(progress));
+    }
+    assert_eq!(super::progress(&Default::default()), None, "a wiped status is no progress");
+}
+
+#[test]
+fn a_service_status_is_read_back_as_it_was_written() {
+    let status = model::ServiceStatus {
+        observed_generation: 5,
+        observed_revision: model::Revision::v1(2),
+        last_good: Some(model::Revision::v1(1)),
+        highest_run: 9,
+        counts: model::Counts {
+            desired: 1,
+            live: 2,
+            throttled: 3,
+            pending: 4,
+            starting: 5,
+            running: 6,
+            updated: 7,
+            ending: 8,
+            kept: 9,
+        },
+        revisions: vec![(model::Revision::v1(1), "0-17,20".parse().unwrap())],
+        lost: "3".parse().unwrap(),
+        update: Some(model::UpdateRef { number: 4, state: model::UpdateState::RolledBack }),
+        failure: Some(model::Failure {
+            revision: model::Revision::v1(2),
+            update: 4,
+            instance: 6,
+            reason: EndReason::Exited,
+            exit_code: Some(1),
+            message: "main exited with 1".to_owned(),
+            at: at(77),
+        }),
+        conditions: vec![model::Condition {
+            kind: model::ConditionType::Ready,
+            holds: false,
+            reason: ROLLED_BACK,
+            message: "v1-2 failed, v1-1 runs".to_owned(),
+            since: at(80),
+        }],
+    };
+    let job = Identity { name: "web", job_key: "east/ads/default/web", role: "ads" };
+    let object = service_status_object(&status, model::Revision::v1(2), &job);
+    assert_eq!(object.replicas, 2);
+    assert_eq!(object.selector.as_deref(), Some("borealis.dev/service=web,borealis.dev/live=true"));
+    assert_eq!(object.update.as_ref().map(|u| u.name.as_str()), Some("web-4"));
+    assert_eq!(object.update_revision, None, "the update has ended");
+    assert_eq!(object.conditions[0].type_, READY);
+    let stored = serde_json::from_str(&serde_json::to_string(&object).unwrap()).unwrap();
+    assert_eq!(service_status(&stored), Some(status));
+    assert_eq!(service_status(&Default::default()), None, "a wiped status");
+}
+
+#[test]
+fn times_are_written_in_whole_seconds() {
+    let fine = Timestamp::from_millisecond(12_345).unwrap();
+    assert_eq!(time(fine).0, at(12));
+}
