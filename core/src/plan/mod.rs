@@ -1,11 +1,73 @@
 //! What to do next for one service: `plan(view, now)`, level-triggered and pure.
 //!
 //! `plan` reads no clock, does no I/O and never fails; planning again after its actions were carried out yields
-//! nothing. `targets` says which config each instance shall have, `update` moves an update on, `instances` brings
-//! each instance to its target, `history` decides what is kept, `status` says all of it to people.
+//! nothing. `baseline` takes up a service without status, `update` moves an update on, `rollout` begins and
+//! concludes updates, `targets` says which config each instance shall have, `instances` brings each instance there,
+//! `history` decides what is kept, `status` says all of it to people.
 
 mod action;
+mod baseline;
+mod flapping;
+mod fleet;
+mod history;
+mod instances;
+mod instructions;
+mod rollout;
+mod status;
+mod targets;
+mod update;
 mod view;
+
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
 
 pub use action::{Action, Ended, Event, Held, NewUpdate, Plan};
 pub use view::{Problem, ServiceView};
+
+use fleet::Fleet;
+
+/// What to do for the service now.
+pub fn plan(view: &ServiceView<'_>, now: Timestamp) -> Plan {
+    // The garbage collector ends what belongs to a deleted service, or leaves it where its deletion said so.
+    if view.service.deleting {
+        return Plan::default();
+    }
+    let fleet = Fleet::new(view, now);
+    let mut plan = Plan::default();
+    if let Some(problem) = view.problem.filter(|problem| problem.blocks) {
+        plan.status = status::blocked(&fleet, problem);
+        return plan;
+    }
+    baseline::adopt(view, &mut plan);
+    let Some(known) = view.status else {
+        // Nothing is touched before there is a status: from it on, a change of the spec can be told from a restore.
+        plan.status = Some(baseline::status(&fleet, &mut plan));
+        return finish(plan);
+    };
+    let progress = update::step(&fleet, known, &mut plan);
+    let known = rollout::conclude(&fleet, known, progress.as_ref(), &mut plan);
+    let targets = targets::targets(&fleet, &known, progress.as_ref());
+    let throttled = instances::reconcile(&fleet, &known, &targets, &mut plan);
+    history::tidy(&fleet, &known, &targets, &mut plan);
+    plan.status = Some(status::status(&fleet, known, progress.as_ref(), &targets, throttled));
+    if let (Some(update), Some(progress)) = (view.update, progress)
+        && update.progress.as_ref() != Some(&progress)
+    {
+        plan.progress = Some((update.uid, progress));
+    }
+    finish(plan)
+}
+
+fn finish(mut plan: Plan) -> Plan {
+    plan.actions.sort_by_key(Action::order);
+    plan
+}
+
+impl Plan {
+    /// Asks for another plan at a time, if not earlier.
+    fn check_at(&mut self, at: Timestamp) {
+        self.next_check = Some(self.next_check.map_or(at, |next| next.min(at)));
+    }
+}

@@ -1,0 +1,78 @@
+//! The tasks of a service by instance, with what only the whole view can say of them: lost nodes.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::{
+    model::{Instance, Revision, Run, Task, TaskState},
+    state::{Effects, Kind, transition},
+};
+
+use super::ServiceView;
+
+/// The view with its tasks by instance.
+pub(super) struct Fleet<'a> {
+    pub(super) view: &'a ServiceView<'a>,
+    pub(super) now: Timestamp,
+    by_instance: BTreeMap<Instance, &'a [Task]>,
+}
+
+impl<'a> Fleet<'a> {
+    pub(super) fn new(view: &'a ServiceView<'a>, now: Timestamp) -> Self {
+        let runs = view.tasks.chunk_by(|a, b| a.instance == b.instance);
+        let by_instance = runs.filter_map(|tasks| Some((tasks.first()?.instance, tasks))).collect();
+        Self { view, now, by_instance }
+    }
+
+    /// Every instance that has a Pod, ascending.
+    pub(super) fn instances(&self) -> impl Iterator<Item = Instance> + '_ {
+        self.by_instance.keys().copied()
+    }
+
+    /// The tasks of an instance, ascending by run.
+    pub(super) fn tasks(&self, instance: Instance) -> &'a [Task] {
+        self.by_instance.get(&instance).copied().unwrap_or_default()
+    }
+
+    /// The newest task of an instance.
+    pub(super) fn newest(&self, instance: Instance) -> Option<&'a Task> {
+        self.tasks(instance).last()
+    }
+
+    /// The newest task of an instance that has not ended.
+    pub(super) fn live(&self, instance: Instance) -> Option<&'a Task> {
+        self.tasks(instance).iter().rev().find(|task| !task.is_terminal())
+    }
+
+    /// The config an instance has: that of its live task, else of its newest.
+    pub(super) fn revision(&self, instance: Instance) -> Option<Revision> {
+        self.live(instance).or_else(|| self.newest(instance)).map(|task| task.revision)
+    }
+
+    /// Since when the task's node is lost.
+    pub(super) fn lost_since(&self, task: &Task) -> Option<Timestamp> {
+        self.view.lost_nodes.get(&task.node?).copied()
+    }
+
+    /// The state of a task, with its node taken into account, and what the loss of the node entails.
+    pub(super) fn state(&self, task: &Task) -> (TaskState, Effects) {
+        if task.is_terminal() || self.lost_since(task).is_none() {
+            return (task.state, Effects::default());
+        }
+        transition(Kind::Service, task.state, TaskState::Partitioned)
+            .map_or((task.state, Effects::default()), |effects| (TaskState::Partitioned, effects))
+    }
+
+    /// Whether the config is stored, so that Pods can be made of it.
+    pub(super) fn is_stored(&self, revision: Revision) -> bool {
+        self.view.revisions.iter().any(|record| record.revision == revision)
+    }
+
+    /// The run the next Pod of an instance gets: greater than any that was ever seen or recorded.
+    pub(super) fn next_run(&self, instance: Instance, recorded: Run) -> Run {
+        let seen = self.view.seen_runs.get(&instance).copied();
+        let newest = self.newest(instance).map(|task| task.run);
+        seen.max(newest).unwrap_or(recorded) + 1
+    }
+}

@@ -1,0 +1,146 @@
+//! Bringing each instance to its target: ending what shall not be, replacing what has ended, and never two at a
+//! time. The next Pod of an instance is only made when the last is terminal or gone, or given up as lost.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::{Ending, Instance, Intent, Revision, ServiceStatus, Task, TaskState};
+
+use super::{Action, Ended, Held, Plan, flapping, fleet::Fleet, history::Keeping, targets::Target};
+
+/// A Pod that was told to stop and keep its object has this many seconds beyond its grace before it is deleted.
+const KEEP_PATIENCE: i64 = 60;
+/// A Pod that is being deleted has this many seconds beyond its grace before it is given up (Aurora:
+/// transient_task_state_timeout).
+const DELETE_PATIENCE: i64 = 300;
+
+/// Plans what brings each instance to its target; returns how many are held back because they flapped.
+pub(super) fn reconcile(
+    fleet: &Fleet<'_>,
+    known: &ServiceStatus,
+    targets: &BTreeMap<Instance, Target>,
+    plan: &mut Plan,
+) -> u32 {
+    let mut work = Work { fleet, known, keeping: Keeping::new(fleet), plan, throttled: 0 };
+    for (instance, target) in targets {
+        work.instance(*instance, *target);
+    }
+    work.throttled
+}
+
+struct Work<'a, 'p> {
+    fleet: &'a Fleet<'a>,
+    known: &'a ServiceStatus,
+    keeping: Keeping,
+    plan: &'p mut Plan,
+    throttled: u32,
+}
+
+impl Work<'_, '_> {
+    fn instance(&mut self, instance: Instance, target: Target) {
+        let mut live: Vec<&Task> =
+            self.fleet.tasks(instance).iter().filter(|task| !task.is_terminal()).collect();
+        match (live.pop(), target.revision) {
+            (Some(task), wanted) => {
+                // Two live ones must not be; the newer is what was meant.
+                for older in live {
+                    self.held(instance, "Duplicate", None);
+                    self.end(older, Intent::Kill, Ended::Deleted);
+                }
+                self.live(task, wanted, target.change);
+            }
+            (None, Some(revision)) => self.absent(instance, revision),
+            (None, None) => {}
+        }
+    }
+
+    fn live(&mut self, task: &Task, wanted: Option<Revision>, change: bool) {
+        let (state, effects) = self.fleet.state(task);
+        if effects.give_up {
+            return self.end(task, Intent::Lose, Ended::GivenUp);
+        }
+        if let Some(ending) = task.ending {
+            return self.ending(task, ending);
+        }
+        let goes = wanted != Some(task.revision) && change;
+        if goes && self.fleet.view.frozen {
+            return self.held(task.instance, "Frozen", None);
+        }
+        match (goes, state) {
+            // Nobody answers there: what shall go is given up at once.
+            (true, TaskState::Partitioned) => self.end(task, Intent::Lose, Ended::GivenUp),
+            (true, _) => {
+                let how = self.keeping.choose(self.fleet, task);
+                self.end(task, Intent::Kill, how);
+            }
+            (false, TaskState::Partitioned) => self.partitioned(task),
+            (false, _) if task.half_ended => {
+                // How it ended stands in the Pod alone, so that is kept until it was read.
+                let keep = self.fleet.view.keep_allowed && self.fleet.view.service.history.failed > 0;
+                self.end(task, Intent::Finish, if keep { Ended::Kept } else { Ended::Deleted });
+            }
+            (false, _) => {}
+        }
+    }
+
+    /// The partition policy (Aurora: PartitionPolicy).
+    fn partitioned(&mut self, task: &Task) {
+        let policy = self.fleet.view.service.partition;
+        let Some(since) = self.fleet.lost_since(task).filter(|_| policy.reschedule) else {
+            return self.held(task.instance, "Partitioned", None);
+        };
+        let due = later(since, policy.delay_seconds.into());
+        if self.fleet.now < due {
+            return self.held(task.instance, "Partitioned", Some(due));
+        }
+        self.end(task, Intent::Lose, Ended::GivenUp);
+    }
+
+    /// A task that was told to end: more strongly, when it does not.
+    fn ending(&mut self, task: &Task, ending: Ending) {
+        let patience = if ending.deleting { DELETE_PATIENCE } else { KEEP_PATIENCE };
+        let due = later(ending.at, i64::from(self.fleet.view.service.grace_seconds) + patience);
+        if self.fleet.now < due {
+            return self.held(task.instance, "Ending", Some(due));
+        }
+        if ending.deleting {
+            self.end(task, Intent::Lose, Ended::GivenUp);
+        } else {
+            self.end(task, ending.intent.unwrap_or(Intent::Kill), Ended::Deleted);
+        }
+    }
+
+    fn absent(&mut self, instance: Instance, revision: Revision) {
+        if !self.fleet.is_stored(revision) {
+            return self.held(instance, "RevisionMissing", None);
+        }
+        let run = self.fleet.next_run(instance, self.known.highest_run);
+        // Only the direct predecessor counts; another config begins anew.
+        let predecessor =
+            self.fleet.newest(instance).filter(|task| task.run + 1 == run && task.revision == revision);
+        let inherited = predecessor
+            .map(|task| flapping::inherit(task, &self.fleet.view.service.flapping))
+            .unwrap_or_default();
+        if let Some(due) = inherited.due.filter(|due| self.fleet.now < *due) {
+            self.throttled += 1;
+            return self.held(instance, "Throttled", Some(due));
+        }
+        let flapping::Inherited { flaps, failures, due: _ } = inherited;
+        self.plan.actions.push(Action::Create { instance, run, revision, flaps, failures });
+    }
+
+    fn end(&mut self, task: &Task, intent: Intent, how: Ended) {
+        let Task { uid, instance, run, .. } = *task;
+        self.plan.actions.push(Action::End { uid, instance, run, intent, how });
+    }
+
+    fn held(&mut self, instance: Instance, reason: &'static str, until: Option<Timestamp>) {
+        until.into_iter().for_each(|at| self.plan.check_at(at));
+        self.plan.held.push(Held { instance: Some(instance), reason, until });
+    }
+}
+
+fn later(start: Timestamp, seconds: i64) -> Timestamp {
+    start.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,155 @@
+//! Beginning and concluding updates: what a change of the spec's config leads to, and what is left of an update
+//! that has ended. The status says up to where conclusions were drawn, so a crash in between draws them again.
+
+use crate::model::{Failure, Progress, RevisionRecord, ServiceStatus, Update, UpdateRef, UpdateState};
+
+use super::{
+    Action, Held, NewUpdate, Plan,
+    fleet::Fleet,
+    instructions::{Base, instructions},
+};
+
+/// Draws the conclusions of the newest update, begins the next where the spec asks for one, and returns the status
+/// with the facts as they are then.
+pub(super) fn conclude(
+    fleet: &Fleet<'_>,
+    known: &ServiceStatus,
+    progress: Option<&Progress>,
+    plan: &mut Plan,
+) -> ServiceStatus {
+    let service = fleet.view.service;
+    let mut facts = known.clone();
+    let newest = fleet.view.update.zip(progress);
+    let running = newest.filter(|(_, progress)| !progress.state.is_terminal());
+    if let Some((update, progress)) = newest {
+        settle(fleet, update, progress, &mut facts);
+    }
+    if facts.failure.as_ref().is_some_and(|failure| failure.revision != service.revision) {
+        facts.failure = None;
+    }
+    if running.is_none() {
+        begin(fleet, newest, &mut facts, plan);
+    }
+    mark(fleet, &facts, newest.map(|(_, progress)| progress), plan);
+    facts
+}
+
+/// What an update means for its service.
+fn settle(fleet: &Fleet<'_>, update: &Update, progress: &Progress, facts: &mut ServiceStatus) {
+    facts.update = Some(UpdateRef { number: update.number, state: progress.state });
+    let Some((to, _)) = &update.instructions.to else { return };
+    if *to == fleet.view.service.revision {
+        facts.observed_revision = *to;
+    }
+    if progress.state == UpdateState::RolledForward {
+        facts.last_good = Some(*to);
+        facts.failure = None;
+    }
+    if let Some((instance, failures)) =
+        progress.cause.as_ref().filter(|_| progress.state != UpdateState::RolledForward)
+    {
+        facts.failure = Some(Failure {
+            revision: *to,
+            update: update.number,
+            instance: *instance,
+            reason: failures.reason,
+            exit_code: failures.exit_code,
+            message: failures.message.clone(),
+            at: failures.at,
+        });
+    }
+}
+
+/// Begins an update where the spec's config was not acted on yet, or somebody asks to try it again.
+fn begin(
+    fleet: &Fleet<'_>,
+    newest: Option<(&Update, &Progress)>,
+    facts: &mut ServiceStatus,
+    plan: &mut Plan,
+) {
+    let service = fleet.view.service;
+    let of_spec = newest
+        .filter(|(update, _)| update.instructions.to.as_ref().is_some_and(|(to, _)| *to == service.revision));
+    let retried = of_spec.is_some_and(|(update, progress)| {
+        update.controls.retry.is_some() && progress.state != UpdateState::RolledForward
+    });
+    // Instances that came while the update ran were made of the last good config, not of one not yet proven.
+    let left_over = of_spec.is_some_and(|(_, progress)| progress.state == UpdateState::RolledForward);
+    let changed = facts.observed_revision != service.revision;
+    if !(changed || retried || left_over) {
+        return;
+    }
+    if service.instances == 0 {
+        facts.observed_revision = service.revision;
+        facts.last_good = Some(service.revision);
+        if !fleet.is_stored(service.revision) {
+            plan.actions.push(Action::RecordRevision { revision: service.revision, last_good: true });
+        }
+        return;
+    }
+    // A person who aborts an update accepts what it left; one that was superseded is of no account.
+    let superseded = newest.filter(|(update, progress)| {
+        changed && progress.state == UpdateState::Aborted && update.controls.abort.is_none()
+    });
+    let base = superseded.map(|(update, _)| base(fleet, update, facts));
+    let Some(instructions) = instructions(fleet, facts, base) else {
+        if changed {
+            facts.observed_revision = service.revision;
+            facts.last_good = Some(service.revision);
+        }
+        return;
+    };
+    if fleet.view.frozen {
+        plan.held.push(Held { instance: None, reason: "Frozen", until: None });
+        return;
+    }
+    if !fleet.is_stored(service.revision) {
+        plan.actions.push(Action::RecordRevision { revision: service.revision, last_good: false });
+        return;
+    }
+    let number =
+        facts.update.map_or(0, |update| update.number).max(newest.map_or(0, |(update, _)| update.number)) + 1;
+    plan.actions.push(Action::StartUpdate(NewUpdate {
+        number,
+        instructions,
+        settings: service.update.clone(),
+    }));
+}
+
+/// Where the rollback of an update that supersedes another goes: to what ran before the first of them.
+fn base(fleet: &Fleet<'_>, superseded: &Update, facts: &ServiceStatus) -> Base {
+    let instructions = &superseded.instructions;
+    let revisions = if instructions.base.is_empty() {
+        let mut before = std::collections::BTreeMap::<_, crate::model::Ranges>::new();
+        for instance in 0..instructions.previous_instances {
+            // An instance the update was not about has what it had.
+            let revision = instructions.before(instance).or_else(|| {
+                super::targets::own_revision(fleet, facts, instance, instructions.previous_instances)
+            });
+            if let Some(revision) = revision {
+                before.entry(revision).or_default().insert(instance);
+            }
+        }
+        before.into_iter().collect()
+    } else {
+        instructions.base.clone()
+    };
+    Base { revisions, instances: instructions.previous_instances }
+}
+
+/// Brings the marks of the stored configs in line: which is the last good one, which failed.
+fn mark(fleet: &Fleet<'_>, facts: &ServiceStatus, progress: Option<&Progress>, plan: &mut Plan) {
+    let spec = fleet.view.service.revision;
+    let gave_up = progress
+        .is_some_and(|progress| matches!(progress.state, UpdateState::RolledBack | UpdateState::Failed))
+        && facts.failure.as_ref().is_some_and(|failure| failure.revision == spec);
+    for record in fleet.view.revisions {
+        let RevisionRecord { revision, last_good, failed, .. } = *record;
+        let is_good = facts.last_good == Some(revision);
+        // It failed and is still what the spec asks for; after any other spec it may be tried again.
+        let has_failed = revision == spec && !is_good && (failed || gave_up);
+        if (last_good, failed) != (is_good, has_failed) {
+            plan.actions.push(Action::MarkRevision { revision, last_good: is_good, failed: has_failed });
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a service's status says: counts, ranges and the three kstatus conditions, for people and for pipelines.
+
+mod conditions;
+
+use std::collections::BTreeMap;
+
+use crate::model::{Counts, Instance, Progress, Ranges, Revision, ServiceStatus, TaskState};
+
+use super::{
+    Problem,
+    fleet::Fleet,
+    targets::{self, Target},
+};
+
+use conditions::{Situation, conditions};
+
+/// Configs named in `status.revisions` at most.
+const REVISIONS: usize = 32;
+
+/// The status after this plan's decisions.
+pub(super) fn status(
+    fleet: &Fleet<'_>,
+    facts: ServiceStatus,
+    progress: Option<&Progress>,
+    targets: &BTreeMap<Instance, Target>,
+    throttled: u32,
+) -> ServiceStatus {
+    let count = targets::settled_count(fleet, &facts);
+    let mut status = census(fleet, facts);
+    status.counts.desired = count;
+    status.counts.throttled = throttled;
+    status.counts.updated = updated(fleet);
+    status.observed_generation = fleet.view.service.generation;
+    let wanted = targets.values().filter(|target| target.revision.is_some()).count();
+    let situation = Situation { fleet, progress, problem: fleet.view.problem, wanted };
+    status.conditions = conditions(&situation, &status);
+    status
+}
+
+/// The first status of a service.
+pub(super) fn first(fleet: &Fleet<'_>, facts: ServiceStatus) -> ServiceStatus {
+    let mut status = census(fleet, facts);
+    status.counts.desired = fleet.view.service.instances;
+    let wanted = fleet.view.service.instances as usize;
+    let situation = Situation { fleet, progress: None, problem: None, wanted };
+    status.conditions = conditions(&situation, &status);
+    status
+}
+
+/// The status of a service that nothing can be done for: what runs goes on, and people are told. Without a status
+/// before there are no facts to keep; the spec can't be trusted to supply them.
+pub(super) fn blocked(fleet: &Fleet<'_>, problem: &Problem) -> Option<ServiceStatus> {
+    let facts = fleet.view.status?.clone();
+    let desired = facts.counts.desired;
+    let mut status = census(fleet, facts);
+    status.counts.desired = desired;
+    status.observed_generation = fleet.view.service.generation;
+    let situation = Situation { fleet, progress: None, problem: Some(problem), wanted: desired as usize };
+    status.conditions = conditions(&situation, &status);
+    Some(status)
+}
+
+/// Counts the tasks.
+fn census(fleet: &Fleet<'_>, facts: ServiceStatus) -> ServiceStatus {
+    let mut counts = Counts::default();
+    let mut lost = Ranges::default();
+    let mut revisions = BTreeMap::<Revision, Vec<Instance>>::new();
+    let mut highest_run = facts.highest_run;
+    for task in fleet.view.tasks {
+        highest_run = highest_run.max(task.run);
+        let (state, _) = fleet.state(task);
+        if task.is_terminal() {
+            counts.kept += 1;
+            continue;
+        }
+        counts.live += 1;
+        revisions.entry(task.revision).or_default().push(task.instance);
+        match state {
+            TaskState::Running if task.ready => counts.running += 1,
+            TaskState::Running | TaskState::Starting => counts.starting += 1,
+            TaskState::Init | TaskState::Throttled | TaskState::Pending | TaskState::Assigned => {
+                counts.pending += 1;
+            }
+            TaskState::Partitioned => lost.insert(task.instance),
+            TaskState::Preempting | TaskState::Restarting | TaskState::Draining | TaskState::Killing => {
+                counts.ending += 1;
+            }
+            TaskState::Finished | TaskState::Failed | TaskState::Killed | TaskState::Lost => {}
+        }
+    }
+    let mut revisions: Vec<_> =
+        revisions.into_iter().map(|(revision, on)| (revision, on.into_iter().collect::<Ranges>())).collect();
+    revisions.sort_by_key(|(revision, ranges)| (std::cmp::Reverse(ranges.len()), *revision));
+    revisions.truncate(REVISIONS);
+    ServiceStatus { counts, lost, revisions, highest_run, ..facts }
+}
+
+/// How many instances run what the spec asks for.
+fn updated(fleet: &Fleet<'_>) -> u32 {
+    let service = fleet.view.service;
+    let is_new = |instance: &Instance| {
+        *instance < service.instances
+            && fleet.live(*instance).is_some_and(|task| task.revision == service.revision)
+    };
+    u32::try_from(fleet.instances().filter(is_new).count()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,160 @@
+//! Ready, Reconciling and Stalled (kstatus), each with a reason and a sentence. The reason of Ready is the word
+//! that `kubectl get` shows as the state.
+
+use crate::model::{Condition, ConditionType, Progress, ServiceStatus, UpdateState};
+
+use super::super::{Problem, fleet::Fleet};
+
+/// What the conditions are about, beside the status itself.
+pub(super) struct Situation<'a> {
+    pub(super) fleet: &'a Fleet<'a>,
+    pub(super) progress: Option<&'a Progress>,
+    pub(super) problem: Option<&'a Problem>,
+    /// Instances that shall run now.
+    pub(super) wanted: usize,
+}
+
+/// The conditions that follow from the situation; a condition that did not change keeps its time.
+pub(super) fn conditions(situation: &Situation<'_>, status: &ServiceStatus) -> Vec<Condition> {
+    let Verdict { ready, reconciling, stalled } = judge(situation, status);
+    let known = situation.fleet.view.status.map_or(&[][..], |status| &status.conditions);
+    let settle = |kind, (holds, reason, message): Words| {
+        let before = known.iter().find(|condition| condition.kind == kind && condition.holds == holds);
+        let since = before.map_or(situation.fleet.now, |condition| condition.since);
+        Condition { kind, holds, reason, message, since }
+    };
+    vec![
+        settle(ConditionType::Ready, ready),
+        settle(ConditionType::Reconciling, reconciling),
+        settle(ConditionType::Stalled, stalled),
+    ]
+}
+
+type Words = (bool, &'static str, String);
+
+struct Verdict {
+    ready: Words,
+    reconciling: Words,
+    stalled: Words,
+}
+
+fn judge(situation: &Situation<'_>, status: &ServiceStatus) -> Verdict {
+    let counts = &status.counts;
+    let all_run = counts.running as usize == situation.wanted && counts.live as usize == situation.wanted;
+    let census = census(situation, status);
+    let quiet = (false, "Settled", String::new());
+    let unstalled = (false, "Settled", String::new());
+    let busy = |reason, message| (true, reason, message);
+    if let Some(problem) = situation.problem {
+        let stalled = (true, problem.reason, problem.message.clone());
+        let ready = (false, problem.reason, format!("{census}; {}", problem.message));
+        return Verdict { ready, reconciling: quiet, stalled };
+    }
+    if let Some((state, message)) = active(situation) {
+        let words = format!("{message}; {census}");
+        let ready = (false, state, words.clone());
+        let reconciling = if state == "UpdatePaused" { quiet } else { busy(state, words) };
+        return Verdict { ready, reconciling, stalled: unstalled };
+    }
+    let stalled = stalled(situation, status);
+    let reason = stalled.as_ref().map_or("Running", |(reason, _)| *reason);
+    let reconciling = if all_run { quiet } else { busy("Replacing", census.clone()) };
+    let ready_reason = match (all_run, reason) {
+        (true, _) => reason,
+        (false, "Running") if status.counts.running == 0 => "Starting",
+        (false, "Running") => "Replacing",
+        (false, _) => reason,
+    };
+    let ready_message = match &stalled {
+        Some((_, message)) => format!("{census}; {message}"),
+        None => census,
+    };
+    let ready = (all_run && reason != "UpdateFailed", ready_reason, ready_message);
+    let stalled = stalled.map_or(unstalled, |(reason, message)| (true, reason, message));
+    Verdict { ready, reconciling, stalled }
+}
+
+/// The update that is under way, in a word and a sentence.
+fn active(situation: &Situation<'_>) -> Option<(&'static str, String)> {
+    let (update, progress) = situation.fleet.view.update.zip(situation.progress)?;
+    let reason = match progress.state {
+        UpdateState::RollingForward => "Updating",
+        UpdateState::RollingBack => "RollingBack",
+        UpdateState::RollForwardPaused | UpdateState::RollBackPaused => "UpdatePaused",
+        UpdateState::RollForwardAwaitingPulse | UpdateState::RollBackAwaitingPulse => "AwaitingPulse",
+        UpdateState::RolledForward
+        | UpdateState::RolledBack
+        | UpdateState::Aborted
+        | UpdateState::Error
+        | UpdateState::Failed => return None,
+    };
+    let scope = update.instructions.order().len();
+    let done = if progress.state.is_back() {
+        format!("{} of {} back", progress.rolled_back.len(), progress.touched.len())
+    } else {
+        format!("{} of {scope} updated", progress.updated.len())
+    };
+    let why = if progress.message.is_empty() { String::new() } else { format!(" ({})", progress.message) };
+    Some((reason, format!("update {} {}: {done}{why}", update.number, progress.state.name())))
+}
+
+/// Why the spec's config does not run and won't by itself.
+fn stalled(situation: &Situation<'_>, status: &ServiceStatus) -> Option<(&'static str, String)> {
+    let spec = situation.fleet.view.service.revision;
+    let last_good = status.last_good?;
+    if spec == last_good {
+        return None;
+    }
+    let remedy = "change the config, or ask for a retry on the AuroraUpdate";
+    let update = situation
+        .fleet
+        .view
+        .update
+        .zip(situation.progress)
+        .filter(|(update, _)| update.instructions.to.as_ref().is_some_and(|(to, _)| *to == spec));
+    let because = match &status.failure {
+        Some(failure) => format!(": instance {} failed first, {}", failure.instance, failure.message),
+        None => update.map_or_else(String::new, |(_, progress)| match progress.message.as_str() {
+            "" => String::new(),
+            message => format!(": {message}"),
+        }),
+    };
+    let state = update.map(|(_, progress)| progress.state);
+    Some(match state {
+        Some(UpdateState::RolledBack) => {
+            ("RolledBack", format!("config {spec} was rolled back to {last_good}{because}; {remedy}"))
+        }
+        Some(UpdateState::Failed) => {
+            ("UpdateFailed", format!("the update to config {spec} failed and was halted{because}; {remedy}"))
+        }
+        Some(UpdateState::Error) => {
+            ("UpdateError", format!("the update to config {spec} can't go on{because}; {remedy}"))
+        }
+        Some(UpdateState::Aborted) => {
+            ("UpdateAborted", format!("the update to config {spec} was given up{because}; {remedy}"))
+        }
+        _ if spec != status.observed_revision => return None,
+        _ => (
+            "Adopted",
+            format!(
+                "what ran was adopted and runs config {last_good}, the spec says {spec}; change the config to roll it out"
+            ),
+        ),
+    })
+}
+
+/// The instances in a sentence.
+fn census(situation: &Situation<'_>, status: &ServiceStatus) -> String {
+    let counts = &status.counts;
+    let parts = [
+        (counts.throttled, "held back after ending young"),
+        (counts.pending, "waiting for a node or starting there"),
+        (counts.starting, "not yet Ready"),
+        (counts.ending, "ending"),
+        (status.lost.len(), "on lost nodes"),
+    ];
+    let rest: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let all = format!("{} of {} instances run", counts.running, situation.wanted);
+    if rest.is_empty() { all } else { format!("{all}, {}", rest.join(", ")) }
+}

@@ -1,0 +1,112 @@
+//! Which config each instance shall have now, or that it shall not be.
+//!
+//! Outside an update an instance keeps the config it has, so a half changed job stays as it was left; within one
+//! the update's instructions and progress say. `instances` brings each instance to its target.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Instance, Progress, Revision, ServiceStatus, UpdateState};
+
+use super::{fleet::Fleet, instructions::lookup};
+
+/// What an instance shall be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Target {
+    /// The config it shall run; `None` where it shall not be.
+    pub(super) revision: Option<Revision>,
+    /// A healthy task of another config may be ended for it.
+    pub(super) change: bool,
+}
+
+impl Target {
+    const GONE: Self = Self { revision: None, change: true };
+
+    fn keep(revision: Option<Revision>) -> Self {
+        Self { revision, change: false }
+    }
+}
+
+/// The target of every instance that shall be or is.
+pub(super) fn targets(
+    fleet: &Fleet<'_>,
+    known: &ServiceStatus,
+    progress: Option<&Progress>,
+) -> BTreeMap<Instance, Target> {
+    let count = settled_count(fleet, known);
+    let active = fleet.view.update.zip(progress).filter(|(_, progress)| !progress.state.is_terminal());
+    let mut all: BTreeMap<Instance, Target> = BTreeMap::new();
+    for instance in fleet.instances().chain(0..count) {
+        // While a new config waits for its update, what a superseded one had added is not yet taken away.
+        let stays = instance < count || (is_pending(fleet, known) && instance < fleet.view.service.instances);
+        let target =
+            if stays { Target::keep(own_revision(fleet, known, instance, count)) } else { Target::GONE };
+        all.insert(instance, target);
+    }
+    let Some((update, progress)) = active else { return all };
+    let instructions = &update.instructions;
+    let scaled = fleet.view.service.instances != instructions.instances;
+    for instance in instructions.order().into_iter().chain(progress.touched.iter()) {
+        // A scale-down in the middle of an update counts at once; a scale-up is no business of the update's.
+        if scaled && instance >= fleet.view.service.instances {
+            continue;
+        }
+        let rolling = matches!(progress.state, UpdateState::RollingForward | UpdateState::RollingBack);
+        let change = rolling && progress.working.contains(instance);
+        let began_back = progress.working.contains(instance)
+            || progress.rolled_back.contains(instance)
+            || progress.failed_back.contains(instance);
+        let revision = if !progress.touched.contains(instance) {
+            instructions.before(instance)
+        } else if progress.state.is_back() && began_back {
+            instructions.back(instance)
+        } else if instructions.concerns(instance) {
+            instructions.after(instance)
+        } else {
+            own_revision(fleet, known, instance, count)
+        };
+        all.insert(instance, Target { revision, change });
+    }
+    all
+}
+
+/// Whether the spec's config was not acted on yet.
+fn is_pending(fleet: &Fleet<'_>, known: &ServiceStatus) -> bool {
+    fleet.view.service.revision != known.observed_revision
+}
+
+/// How many instances the job has apart from what an update adds or takes away. A change of config and count in one
+/// is the update's as a whole; so after a rollback the count is the old one until somebody changes it again.
+pub(super) fn settled_count(fleet: &Fleet<'_>, known: &ServiceStatus) -> u32 {
+    let service = fleet.view.service;
+    if is_pending(fleet, known) {
+        return known.counts.desired;
+    }
+    let rolled_back = fleet.view.update.filter(|update| {
+        let state = known.update.filter(|of| of.number == update.number).map(|of| of.state);
+        let to = update.instructions.to.as_ref().map(|(revision, _)| *revision);
+        state == Some(UpdateState::RolledBack) && to == Some(service.revision)
+    });
+    let active = fleet.view.update.filter(|update| {
+        update.progress.as_ref().is_some_and(|progress| !progress.state.is_terminal())
+            || known.update.is_none_or(|of| of.number < update.number)
+    });
+    match rolled_back.or(active) {
+        Some(update) if update.instructions.instances == service.instances => {
+            update.instructions.previous_instances
+        }
+        _ => service.instances,
+    }
+}
+
+/// The config an instance has outside of an update: its own while that is stored, else the last good one.
+pub(super) fn own_revision(
+    fleet: &Fleet<'_>,
+    known: &ServiceStatus,
+    instance: Instance,
+    count: u32,
+) -> Option<Revision> {
+    let own =
+        fleet.revision(instance).or_else(|| lookup(&known.revisions, instance).filter(|_| instance < count));
+    let usable = own.filter(|revision| fleet.is_stored(*revision) || fleet.live(instance).is_some());
+    if instance < count { usable.or(known.last_good) } else { fleet.live(instance).map(|task| task.revision) }
+}

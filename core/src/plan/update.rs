@@ -1,0 +1,317 @@
+//! Moving an update on: which instances are good, which failed, which come next, and where the whole stands
+//! (Aurora: OneWayJobUpdater, InstanceUpdater, JobUpdateControllerImpl).
+//!
+//! What it says is written before it is done: an instance is in `working` before its task is ended, so whoever
+//! takes over finds every instance that was touched. It ends and starts nothing itself; `targets` follows it.
+
+mod evaluate;
+mod group;
+
+use jiff::Timestamp;
+
+use crate::{
+    model::{Progress, Ranges, ServiceStatus, Update, UpdateState},
+    state::can_go,
+};
+
+use super::{Event, Held, Plan, fleet::Fleet};
+
+use evaluate::{Verdict, evaluate};
+use group::next_group;
+
+/// The progress of the newest update after this step; `None` without one.
+pub(super) fn step(fleet: &Fleet<'_>, known: &ServiceStatus, plan: &mut Plan) -> Option<Progress> {
+    let update = fleet.view.update?;
+    let Some(progress) = update.progress.clone() else {
+        return Some(begin(fleet, known, update, plan));
+    };
+    if progress.state.is_terminal() {
+        return Some(progress);
+    }
+    let mut step = Step { fleet, update, progress, plan };
+    step.obey();
+    if fleet.view.frozen {
+        step.plan.held.push(Held { instance: None, reason: "Frozen", until: None });
+    } else if matches!(step.progress.state, UpdateState::RollingForward | UpdateState::RollingBack) {
+        step.roll();
+    }
+    Some(step.progress)
+}
+
+/// The first progress of an update, or the last of one whose progress was lost in a restore.
+fn begin(fleet: &Fleet<'_>, known: &ServiceStatus, update: &Update, plan: &mut Plan) -> Progress {
+    let lost = known.update.filter(|of| of.number >= update.number);
+    let state = match lost {
+        Some(of) if of.state.is_terminal() => of.state,
+        Some(_) => UpdateState::Aborted,
+        None => UpdateState::RollingForward,
+    };
+    let message = if lost.is_some() { "its progress was lost; it does not go on" } else { "" };
+    if lost.is_none() {
+        plan.events.push(event(update, UpdateState::RollingForward, String::new()));
+    }
+    Progress {
+        state,
+        started: fleet.now,
+        finished: state.is_terminal().then_some(fleet.now),
+        advanced: fleet.now,
+        touched: Ranges::default(),
+        working: Ranges::default(),
+        updated: Ranges::default(),
+        failed: Ranges::default(),
+        rolled_back: Ranges::default(),
+        failed_back: Ranges::default(),
+        failures: Default::default(),
+        cause: None,
+        message: message.to_owned(),
+    }
+}
+
+struct Step<'a, 'p> {
+    fleet: &'a Fleet<'a>,
+    update: &'a Update,
+    progress: Progress,
+    plan: &'p mut Plan,
+}
+
+impl Step<'_, '_> {
+    /// Does what people ask of the update, and gives it up where the spec has gone on.
+    fn obey(&mut self) {
+        use UpdateState::*;
+        let controls = &self.update.controls;
+        let to = self.update.instructions.to.as_ref().map(|(revision, _)| *revision);
+        let spec = self.fleet.view.service.revision;
+        let by = |request: &crate::model::Request| match (request.author.as_str(), request.reason.as_str()) {
+            ("", "") => String::new(),
+            ("", reason) => format!(": {reason}"),
+            (author, "") => format!(" by {author}"),
+            (author, reason) => format!(" by {author}: {reason}"),
+        };
+        if to.is_some_and(|to| to != spec) {
+            self.go(Aborted, format!("superseded: the spec now says {spec}"));
+        } else if let Some(request) = &controls.abort {
+            self.go(Aborted, format!("aborted{}", by(request)));
+        } else if let (Some(request), false) = (&controls.rollback, self.progress.state.is_back()) {
+            self.turn_back(format!("rolled back{}", by(request)));
+        }
+        match (self.progress.state, controls.paused) {
+            (RollingForward, true) => self.go(RollForwardPaused, "paused".to_owned()),
+            (RollingBack, true) => self.go(RollBackPaused, "paused".to_owned()),
+            (RollForwardPaused, false) => self.go(RollingForward, "resumed".to_owned()),
+            (RollBackPaused, false) => self.go(RollingBack, "resumed".to_owned()),
+            _ => {}
+        }
+    }
+
+    /// Judges what is being worked on and takes on what comes next.
+    fn roll(&mut self) {
+        if let Some((revision, _)) = &self.update.instructions.to
+            && !self.progress.state.is_back()
+            && !self.fleet.is_stored(*revision)
+        {
+            self.go(UpdateState::Error, format!("its config {revision} is not stored any more"));
+            return;
+        }
+        self.judge();
+        if self.over_budget() {
+            let message = self.blame();
+            if self.progress.state == UpdateState::RollingForward && self.update.settings.rollback_on_failure
+            {
+                self.turn_back(message);
+                // What has to go back is taken on at once.
+            } else {
+                self.go(UpdateState::Failed, message);
+                return;
+            }
+        }
+        self.advance();
+    }
+
+    fn judge(&mut self) {
+        let back = self.progress.state.is_back();
+        for instance in self.progress.working.clone().iter() {
+            let wanted = self.wanted(instance, back);
+            let counted = self.progress.failures.get(&instance).cloned();
+            let (verdict, failures) =
+                evaluate(self.fleet, self.update, &self.progress, instance, wanted, counted);
+            if let Some(failures) = failures {
+                if self.progress.failures.get(&instance) != Some(&failures) {
+                    let message = format!("instance {instance}: {}", failures.message);
+                    self.warn("InstanceFailed", message);
+                }
+                self.progress.failures.insert(instance, failures);
+            }
+            let set = match verdict {
+                Verdict::Wait(until) => {
+                    until.into_iter().for_each(|at| self.plan.check_at(at));
+                    continue;
+                }
+                Verdict::Good if back => &mut self.progress.rolled_back,
+                Verdict::Good => &mut self.progress.updated,
+                Verdict::Failed if back => &mut self.progress.failed_back,
+                Verdict::Failed => &mut self.progress.failed,
+            };
+            set.insert(instance);
+            self.progress.working.remove(instance);
+        }
+    }
+
+    /// Takes on the next group, or ends the update when nothing is left.
+    fn advance(&mut self) {
+        let back = self.progress.state.is_back();
+        let idle = self.idle(back);
+        let group = next_group(self.update.settings.strategy, &idle, self.progress.working.len());
+        if group.is_empty() {
+            if idle.is_empty() && self.progress.working.is_empty() {
+                let (state, message) = if back {
+                    (UpdateState::RolledBack, self.progress.message.clone())
+                } else {
+                    (UpdateState::RolledForward, self.tolerated())
+                };
+                self.go(state, message);
+            }
+            return;
+        }
+        for instance in group {
+            self.progress.working.insert(*instance);
+            self.progress.touched.insert(*instance);
+        }
+        self.progress.advanced = self.fleet.now;
+        let ranges: Ranges = group.iter().copied().collect();
+        let reason = if back { "RollingBackInstances" } else { "UpdatingInstances" };
+        let number = Some(self.update.number);
+        self.plan.events.push(Event {
+            warning: false,
+            reason,
+            message: format!("instances {ranges}"),
+            update: number,
+        });
+        // An instance that already is what it shall be, or needs no time to prove it, is judged right away.
+        self.plan.check_at(self.fleet.now);
+    }
+
+    /// What has not been taken on in this direction, in the order of taking on.
+    fn idle(&self, back: bool) -> Vec<u32> {
+        let progress = &self.progress;
+        let mut order = self.update.instructions.order();
+        if !back {
+            order.retain(|instance| !progress.touched.contains(*instance));
+            return order;
+        }
+        let mut all: Vec<u32> =
+            progress.touched.iter().filter(|i| !self.update.instructions.concerns(*i)).collect();
+        all.extend(order.into_iter().filter(|instance| progress.touched.contains(*instance)));
+        all.reverse();
+        all.retain(|instance| {
+            !progress.working.contains(*instance)
+                && !progress.rolled_back.contains(*instance)
+                && !progress.failed_back.contains(*instance)
+        });
+        all
+    }
+
+    /// The config an instance shall have in this direction. Instances beyond a scale-down in mid-update go.
+    fn wanted(&self, instance: u32, back: bool) -> Option<crate::model::Revision> {
+        let instructions = &self.update.instructions;
+        let count = self.fleet.view.service.instances;
+        if count != instructions.instances && instance >= count {
+            return None;
+        }
+        if back { instructions.back(instance) } else { instructions.after(instance) }
+    }
+
+    fn over_budget(&self) -> bool {
+        let failed =
+            if self.progress.state.is_back() { &self.progress.failed_back } else { &self.progress.failed };
+        failed.len() > self.update.settings.max_failed_instances
+    }
+
+    /// Remembers the instance that failed first, and says what happened.
+    fn blame(&mut self) -> String {
+        let progress = &mut self.progress;
+        let failed = if progress.state.is_back() { &progress.failed_back } else { &progress.failed };
+        let first = progress.failures.iter().filter(|(instance, _)| failed.contains(**instance));
+        let Some((instance, failures)) = first.min_by_key(|(_, failures)| failures.at) else {
+            return format!("{} instances failed", failed.len());
+        };
+        let limit = self.update.settings.max_failed_instances;
+        let message = format!(
+            "{} failed (instances {failed}), more than the {limit} that maxFailedInstances allows; first instance \
+             {instance}: {}",
+            failed.len(),
+            failures.message
+        );
+        // The way back may fail as well; what turned it round stays the cause.
+        if progress.cause.is_none() {
+            progress.cause = Some((*instance, failures.clone()));
+        }
+        message
+    }
+
+    fn tolerated(&self) -> String {
+        if self.progress.failed.is_empty() {
+            return String::new();
+        }
+        format!("instances {} failed and were tolerated", self.progress.failed)
+    }
+
+    fn turn_back(&mut self, message: String) {
+        if !can_go(self.progress.state, UpdateState::RollingBack) {
+            return;
+        }
+        // Of a chain of superseded updates, all that was left off the base goes back with it.
+        let instructions = &self.update.instructions;
+        let all = if instructions.base.is_empty() {
+            0
+        } else {
+            self.fleet.instances().last().map_or(0, |last| last + 1)
+        };
+        let chained: Vec<u32> = (0..all)
+            .filter(|instance| self.fleet.revision(*instance) != instructions.back(*instance))
+            .collect();
+        for instance in chained {
+            self.progress.touched.insert(instance);
+        }
+        self.progress.working = Ranges::default();
+        self.progress.failures.clear();
+        self.go(UpdateState::RollingBack, message);
+    }
+
+    fn go(&mut self, state: UpdateState, message: String) {
+        if self.progress.state == state || !can_go(self.progress.state, state) {
+            return;
+        }
+        self.progress.state = state;
+        self.progress.finished = state.is_terminal().then_some(self.fleet.now);
+        self.progress.message.clone_from(&message);
+        self.plan.events.push(event(self.update, state, message));
+    }
+
+    fn warn(&mut self, reason: &'static str, message: String) {
+        self.plan.events.push(Event { warning: true, reason, message, update: Some(self.update.number) });
+    }
+}
+
+fn event(update: &Update, state: UpdateState, message: String) -> Event {
+    let (warning, reason) = match state {
+        UpdateState::RollingForward => (false, "RollingForward"),
+        UpdateState::RollingBack => (true, "RollingBack"),
+        UpdateState::RollForwardPaused | UpdateState::RollBackPaused => (false, "Paused"),
+        UpdateState::RollForwardAwaitingPulse | UpdateState::RollBackAwaitingPulse => {
+            (false, "AwaitingPulse")
+        }
+        UpdateState::RolledForward => (false, "RolledForward"),
+        UpdateState::RolledBack => (true, "RolledBack"),
+        UpdateState::Aborted => (true, "Aborted"),
+        UpdateState::Error => (true, "UpdateError"),
+        UpdateState::Failed => (true, "UpdateFailed"),
+    };
+    let text = format!("update {}: {}", update.number, state.name());
+    let message = if message.is_empty() { text } else { format!("{text}: {message}") };
+    Event { warning, reason, message, update: Some(update.number) }
+}
+
+/// When something that takes a while will be over.
+fn after(start: Timestamp, seconds: u32) -> Timestamp {
+    start.checked_add(jiff::SignedDuration::from_secs(seconds.into())).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,123 @@
+//! How one instance of an update is doing (Aurora: InstanceUpdater, StateEvaluator).
+//!
+//! Preempted, drained, evicted and lost tasks are nobody's failure here, and a tolerated number of failures and the
+//! wait for RUNNING are counted on what is durable: the update's progress and the Pods.
+
+use jiff::Timestamp;
+
+use crate::model::{EndReason, Failures, Instance, Progress, Revision, Task, TaskState, Update};
+
+use super::{super::fleet::Fleet, after};
+
+/// How one instance is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is what it shall be, and has been RUNNING long enough.
+    Good,
+    /// It failed more often than is borne, or took too long.
+    Failed,
+    /// Not yet known; by time alone it will be at this time.
+    Wait(Option<Timestamp>),
+}
+
+/// How an instance is doing that shall have a config, or go; and its failures, where it has any.
+pub(super) fn evaluate(
+    fleet: &Fleet<'_>,
+    update: &Update,
+    progress: &Progress,
+    instance: Instance,
+    wanted: Option<Revision>,
+    counted: Option<Failures>,
+) -> (Verdict, Option<Failures>) {
+    let live = fleet.live(instance);
+    let Some(wanted) = wanted else {
+        return (if live.is_some() { Verdict::Wait(None) } else { Verdict::Good }, counted);
+    };
+    let failures = count(fleet.tasks(instance), wanted, counted);
+    let borne = update.settings.max_per_instance_failures;
+    if failures.as_ref().is_some_and(|failures| failures.count > borne) {
+        return (Verdict::Failed, failures);
+    }
+    let live = live.filter(|task| task.revision == wanted);
+    if let Some(task) = live
+        && fleet.state(task).0 == TaskState::Running
+        && let (true, Some(since)) = (task.ready, task.ready_since)
+    {
+        let good_at = after(since, update.settings.watch_seconds);
+        return (if good_at <= fleet.now { Verdict::Good } else { Verdict::Wait(Some(good_at)) }, failures);
+    }
+    if update.settings.max_wait_seconds == 0 {
+        return (Verdict::Wait(None), failures);
+    }
+    // Where no Pod came to be, the wait counts from when instances were last taken on.
+    let begun = live.map_or(progress.advanced, |task| task.ready_since.unwrap_or(task.created));
+    let deadline = after(begun.max(progress.started), update.settings.max_wait_seconds);
+    if fleet.now < deadline {
+        return (Verdict::Wait(Some(deadline)), failures);
+    }
+    (Verdict::Failed, Some(too_slow(fleet, update, live, failures)))
+}
+
+/// Counts the failures of the wanted config that were not counted yet. What came before another config, before a
+/// deliberate end or before a run whose Pod is gone belongs to another story.
+fn count(tasks: &[Task], wanted: Revision, counted: Option<Failures>) -> Option<Failures> {
+    let known = counted.as_ref().and_then(|failures| failures.last_pod);
+    let mut next_run = None;
+    let story = tasks.iter().rev().take_while(|task| {
+        let follows = next_run.is_none_or(|next| task.run + 1 == next);
+        next_run = Some(task.run);
+        follows && task.revision == wanted && task.end != Some(EndReason::Stopped) && Some(task.uid) != known
+    });
+    let mut fresh: Vec<&Task> = story.filter(|task| is_failure(task)).collect();
+    fresh.reverse();
+    let mut failures = counted;
+    for task in fresh {
+        failures = Some(Failures {
+            count: failures.as_ref().map_or(0, |failures| failures.count) + 1,
+            last_pod: Some(task.uid),
+            reason: task.end.unwrap_or(EndReason::Unknown),
+            exit_code: task.exit_code,
+            message: end_message(task),
+            at: task.ended.unwrap_or(task.created),
+        });
+    }
+    failures
+}
+
+/// A service's task that ends by itself has failed, whatever its exit code.
+fn is_failure(task: &Task) -> bool {
+    matches!(task.state, TaskState::Failed | TaskState::Finished)
+}
+
+fn end_message(task: &Task) -> String {
+    let code = task.exit_code.map_or_else(String::new, |code| format!(" with exit code {code}"));
+    match task.end {
+        Some(EndReason::OutOfMemory) => format!("run {} was ended at its memory limit{code}", task.run),
+        Some(EndReason::OwnLimit) => {
+            format!("run {} was evicted for passing its own storage limit", task.run)
+        }
+        _ => format!("run {} ended{code}", task.run),
+    }
+}
+
+fn too_slow(fleet: &Fleet<'_>, update: &Update, live: Option<&Task>, failures: Option<Failures>) -> Failures {
+    let stands = match live.map(|task| (fleet.state(task).0, task.ready_since)) {
+        None => "it has no Pod",
+        Some((TaskState::Pending, _)) => "its Pod has no node",
+        Some((TaskState::Assigned, _)) => "its containers have not started",
+        Some((TaskState::Partitioned, _)) => "its node is lost",
+        Some((_, Some(_))) => "it was Ready and is no more",
+        Some((_, None)) => "it runs and is not Ready",
+    };
+    Failures {
+        count: failures.map_or(0, |failures| failures.count) + 1,
+        last_pod: live.map(|task| task.uid),
+        reason: EndReason::Unknown,
+        exit_code: None,
+        message: format!(
+            "not RUNNING within the {} s of maxWaitSeconds: {stands}",
+            update.settings.max_wait_seconds
+        ),
+        at: fleet.now,
+    }
+}
