@@ -4,5 +4,6 @@ pub mod api;
 pub mod apply;
 mod key;
 pub mod lease;
+pub mod metrics;
 
 pub use key::ServiceKey;

@@ -23,47 +23,51 @@ pub enum Outcome {
     },
     /// Some of it was not: plan again from fresh.
     Retry {
-        /// When; `None` leaves it to the caller's backoff.
+        /// When; `None` leaves it to the caller's backoff. With a time it is no failure.
         after: Option<Duration>,
         /// Why, for the log.
         why: String,
     },
     /// This process may not write any more.
     Fenced,
-    /// The API server refuses what the spec asks for; the rest was carried out.
+    /// The API server refuses what the spec asks for; what does not hang on it was carried out.
+    ///
+    /// Plan again at once with the problem in the view, so that it is shown; after that no sooner than the backoff.
     Refused {
-        /// What to say of it: goes into the next view of the service.
+        /// What to say of it.
         problem: Problem,
     },
 }
 
 /// What the executor has to know of a service beside its plan, from the same snapshot as the plan's view.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Facts {
-    /// The uid of the service; `None` makes the executor refuse to do anything.
-    pub uid: Option<Uid>,
+    /// The uid of the service.
+    pub uid: Uid,
     /// The generation of the spec the plan was made from.
     pub generation: i64,
-    /// Its full name, `cluster/role/environment/name`.
-    pub job_key: String,
-    /// The role it is charged to.
-    pub role: String,
-    /// How many instances its spec asks for.
+    /// The config in that spec, by its hash.
+    pub revision: Revision,
+    /// How many instances that spec asks for.
     pub instances: u32,
-    /// The config in its spec, by its hash.
-    pub revision: Option<Revision>,
     /// Whether its instances get stable DNS names.
     pub discovery: bool,
     /// How many instances must stay up when Pods are moved on purpose.
     pub sla: Option<Sla>,
+    /// Its full name, `cluster/role/environment/name`.
+    pub job_key: String,
+    /// The role it is charged to.
+    pub role: String,
+    /// The greatest number of its stored configs, 0 without any.
+    pub highest_revision: i64,
     /// The status as it was read or last written.
     pub recorded: Option<ServiceStatus>,
     /// The newest update, if there is one.
     pub update: Option<UpdateFacts>,
-    /// The annotation `labels::CONTENT` of the service's PodDisruptionBudget, if there is one of its own.
-    pub budget_hash: Option<String>,
+    /// The annotation `labels::CONTENT` of the PodDisruptionBudget of its own, if there is one.
+    pub budget: Option<String>,
     /// The same of its headless Service.
-    pub headless_hash: Option<String>,
+    pub headless: Option<String>,
 }
 
 /// What the executor has to know of the update whose progress it writes.
@@ -73,8 +77,12 @@ pub struct UpdateFacts {
     pub uid: Uid,
     /// Its number.
     pub number: u32,
-    /// The resourceVersion it was read at, or that our last write gave it: progress is written on it only.
+    /// The generation it was read at.
+    pub generation: i64,
+    /// The resourceVersion it was read at, or that our last write gave it: progress is written on that only.
     pub resource_version: String,
+    /// It carries the label that says it has ended.
+    pub marked_ended: bool,
 }
 
 /// Where the executor reports what it wrote or found, so that the next plan assumes it (the index).
@@ -85,8 +93,12 @@ pub trait Learn: Send + Sync {
     fn learn_pod_gone(&self, service: &ServiceKey, uid: Uid);
     /// This is how the stored config is now.
     fn learn_revision(&self, revision: &ControllerRevision);
+    /// The stored config of this uid is no more.
+    fn learn_revision_gone(&self, service: &ServiceKey, uid: Uid);
     /// This is how the update is now.
     fn learn_update(&self, update: &AuroraUpdate);
+    /// The update of this uid is no more.
+    fn learn_update_gone(&self, service: &ServiceKey, uid: Uid);
     /// This is how the service is now, its status above all.
     fn learn_service(&self, service: &AuroraService);
     /// It is not known whether a write on behalf of this service was applied.

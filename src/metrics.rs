@@ -1,0 +1,243 @@
+//! What is counted and measured, under bounded labels: kinds, verbs, codes and states, never names of objects.
+//!
+//! Every value a label can take that somebody may alert on is there from the start, at zero. Cheap to clone; all
+//! clones count into the same registry, which `server` prints.
+
+use std::{sync::Arc, time::Duration};
+
+use borealis_core::model::{TaskState, UpdateState};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, text},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+use crate::lease::Fence;
+
+/// What a call to the API server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[expect(missing_docs, reason = "the API's own verbs")]
+#[allow(non_camel_case_types, reason = "a label value is spelled as its variant")]
+pub enum Verb {
+    get,
+    list,
+    create,
+    update,
+    patch,
+    delete,
+}
+
+impl Verb {
+    const ALL: [Self; 6] = [Self::get, Self::list, Self::create, Self::update, Self::patch, Self::delete];
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    verb: Verb,
+    code: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct State {
+    state: String,
+}
+
+/// The operator's metrics.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    reconcile: Histogram,
+    queue_depth: Gauge,
+    calls: Family<Call, Counter>,
+    fenced: Counter,
+    conflicts: Counter,
+    stale: Counter,
+    events_dropped: Counter,
+    unsettled: Gauge,
+    instances: Family<State, Gauge>,
+    updates: Family<State, Gauge>,
+    duplicates: Counter,
+    leader: Gauge,
+    term: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut inner = Inner {
+            registry: Registry::with_prefix("borealis"),
+            reconcile: Histogram::new(exponential_buckets(0.000_1, 4.0, 10)),
+            queue_depth: Gauge::default(),
+            calls: Family::default(),
+            fenced: Counter::default(),
+            conflicts: Counter::default(),
+            stale: Counter::default(),
+            events_dropped: Counter::default(),
+            unsettled: Gauge::default(),
+            instances: Family::default(),
+            updates: Family::default(),
+            duplicates: Counter::default(),
+            leader: Gauge::default(),
+            term: Gauge::default(),
+        };
+        inner.register();
+        inner.start_at_zero();
+        Self(Arc::new(inner))
+    }
+}
+
+impl Inner {
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        let reconcile = self.reconcile.clone();
+        r.register_with_unit(
+            "reconcile",
+            "Time from taking a service up to its plan's end",
+            Unit::Seconds,
+            reconcile,
+        );
+        r.register("queue_depth", "Services that wait to be looked at", self.queue_depth.clone());
+        r.register("api_calls", "Calls to the API server by verb and answer", self.calls.clone());
+        r.register("fenced_writes", "Writes held back because the lease was not ours", self.fenced.clone());
+        r.register("conflicts", "Writes refused because the object had changed", self.conflicts.clone());
+        r.register("stale_events", "Watch events older than what was known", self.stale.clone());
+        r.register("events_dropped", "Kubernetes Events not written: too many", self.events_dropped.clone());
+        r.register("unsettled_services", "Services with a write of unknown fate", self.unsettled.clone());
+        r.register("instances", "Tasks by Aurora's state", self.instances.clone());
+        r.register("updates", "Updates by Aurora's state", self.updates.clone());
+        r.register(
+            "duplicate_instances",
+            "Second live Pods of an instance seen: must stay 0",
+            self.duplicates.clone(),
+        );
+        r.register("is_leader", "Whether this replica may write", self.leader.clone());
+        r.register("term", "Term of the lease while it is ours, otherwise 0", self.term.clone());
+    }
+
+    fn start_at_zero(&self) {
+        for verb in Verb::ALL {
+            for code in ["200", "409", "429", "500", "timeout", "broken"] {
+                let _ = self.calls.get_or_create(&Call { verb, code: code.to_owned() });
+            }
+        }
+        for state in TaskState::ALL {
+            let _ = self.instances.get_or_create(&State { state: task_state(state) });
+        }
+        for state in UpdateState::ALL {
+            let _ = self.updates.get_or_create(&State { state: state.name().to_owned() });
+        }
+    }
+}
+
+impl Metrics {
+    /// A service was planned and its plan carried out.
+    pub fn reconciled(&self, took: Duration) {
+        self.0.reconcile.observe(took.as_secs_f64());
+    }
+
+    /// So many services wait.
+    pub fn queue_depth(&self, depth: usize) {
+        self.0.queue_depth.set(signed(depth));
+    }
+
+    /// A call was answered: an HTTP status code, `timeout` or `broken`.
+    pub fn call(&self, verb: Verb, code: &str) {
+        self.0.calls.get_or_create(&Call { verb, code: code.to_owned() }).inc();
+    }
+
+    /// A write was held back by the fence.
+    pub fn fenced(&self) {
+        self.0.fenced.inc();
+    }
+
+    /// A write was refused because the object had changed.
+    pub fn conflict(&self) {
+        self.0.conflicts.inc();
+    }
+
+    /// A watch event told less than was known.
+    pub fn stale_event(&self) {
+        self.0.stale.inc();
+    }
+
+    /// A Kubernetes Event was not written.
+    pub fn event_dropped(&self) {
+        self.0.events_dropped.inc();
+    }
+
+    /// So many services have a write of unknown fate.
+    pub fn unsettled(&self, services: usize) {
+        self.0.unsettled.set(signed(services));
+    }
+
+    /// So many tasks are in this state.
+    pub fn instances(&self, state: TaskState, count: usize) {
+        self.0.instances.get_or_create(&State { state: task_state(state) }).set(signed(count));
+    }
+
+    /// So many updates are in this state.
+    pub fn updates(&self, state: UpdateState, count: usize) {
+        self.0.updates.get_or_create(&State { state: state.name().to_owned() }).set(signed(count));
+    }
+
+    /// Two live Pods of one instance were seen.
+    pub fn duplicate_instance(&self) {
+        self.0.duplicates.inc();
+    }
+
+    /// Everything in the text format of OpenMetrics.
+    ///
+    /// # Errors
+    /// When a value cannot be written, which none of ours is.
+    pub fn print(&self, fence: &Fence) -> Result<String, std::fmt::Error> {
+        let term = fence.term();
+        self.0.leader.set(term.is_some().into());
+        self.0.term.set(term.and_then(|term| i64::try_from(term).ok()).unwrap_or_default());
+        let mut out = String::new();
+        text::encode(&mut out, &self.0.registry)?;
+        Ok(out)
+    }
+}
+
+/// Aurora's spelling: `Running` is RUNNING.
+fn task_state(state: TaskState) -> String {
+    format!("{state:?}").to_uppercase()
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_there_from_the_start() {
+        let (gate, fence) = crate::lease::fence();
+        let metrics = Metrics::default();
+        let text = metrics.print(&fence).unwrap();
+        for line in [
+            "borealis_duplicate_instances_total 0",
+            "borealis_is_leader 0",
+            "borealis_instances{state=\"RUNNING\"} 0",
+            "borealis_updates{state=\"ROLLING_FORWARD\"} 0",
+            "borealis_api_calls_total{verb=\"create\",code=\"409\"} 0",
+            "borealis_reconcile_seconds_count 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        gate.open(4, tokio::time::Instant::now() + Duration::from_secs(60));
+        metrics.clone().call(Verb::create, "409");
+        let text = metrics.print(&fence).unwrap();
+        assert!(text.contains("borealis_is_leader 1\n"), "{text}");
+        assert!(text.contains("borealis_term 4\n"), "{text}");
+        assert!(text.contains("borealis_api_calls_total{verb=\"create\",code=\"409\"} 1\n"), "{text}");
+    }
+}
