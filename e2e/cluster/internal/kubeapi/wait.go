@@ -1,0 +1,27 @@
+package kubeapi
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Until asks again and again until ask succeeds. When the time is over it
+// returns the last answer, which says what was still wrong.
+func Until(ctx context.Context, what string, limit time.Duration, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var last error
+	for {
+		if err := ask(ctx); err == nil {
+			return nil
+		} else if ctx.Err() == nil || last == nil {
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: not after %v: %w", what, limit, last)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
