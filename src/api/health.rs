@@ -70,7 +70,7 @@ impl Default for HealthCheck {
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpCheck {
     /// Path that is asked for, starting with a slash. Default: `/health`.
-    #[schemars(length(min = 1, max = 2048), regex(pattern = "^/"))]
+    #[schemars(length(min = 1, max = 2048))]
     pub path: String,
     /// Port number, or the name of a container port. Default: the port named `health`.
     pub port: IntOrString,

@@ -14,28 +14,18 @@ pub(super) struct Rules {
     pub spec: Vec<ValidationRule>,
 }
 
-/// The Pod fields that are the operator's, with a bound-free way to print each and why it is refused.
+/// The Pod fields that are the operator's, how a value is printed, and what to do instead.
 const OWNED: [(&str, &str, &str); 9] = [
-    ("hostname", QUOTED, "remove it: the operator names each instance <service>-<instance>"),
-    ("subdomain", QUOTED, "remove it: set spec.discovery to {} for stable DNS names"),
-    ("hostnameOverride", QUOTED, "remove it: the operator names each instance <service>-<instance>"),
-    (
-        "activeDeadlineSeconds",
-        NUMBER,
-        "remove it: a service runs for ever, and the operator ends Pods with this field",
-    ),
-    ("priorityClassName", QUOTED, "remove it: set spec.tier, which decides the priority class"),
-    ("priority", NUMBER, "remove it: set spec.tier and spec.priority"),
-    ("preemptionPolicy", QUOTED, "remove it: set spec.tier, which decides who preempts whom"),
-    ("nodeName", QUOTED, "remove it: use nodeSelector or affinity, so that the scheduler sees the Pod"),
-    (
-        "ephemeralContainers",
-        "'given'",
-        "remove it: add ephemeral containers to a running Pod with kubectl debug",
-    ),
+    ("hostname", "\"%s\"", "the operator names each instance <service>-<instance>"),
+    ("subdomain", "\"%s\"", "set spec.discovery to {} for stable DNS names"),
+    ("hostnameOverride", "\"%s\"", "the operator names each instance <service>-<instance>"),
+    ("activeDeadlineSeconds", "%d", "a service runs for ever, and the operator ends Pods by this field"),
+    ("priorityClassName", "\"%s\"", "set spec.tier, which decides the priority class"),
+    ("priority", "%d", "set spec.tier and spec.priority"),
+    ("preemptionPolicy", "\"%s\"", "set spec.tier, which decides who preempts whom"),
+    ("nodeName", "\"%s\"", "use nodeSelector or affinity, so that the scheduler sees the Pod"),
+    ("ephemeralContainers", "", "add ephemeral containers to a running Pod by kubectl debug"),
 ];
-const QUOTED: &str = "'\"' + FIELD + '\"'";
-const NUMBER: &str = "string(FIELD)";
 
 const INVALID: &str = "FieldValueInvalid";
 const FORBIDDEN: &str = "FieldValueForbidden";
@@ -44,12 +34,20 @@ const FORBIDDEN: &str = "FieldValueForbidden";
 pub(super) fn service() -> Rules {
     let name = told(
         "self.metadata.name.size() <= 45 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-        "'\"' + self.metadata.name + '\" cannot name a service: use at most 45 characters, first a lower-case \
-         letter, then lower-case letters, digits and \"-\", the last no \"-\"'",
+        "\"%s\" cannot name a service; use at most 45 characters: a lower-case letter, then lower-case letters, \
+         digits and dashes, no dash at the end",
+        &["self.metadata.name"],
         ".metadata.name",
         INVALID,
     );
     let mut spec: Vec<_> = OWNED.iter().map(|(field, print, remedy)| owned(field, print, remedy)).collect();
+    spec.push(told(
+        "self.tier.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+        "\"%s\" cannot name a tier; use lower-case letters, digits and dashes, such as preemptible",
+        &["self.tier"],
+        ".tier",
+        INVALID,
+    ));
     spec.extend([reserved("labels"), reserved("annotations")]);
     spec.extend(health());
     spec.extend(update());
@@ -86,39 +84,47 @@ pub(super) fn update_record() -> Rules {
 }
 
 fn health() -> Vec<ValidationRule> {
-    let checked = "(has(self.health.container) \
-                   ? self.template.spec.containers.filter(c, c.name == self.health.container) \
-                   : [self.template.spec.containers[0]])";
     let mut rules = vec![
         one_of("self.health", "health", &["http", "tcp", "exec"]),
         told(
             "!has(self.health) || !has(self.health.container) || \
              self.template.spec.containers.exists(c, c.name == self.health.container)",
-            "'\"' + self.health.container + '\" is no container of spec.template; use one of: ' + \
-             self.template.spec.containers.map(c, c.name).join(', ')",
+            "\"%s\" is no container of spec.template; use one of %s",
+            &["self.health.container", "self.template.spec.containers.map(c, c.name)"],
             ".health.container",
+            INVALID,
+        ),
+        told(
+            "!has(self.health) || !has(self.health.http) || self.health.http.path.startsWith('/')",
+            "\"%s\" is no path of a URL; begin it with a slash",
+            &["self.health.http.path"],
+            ".health.http.path",
             INVALID,
         ),
     ];
     for way in ["http", "tcp"] {
         let port = format!("self.health.{way}.port");
         let unset = format!("!has(self.health) || !has(self.health.{way})");
+        // Names are compared, not containers: comparing those would be too costly.
+        let checked = "c.name == (has(self.health.container) ? self.health.container : \
+                       self.template.spec.containers[0].name)";
+        let named = format!("has(c.ports) && c.ports.exists(p, has(p.name) && p.name == {port})");
+        let path = format!(".health.{way}.port");
         rules.push(told(
             &format!(
                 "{unset} || type({port}) != string || \
-                 {checked}.all(c, has(c.ports) && c.ports.exists(p, has(p.name) && p.name == {port}))"
+                 self.template.spec.containers.all(c, !({checked}) || ({named}))"
             ),
-            &format!(
-                "'\"' + string({port}) + '\" is no port of the checked container; name one of its ports so, \
-                 or give a port number'"
-            ),
-            &format!(".health.{way}.port"),
+            "\"%s\" is no port of the checked container; give one of its ports this name, or use a port number",
+            &[&port],
+            &path,
             INVALID,
         ));
         rules.push(told(
             &format!("{unset} || type({port}) != int || (int({port}) >= 1 && int({port}) <= 65535)"),
-            &format!("string({port}) + ' is no port: use a number from 1 to 65535, or the name of a container port'"),
-            &format!(".health.{way}.port"),
+            "%d is no port; use a number from 1 to 65535, or the name of a port of the checked container",
+            &[&port],
+            &path,
             INVALID,
         ));
     }
@@ -130,8 +136,8 @@ fn update() -> Vec<ValidationRule> {
         // Only when the bound itself is set or changed: scaling down must not be refused for it.
         "self.instances == 0 || self.update.maxFailedInstances <= self.instances || \
          (oldSelf.hasValue() && oldSelf.value().update.maxFailedInstances == self.update.maxFailedInstances)",
-        "string(self.update.maxFailedInstances) + ' is more than all ' + string(self.instances) + \
-         ' instances, so no update could fail: use a number up to spec.instances'",
+        "%d is more than all %d instances, so that no update could fail; use a number up to spec.instances",
+        &["self.update.maxFailedInstances", "self.instances"],
         ".update.maxFailedInstances",
         INVALID,
     );
@@ -141,8 +147,8 @@ fn update() -> Vec<ValidationRule> {
         failed,
         told(
             "self.flapping.maxDelaySeconds >= self.flapping.initialDelaySeconds",
-            "string(self.flapping.maxDelaySeconds) + ' is less than initialDelaySeconds (' + \
-             string(self.flapping.initialDelaySeconds) + '): use that or more'",
+            "%d is less than initialDelaySeconds, %d; use at least that",
+            &["self.flapping.maxDelaySeconds", "self.flapping.initialDelaySeconds"],
             ".flapping.maxDelaySeconds",
             INVALID,
         ),
@@ -152,10 +158,16 @@ fn update() -> Vec<ValidationRule> {
 /// The field is the operator's and may not be set.
 fn owned(field: &str, print: &str, remedy: &str) -> ValidationRule {
     let path = format!("self.template.spec.{field}");
+    let rule = format!("!has({path})");
+    let place = format!(".template.spec.{field}");
+    if print.is_empty() {
+        return said(&rule, &format!("{field} cannot be set; remove it: {remedy}"), &place, FORBIDDEN);
+    }
     told(
-        &format!("!has({path})"),
-        &format!("'is ' + {} + '; {remedy}'", print.replace("FIELD", &path)),
-        &format!(".template.spec.{field}"),
+        &rule,
+        &format!("{field} cannot be set, but is {print}; remove it: {remedy}"),
+        &[&path],
+        &place,
         FORBIDDEN,
     )
 }
@@ -163,14 +175,11 @@ fn owned(field: &str, print: &str, remedy: &str) -> ValidationRule {
 /// No key of ours in the template's labels or annotations.
 fn reserved(map: &str) -> ValidationRule {
     let path = format!("self.template.metadata.{map}");
+    let ours = "k, k.startsWith('borealis.dev/')";
     told(
-        &format!(
-            "!has(self.template.metadata) || !has({path}) || {path}.all(k, !k.startsWith('borealis.dev/'))"
-        ),
-        &format!(
-            "'has ' + {path}.filter(k, k.startsWith('borealis.dev/')).join(', ') + \
-             '; remove every key that begins with borealis.dev/, they are written by the operator'"
-        ),
+        &format!("!has(self.template.metadata) || !has({path}) || !{path}.exists({ours})"),
+        "holds %s; remove every key that begins with borealis.dev/, since the operator writes them",
+        &[&format!("{path}.filter({ours})")],
         &format!(".template.metadata.{map}"),
         FORBIDDEN,
     )
@@ -179,17 +188,17 @@ fn reserved(map: &str) -> ValidationRule {
 /// Exactly one member of the union is set, if the union is there.
 fn one_of(path: &str, field: &str, members: &[&str]) -> ValidationRule {
     let parts: Vec<_> = path.split('.').collect();
-    let there: Vec<_> = (2..=parts.len()).map(|n| format!("!has({})", parts[..n].join("."))).collect();
+    let absent: Vec<_> = (2..=parts.len()).map(|n| format!("!has({})", parts[..n].join("."))).collect();
     let set: Vec<_> = members.iter().map(|m| format!("has({path}.{m})")).collect();
-    let names: Vec<_> = members.iter().map(|m| format!("has({path}.{m}) ? ['{m}'] : []")).collect();
-    let found = names.iter().map(|n| format!("({n})")).collect::<Vec<_>>().join(" + ");
-    let choices = members.join(", ");
+    let is: Vec<_> = members.iter().map(|m| format!("(m == '{m}' && has({path}.{m}))")).collect();
+    let all: Vec<_> = members.iter().map(|m| format!("'{m}'")).collect();
     told(
-        &format!("{} || [{}].filter(x, x).size() == 1", there.join(" || "), set.join(", ")),
+        &format!("{} || [{}].filter(x, x).size() == 1", absent.join(" || "), set.join(", ")),
         &format!(
-            "'must hold exactly one of {choices}, but holds ' + \
-             (({found}).size() == 0 ? 'none' : ({found}).join(' and ')) + '; keep one'"
+            "must hold exactly one of {}, but holds %s; set one and remove the rest",
+            members.join(", ")
         ),
+        &[&format!("[{}].filter(m, {})", all.join(", "), is.join(" || "))],
         &format!(".{field}"),
         INVALID,
     )
@@ -205,12 +214,12 @@ fn said(rule: &str, message: &str, path: &str, reason: &str) -> ValidationRule {
     }
 }
 
-fn told(rule: &str, message: &str, path: &str, reason: &str) -> ValidationRule {
+/// A rule whose message shows `values` in the places of `text` that `%` marks. The values go through
+/// `format` because a sum of texts of unknown length is too costly to the API server.
+fn told(rule: &str, text: &str, values: &[&str], path: &str, reason: &str) -> ValidationRule {
     ValidationRule {
-        rule: rule.to_owned(),
-        message_expression: Some(message.to_owned()),
-        field_path: Some(path.to_owned()),
-        reason: Some(reason.to_owned()),
-        ..ValidationRule::default()
+        message: None,
+        message_expression: Some(format!("'{text}'.format([{}])", values.join(", "))),
+        ..said(rule, "", path, reason)
     }
 }

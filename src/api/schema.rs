@@ -68,10 +68,29 @@ pub enum Unprintable {
 pub fn crd_files() -> Result<Vec<(String, String)>, Unprintable> {
     let print = |crd: CustomResourceDefinition| {
         let name = format!("{}.yaml", crd.metadata.name.as_deref().unwrap_or_default());
+        let mut crd = serde_json::to_value(&crd)?;
+        whole_numbers(&mut crd);
         let yaml = serde_yaml_ng::to_string(&crd)?;
         Ok((name, format!("# Generated from src/api by `make generate`; do not edit.\n{yaml}")))
     };
     crds()?.into_iter().map(print).collect()
+}
+
+/// Bounds are floating-point in the typed schema; `10` reads better than `10.0`.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Object(map) => map.values_mut().for_each(whole_numbers),
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 9e15);
+            if let Some(float) = whole {
+                #[expect(clippy::cast_possible_truncation, reason = "whole and small, just checked")]
+                let integer = float as i64;
+                *number = integer.into();
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 fn finished(
@@ -85,6 +104,12 @@ fn finished(
         }
         tidy(schema);
         add_rules(schema, &rules.root);
+        if !rules.root.is_empty() {
+            // Said here only to bound what the rules on the name run over.
+            let name = json!({"type": "string", "maxLength": 253});
+            let names = json!({"type": "object", "properties": {"name": name, "generateName": name}});
+            set(schema, "/properties", json!({"metadata": names}));
+        }
         if let Some(spec) = schema.pointer_mut("/properties/spec") {
             add_rules(spec, &rules.spec);
             // A union is owned and replaced as a whole, or an applier that switches the member would
@@ -123,6 +148,9 @@ fn finish_template(template: &mut Value) {
         }
         if let Some((_, words)) = ENUMS.iter().find(|(field, _)| *field == name) {
             merge(node, json!({"enum": words}));
+        }
+        if ["containerPort", "hostPort"].contains(&name) {
+            merge(node, json!({"minimum": 1, "maximum": 65535}));
         }
         // Every map of int-or-strings below a Pod is one of quantities; the two fields are, too.
         let quantity = ["sizeLimit", "divisor", "additionalProperties"].contains(&name);

@@ -91,7 +91,7 @@ pub struct AuroraServiceSpec {
     /// Name of the tier, which says whom the instances may preempt and who may preempt them.
     /// Default: `preemptible`.
     #[serde(default = "default_tier")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 63))]
     pub tier: String,
     /// Importance within the role: larger may preempt smaller. No unit. Default: 0.
     #[serde(default)]
@@ -100,28 +100,33 @@ pub struct AuroraServiceSpec {
     /// The Pod of an instance. restartPolicy is `Never` unless given: an instance that ends is replaced
     /// by a new Pod. The operator sets hostname, subdomain, activeDeadlineSeconds and priority itself.
     pub template: PodTemplateSpec,
-    /// How the health of an instance is checked. Default: none, an instance is RUNNING when its
-    /// containers are ready.
+    /// How the health of an instance is checked: exactly one of `http`, `tcp` and `exec`. Checking begins
+    /// as soon as the container runs; an instance becomes RUNNING after `minConsecutiveSuccesses` good
+    /// checks, and failures don't count during `initialIntervalSeconds`. A running instance fails after
+    /// more than `maxConsecutiveFailures` bad checks in a row and is replaced. A container with probes of
+    /// its own keeps those instead. Default: none, an instance is RUNNING when its Pod is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthCheck>,
     /// How a change of the config reaches the instances.
     #[serde(default)]
     pub update: UpdateSettings,
-    /// How instances that keep ending soon after their start are held back.
+    /// How instances that keep ending soon after their start are held back. With the defaults the delays
+    /// before the runs are 0, 60, 120, 240, 300, 300 … seconds.
     #[serde(default)]
     pub flapping: Flapping,
     /// What happens to instances on a node that is no longer reachable.
     #[serde(default)]
     pub partition: PartitionPolicy,
-    /// How many ended Pods are kept with their logs.
+    /// How many Pods of ended runs are kept with their logs. Pods with volume claims are never kept.
     #[serde(default)]
     pub history: History,
     /// If set (`{}`), a headless Service of the same name gives each instance the stable DNS name
     /// `<name>-<instance>.<name>.<namespace>.svc`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discovery: Option<Discovery>,
-    /// How many instances must stay up when Pods are moved on purpose. Default: all but 5 percent, or
-    /// all but one if that is more.
+    /// How many instances must stay up when Pods are moved on purpose (drains, maintenance, autoscaler):
+    /// exactly one of `count` and `percentage`. Whatever it says, one instance may always be down.
+    /// Default: all but 5 percent, or all but one if that is more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sla: Option<Sla>,
 }
