@@ -5,10 +5,21 @@
 //! not retry by itself what may have been applied. Called by the service controller; `pods` and `children` are
 //! the pure builders of what is written.
 
+mod calls;
 pub mod children;
+mod configs;
+mod events;
 mod executor;
 mod outcome;
 pub mod pods;
+mod records;
+mod run;
+mod slow_start;
+mod status;
+mod tasks;
+mod upkeep;
 
-pub use executor::Executor;
+pub use calls::TERM_POLICY;
+pub use events::{Announcer, EventWriter, events};
+pub use executor::{Executor, Limits};
 pub use outcome::{Facts, Learn, Outcome, UpdateFacts};

@@ -46,6 +46,8 @@ pub struct Facts {
     pub uid: Uid,
     /// The generation of the spec the plan was made from.
     pub generation: i64,
+    /// The resourceVersion it was read at, or that our last write gave it: its status is written on that only.
+    pub resource_version: String,
     /// The config in that spec, by its hash.
     pub revision: Revision,
     /// How many instances that spec asks for.
@@ -81,7 +83,9 @@ pub struct UpdateFacts {
     pub generation: i64,
     /// The resourceVersion it was read at, or that our last write gave it: progress is written on that only.
     pub resource_version: String,
-    /// It carries the label that says it has ended.
+    /// Its recorded state is a terminal one.
+    pub ended: bool,
+    /// It carries the label that says so.
     pub marked_ended: bool,
 }
 

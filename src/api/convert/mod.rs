@@ -71,7 +71,7 @@ fn instance(value: i32) -> Option<Instance> {
 }
 
 /// A word of `core` as the API spells it; its names are part of the stored format.
-fn word<T: serde::Serialize>(value: &T) -> String {
+pub(crate) fn word<T: serde::Serialize>(value: &T) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(text)) => text,
         Ok(_) | Err(_) => String::new(),

@@ -1,0 +1,228 @@
+//! What a plan does to stored configs and updates: record, mark, begin, remove and adopt them.
+//!
+//! What is made here says what others do for a long time, so the service is read live before it. An object that
+//! exists under a wanted name is taken for ours only if its controller is. Called by `executor`.
+
+use std::fmt::Debug;
+
+use borealis_core::{
+    model::{Revision, Uid},
+    plan::NewUpdate,
+};
+use k8s_openapi::NamespaceResourceScope;
+use kube::{
+    Api, Resource,
+    api::{PatchParams, PostParams},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{
+    calls::Failed,
+    run::{Run, Undone, Whose, delete, merge},
+};
+use crate::{
+    api::{convert, labels, revision::controller_revision_name, update::update_name},
+    metrics::Verb,
+};
+
+impl Run<'_> {
+    /// Stores the config of the spec, if the spec still says it.
+    pub(super) async fn record_revision(&self, revision: Revision, last_good: bool) -> Result<(), Undone> {
+        let service = self.live_service().await?;
+        let config = service.spec.task_config();
+        let found = config.revision().map_err(|error| Undone::stale(error.to_string()))?;
+        if found != revision {
+            return Err(Undone::stale(format!("the spec says {found} by now, not {revision}")));
+        }
+        let number = self.facts.highest_revision + 1;
+        let owner = self.job().owner();
+        let mut stored = config
+            .to_controller_revision(&self.key.namespace, &self.key.name, owner, number)
+            .map_err(|error| Undone::stale(error.to_string()))?;
+        if last_good {
+            let marks = stored.metadata.labels.get_or_insert_default();
+            marks.insert(labels::LAST_GOOD.to_owned(), labels::TRUE.to_owned());
+        }
+        let parameters = PostParams::default();
+        let name = controller_revision_name(&self.key.name, revision);
+        let created = self.calls.write(Verb::create, |_| self.revisions.create(&parameters, &stored)).await;
+        match created {
+            Ok(stored) => {
+                self.note_write();
+                self.index.learn_revision(&stored);
+                self.configs.put(self.facts.uid, revision, config);
+                Ok(())
+            }
+            Err(Failed::Exists(_)) => {
+                let stored = self.meet_record(&self.revisions, "ControllerRevision", &name).await?;
+                self.index.learn_revision(&stored);
+                Ok(())
+            }
+            Err(failed) => Err(self.undone_or_refused(&format!("ControllerRevision {name}"), &failed)),
+        }
+    }
+
+    /// Sets or takes away the marks of a stored config.
+    pub(super) async fn mark_revision(
+        &self,
+        revision: Revision,
+        last_good: bool,
+        failed: bool,
+    ) -> Result<(), Undone> {
+        let name = controller_revision_name(&self.key.name, revision);
+        let mark = |on: bool| if on { Value::from(labels::TRUE) } else { Value::Null };
+        let marks = json!({labels::LAST_GOOD: mark(last_good), labels::FAILED: mark(failed)});
+        let patch = kube::api::Patch::Merge(json!({"metadata": {"labels": marks}}));
+        let parameters = PatchParams::default();
+        let patched =
+            self.calls.write(Verb::patch, |_| self.revisions.patch(&name, &parameters, &patch)).await;
+        match patched {
+            Ok(stored) => {
+                self.note_write();
+                self.index.learn_revision(&stored);
+                Ok(())
+            }
+            Err(failed) => {
+                if matches!(failed, Failed::Missing(_)) {
+                    self.index.unsettle(self.key);
+                }
+                Err(self.undone(&format!("marking ControllerRevision {name}"), &failed))
+            }
+        }
+    }
+
+    /// Removes a stored config that nothing names any more.
+    pub(super) async fn prune_revision(&self, revision: Revision, uid: Uid) -> Result<(), Undone> {
+        let name = controller_revision_name(&self.key.name, revision);
+        self.remove(&self.revisions, &name, uid).await?;
+        self.index.learn_revision_gone(self.key, uid);
+        Ok(())
+    }
+
+    /// Takes over a stored config that has no controller.
+    pub(super) async fn adopt_revision(&self, revision: Revision, uid: Uid) -> Result<(), Undone> {
+        self.live_service().await?;
+        let name = controller_revision_name(&self.key.name, revision);
+        match self.adopt(&self.revisions, &name, uid).await? {
+            Some(stored) => self.index.learn_revision(&stored),
+            None => self.index.learn_revision_gone(self.key, uid),
+        }
+        Ok(())
+    }
+
+    /// Begins an update, if the spec is still the one it was planned from.
+    pub(super) async fn start_update(&self, new: &NewUpdate) -> Result<(), Undone> {
+        let service = self.live_service().await?;
+        if service.metadata.generation != Some(self.facts.generation) {
+            return Err(Undone::stale("the spec has changed since the update was planned"));
+        }
+        let NewUpdate { number, instructions, settings } = new;
+        let owner = self.job().owner();
+        let update =
+            convert::new_update(&self.key.namespace, &self.key.name, owner, *number, instructions, settings);
+        let parameters = PostParams::default();
+        let name = update_name(&self.key.name, *number);
+        match self.calls.write(Verb::create, |_| self.updates.create(&parameters, &update)).await {
+            Ok(update) => {
+                self.note_write();
+                self.index.learn_update(&update);
+                Ok(())
+            }
+            Err(Failed::Exists(_)) => {
+                let update = self.meet_record(&self.updates, "AuroraUpdate", &name).await?;
+                self.index.learn_update(&update);
+                // Whoever made it may have planned something else: what to do next hangs on what it says.
+                Err(Undone::stale(format!("AuroraUpdate {name} is there already")))
+            }
+            Err(failed) => Err(self.undone_or_refused(&format!("AuroraUpdate {name}"), &failed)),
+        }
+    }
+
+    /// Removes an update of long ago.
+    pub(super) async fn prune_update(&self, number: u32, uid: Uid) -> Result<(), Undone> {
+        self.remove(&self.updates, &update_name(&self.key.name, number), uid).await?;
+        self.index.learn_update_gone(self.key, uid);
+        Ok(())
+    }
+
+    /// Takes over an update that has no controller.
+    pub(super) async fn adopt_update(&self, number: u32, uid: Uid) -> Result<(), Undone> {
+        self.live_service().await?;
+        match self.adopt(&self.updates, &update_name(&self.key.name, number), uid).await? {
+            Some(update) => self.index.learn_update(&update),
+            None => self.index.learn_update_gone(self.key, uid),
+        }
+        Ok(())
+    }
+
+    /// Makes the service the controller of an object that has none. `None` when there is no such object any more.
+    ///
+    /// The object is read live and patched at just that version: its other owners stay.
+    pub(super) async fn adopt<K>(&self, api: &Api<K>, name: &str, uid: Uid) -> Result<Option<K>, Undone>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        let what = format!("adopting {} {name}", K::kind(&()));
+        let object = match self.calls.read(Verb::get, api.get_metadata(name)).await {
+            Ok(object) => object,
+            Err(Failed::Missing(_)) => return Ok(None),
+            Err(failed) => return Err(self.undone(&what, &failed)),
+        };
+        let uid = uid.to_string();
+        if object.metadata.uid.as_ref() != Some(&uid) {
+            return Ok(None);
+        }
+        if self.whose(&object.metadata) == Whose::Foreign {
+            return Err(self.name_conflict(&K::kind(&()), name));
+        }
+        let mut owners = object.metadata.owner_references.unwrap_or_default();
+        owners.retain(|owner| owner.uid != self.uid);
+        owners.push(self.job().owner());
+        let body = json!({"metadata": {
+            "ownerReferences": owners,
+            "resourceVersion": object.metadata.resource_version,
+        }});
+        let (patch, parameters) = (merge(&uid, body), PatchParams::default());
+        match self.calls.write(Verb::patch, |_| api.patch(name, &parameters, &patch)).await {
+            Ok(adopted) => {
+                self.note_write();
+                Ok(Some(adopted))
+            }
+            Err(Failed::Missing(_)) => Ok(None),
+            Err(failed) => Err(self.undone(&what, &failed)),
+        }
+    }
+
+    /// An object of a wanted name is there; it is only ours if the service controls it.
+    async fn meet_record<K>(&self, api: &Api<K>, kind: &str, name: &str) -> Result<K, Undone>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        let read = self.calls.read(Verb::get, api.get(name)).await;
+        let object = read.map_err(|failed| {
+            self.index.unsettle(self.key);
+            self.undone(&format!("reading {kind} {name}, which exists"), &failed)
+        })?;
+        match self.whose(object.meta()) {
+            Whose::Ours => Ok(object),
+            Whose::Nobodys | Whose::Foreign => Err(self.name_conflict(kind, name)),
+        }
+    }
+
+    /// Deletes the object of this uid; that it is gone already is as good.
+    async fn remove<K>(&self, api: &Api<K>, name: &str, uid: Uid) -> Result<(), Undone>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        let uid = uid.to_string();
+        match self.calls.write(Verb::delete, |_| async { api.delete(name, &delete(uid)).await }).await {
+            Ok(_) => {
+                self.note_write();
+                Ok(())
+            }
+            Err(Failed::Missing(_) | Failed::Conflict(_)) => Ok(()),
+            Err(failed) => Err(self.undone(&format!("deleting {} {name}", K::kind(&())), &failed)),
+        }
+    }
+}

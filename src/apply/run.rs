@@ -1,0 +1,271 @@
+//! One plan being carried out: what its actions share, and what a failure of one means for the plan.
+//!
+//! Made by `executor` for each plan; `tasks`, `records`, `upkeep` and `status` are its verbs. It keeps nothing
+//! beyond the plan.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use borealis_core::{model::Revision, plan::Problem};
+use k8s_openapi::{
+    api::{apps::v1::ControllerRevision, core::v1::Pod},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, Preconditions},
+};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+use tracing::{debug, warn};
+
+use super::{Facts, Learn, calls::Calls, calls::Failed, configs::Configs, pods::Job};
+use crate::{
+    ServiceKey,
+    api::{AuroraService, AuroraUpdate, TaskConfig, conditions, revision::controller_revision_name},
+    metrics::Verb,
+};
+
+/// How long an apiserver may take to see the Lease change; the fence settles who is right meanwhile.
+const TERM_LAG: Duration = Duration::from_millis(500);
+
+/// Why an action was not carried out.
+#[derive(Debug)]
+pub(super) enum Undone {
+    /// We may not write any more.
+    Fenced,
+    /// It has to be planned anew.
+    Retry { after: Option<Duration>, why: String },
+    /// The API server won't have it.
+    Refused(Problem),
+}
+
+impl Undone {
+    /// Of two, the one that says more: who must stop, then what a person has to hear, then the later retry.
+    pub(super) fn worse(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Fenced, _) | (_, Self::Fenced) => Self::Fenced,
+            (refused @ Self::Refused(_), _) | (_, refused @ Self::Refused(_)) => refused,
+            // Without a time it is a failure, with one merely a wait.
+            (retry @ Self::Retry { after: None, .. }, _) | (_, retry @ Self::Retry { after: None, .. }) => {
+                retry
+            }
+            (Self::Retry { after, why }, Self::Retry { after: other, .. }) => {
+                Self::Retry { after: after.max(other), why }
+            }
+        }
+    }
+
+    /// Something is not as the plan supposed.
+    pub(super) fn stale(why: impl Into<String>) -> Self {
+        Self::Retry { after: None, why: why.into() }
+    }
+}
+
+/// What all actions of a plan share.
+pub(super) struct Run<'a> {
+    pub(super) calls: &'a Calls,
+    pub(super) index: &'a dyn Learn,
+    pub(super) configs: &'a Configs,
+    pub(super) key: &'a ServiceKey,
+    pub(super) facts: &'a Facts,
+    /// The service's uid as the API writes it.
+    pub(super) uid: String,
+    pub(super) services: Api<AuroraService>,
+    pub(super) pods: Api<Pod>,
+    pub(super) revisions: Api<ControllerRevision>,
+    pub(super) updates: Api<AuroraUpdate>,
+    /// The service as it stands now, once an action had to know.
+    live: OnceCell<AuroraService>,
+    wrote: AtomicBool,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        client: &kube::Client,
+        calls: &'a Calls,
+        index: &'a dyn Learn,
+        configs: &'a Configs,
+        key: &'a ServiceKey,
+        facts: &'a Facts,
+    ) -> Self {
+        Self {
+            calls,
+            index,
+            configs,
+            key,
+            facts,
+            uid: facts.uid.to_string(),
+            services: Api::namespaced(client.clone(), &key.namespace),
+            pods: Api::namespaced(client.clone(), &key.namespace),
+            revisions: Api::namespaced(client.clone(), &key.namespace),
+            updates: Api::namespaced(client.clone(), &key.namespace),
+            live: OnceCell::new(),
+            wrote: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn wrote(&self) -> bool {
+        self.wrote.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that a write went through.
+    pub(super) fn note_write(&self) {
+        self.wrote.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn job(&self) -> Job<'_> {
+        Job {
+            namespace: &self.key.namespace,
+            service: &self.key.name,
+            uid: &self.uid,
+            key: &self.facts.job_key,
+            role: &self.facts.role,
+        }
+    }
+
+    /// The service, read live: still the one the plan was made for, and not being deleted.
+    pub(super) async fn live_service(&self) -> Result<&AuroraService, Undone> {
+        self.live
+            .get_or_try_init(|| async {
+                let read = self.calls.read(Verb::get, self.services.get(&self.key.name)).await;
+                let service = read.map_err(|failed| self.undone("reading the service", &failed))?;
+                if service.metadata.uid.as_deref() != Some(&*self.uid) {
+                    return Err(Undone::stale("the service was made anew meanwhile"));
+                }
+                if service.metadata.deletion_timestamp.is_some() {
+                    return Err(Undone::stale("the service is being deleted"));
+                }
+                Ok(service)
+            })
+            .await
+    }
+
+    /// The stored config of this name.
+    pub(super) async fn config(&self, revision: Revision) -> Result<Arc<TaskConfig>, Undone> {
+        if let Some(config) = self.configs.get(self.facts.uid, revision) {
+            return Ok(config);
+        }
+        let name = controller_revision_name(&self.key.name, revision);
+        let stored = match self.calls.read(Verb::get, self.revisions.get(&name)).await {
+            Ok(stored) => stored,
+            Err(failed) => {
+                if matches!(failed, Failed::Missing(_)) {
+                    self.index.unsettle(self.key);
+                }
+                return Err(self.undone("reading the stored config", &failed));
+            }
+        };
+        if self.whose(&stored.metadata) == Whose::Foreign {
+            return Err(self.name_conflict("ControllerRevision", &name));
+        }
+        match TaskConfig::from_controller_revision(&stored) {
+            Ok((found, config)) if found == revision => {
+                Ok(self.configs.put(self.facts.uid, revision, config))
+            }
+            Ok((found, _)) => {
+                Err(self
+                    .unreadable(&format!("ControllerRevision {name} holds {found} instead of {revision}")))
+            }
+            Err(error) => Err(self.unreadable(&error.to_string())),
+        }
+    }
+
+    fn unreadable(&self, what: &str) -> Undone {
+        let message = format!("{what}; delete it, and change the spec to store the config anew");
+        warn!(service = %self.key, message, "a stored config can't be used");
+        Undone::Refused(Problem { reason: conditions::INVALID_SPEC, message, blocks: false })
+    }
+
+    /// Whose an object is.
+    pub(super) fn whose(&self, meta: &ObjectMeta) -> Whose {
+        let controller = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
+        match controller {
+            Some(owner) if owner.uid == self.uid => Whose::Ours,
+            Some(_) => Whose::Foreign,
+            None => Whose::Nobodys,
+        }
+    }
+
+    /// An object that is not ours has a name we need. It is never touched.
+    pub(super) fn name_conflict(&self, kind: &str, name: &str) -> Undone {
+        let message = format!(
+            "{kind} {}/{name} is not this service's, and its name is needed; remove it, or rename the service",
+            self.key.namespace
+        );
+        Undone::Refused(Problem { reason: conditions::NAME_CONFLICT, message, blocks: false })
+    }
+
+    /// What a failure means for the plan. Where the outcome is not known the index is told to look.
+    pub(super) fn undone(&self, what: &str, failed: &Failed) -> Undone {
+        let why = format!("{what}: {failed}");
+        debug!(service = %self.key, why, "not carried out");
+        match failed {
+            Failed::Fenced => Undone::Fenced,
+            Failed::Term(_) if self.calls.term().is_none() => Undone::Fenced,
+            Failed::Term(_) => Undone::Retry { after: Some(TERM_LAG), why },
+            Failed::Unknown(_) => {
+                self.index.unsettle(self.key);
+                Undone::Retry { after: None, why }
+            }
+            Failed::Busy { after, .. } => Undone::Retry { after: *after, why },
+            Failed::Missing(_) | Failed::Conflict(_) | Failed::Exists(_) | Failed::Refused(_) => {
+                Undone::Retry { after: None, why }
+            }
+        }
+    }
+
+    /// As `undone`, for what the user's spec asks for: a refusal is told to the user.
+    pub(super) fn undone_or_refused(&self, what: &str, failed: &Failed) -> Undone {
+        if let Failed::Refused(words) = failed {
+            let message = format!("The API server refuses {what}: {words}");
+            warn!(service = %self.key, message, "refused");
+            return Undone::Refused(Problem { reason: conditions::TEMPLATE_REFUSED, message, blocks: false });
+        }
+        self.undone(what, failed)
+    }
+}
+
+/// Whose an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The service controls it.
+    Ours,
+    /// Something else does.
+    Foreign,
+    /// Nothing does.
+    Nobodys,
+}
+
+/// A merge patch that only applies to the object of this uid.
+pub(super) fn merge(uid: &str, mut body: Value) -> Patch<Value> {
+    body["metadata"]["uid"] = Value::from(uid);
+    Patch::Merge(body)
+}
+
+/// A patch of the whole status, for the object of this uid at this resourceVersion only.
+///
+/// A merge patch would leave behind what the new status no longer says.
+pub(super) fn replace_status(
+    uid: &str,
+    resource_version: &str,
+    status: &Value,
+) -> Result<Patch<Value>, Failed> {
+    let operations = json!([
+        {"op": "test", "path": "/metadata/uid", "value": uid},
+        {"op": "add", "path": "/metadata/resourceVersion", "value": resource_version},
+        {"op": "add", "path": "/status", "value": status},
+    ]);
+    let patch = serde_json::from_value(operations);
+    patch.map(Patch::Json).map_err(|error| Failed::Busy { after: None, why: error.to_string() })
+}
+
+/// A deletion of the object of this uid only, with its own grace.
+pub(super) fn delete(uid: String) -> DeleteParams {
+    DeleteParams::default().preconditions(Preconditions { uid: Some(uid), resource_version: None })
+}

@@ -1,0 +1,192 @@
+//! Writing what was found: the progress of an update, and the status of a service.
+//!
+//! Both are the operator's memory, so both are written whole, on the very version they were planned from: a
+//! conflict means that somebody knows more. Nothing is written that says what is recorded already, and mere counts
+//! not more than about once a second. Called by `executor`.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use borealis_core::model::{Progress, ServiceStatus, Uid};
+use kube::api::PatchParams;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{
+    UpdateFacts,
+    calls::Failed,
+    run::{Run, Undone, merge, replace_status},
+};
+use crate::{
+    api::{AuroraService, convert, labels, update::update_name},
+    metrics::Verb,
+};
+
+/// How often mere counts are written for one service.
+const PACE: Duration = Duration::from_secs(1);
+
+/// When each service's status was last written, of those written within the pace.
+#[derive(Default)]
+pub(super) struct Pace(Mutex<HashMap<Uid, Instant>>);
+
+impl Pace {
+    /// How long the service has to wait, if it does.
+    fn wait(&self, service: Uid) -> Option<Duration> {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&service)?;
+        Some((last + PACE).saturating_duration_since(Instant::now())).filter(|wait| !wait.is_zero())
+    }
+
+    fn written(&self, service: Uid) {
+        let now = Instant::now();
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is older than the pace says nothing; swept now and then, not at every write.
+        if last.len() >= 1024 {
+            last.retain(|_, at| *at + PACE > now);
+        }
+        last.insert(service, now);
+    }
+}
+
+impl Run<'_> {
+    /// Writes how far the update has come: what the actions build on.
+    pub(super) async fn write_progress(&self, uid: Uid, progress: &Progress) -> Result<(), Undone> {
+        let Some(facts) = self.facts.update.as_ref().filter(|facts| facts.uid == uid) else {
+            return Err(Undone::stale("the plan is for another update than the one at hand"));
+        };
+        let mut version = facts.resource_version.clone();
+        if facts.marked_ended && !progress.state.is_terminal() {
+            // First, so that whoever watches updates that go on sees this one before it does.
+            version = self.mark_ended(facts, false).await?;
+        }
+        let name = update_name(&self.key.name, facts.number);
+        let what = format!("writing the progress of AuroraUpdate {name}");
+        let status = convert::update_status_object(progress, facts.generation);
+        let patch = serde_json::to_value(&status)
+            .map_err(|error| Undone::stale(error.to_string()))
+            .and_then(|status| {
+                replace_status(&uid.to_string(), &version, &status)
+                    .map_err(|failed| self.undone(&what, &failed))
+            })?;
+        let parameters = PatchParams::default();
+        let patched =
+            self.calls.write(Verb::patch, |_| self.updates.patch_status(&name, &parameters, &patch)).await;
+        let update = patched.map_err(|failed| self.undone(&what, &failed))?;
+        self.note_write();
+        self.index.learn_update(&update);
+        if progress.state.is_terminal() && !facts.marked_ended {
+            self.mark_ended(facts, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Sets the label of an ended update that lacks it: its writer did not come that far.
+    pub(super) async fn repair_ended_mark(&self) -> Result<(), Undone> {
+        match &self.facts.update {
+            Some(facts) if facts.ended && !facts.marked_ended => self.mark_ended(facts, true).await.map(drop),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Says by a label whether the update has ended; answers its resourceVersion after that.
+    async fn mark_ended(&self, facts: &UpdateFacts, ended: bool) -> Result<String, Undone> {
+        let name = update_name(&self.key.name, facts.number);
+        let mark = if ended { Value::from(labels::TRUE) } else { Value::Null };
+        let patch = merge(&facts.uid.to_string(), json!({"metadata": {"labels": {labels::ENDED: mark}}}));
+        let parameters = PatchParams::default();
+        let patched = self.calls.write(Verb::patch, |_| self.updates.patch(&name, &parameters, &patch)).await;
+        let update =
+            patched.map_err(|failed| self.undone(&format!("marking AuroraUpdate {name}"), &failed))?;
+        self.note_write();
+        self.index.learn_update(&update);
+        Ok(update.metadata.resource_version.unwrap_or_default())
+    }
+
+    /// Writes the status of the service where it says something new.
+    pub(super) async fn write_status(&self, pace: &Pace, status: &ServiceStatus) -> Result<(), Undone> {
+        let recorded = self.facts.recorded.as_ref();
+        let wanted = self.status_object(status);
+        // As objects, since those round times and bound texts: what differs only in that would be written for ever.
+        if recorded.is_some_and(|recorded| self.status_object(recorded) == wanted) {
+            return Ok(());
+        }
+        if let Some(after) = pace.wait(self.facts.uid).filter(|_| can_wait(recorded, status)) {
+            return Err(Undone::Retry { after: Some(after), why: "only counts have changed".to_owned() });
+        }
+        let what = "writing the status";
+        let patch = serde_json::to_value(&wanted)
+            .map_err(|error| Undone::stale(error.to_string()))
+            .and_then(|status| {
+                let patch = replace_status(&self.uid, &self.facts.resource_version, &status);
+                patch.map_err(|failed| self.undone(what, &failed))
+            })?;
+        let parameters = PatchParams::default();
+        let patched = self
+            .calls
+            .write(Verb::patch, |_| self.services.patch_status(&self.key.name, &parameters, &patch))
+            .await;
+        match patched {
+            Ok(service) => {
+                self.note_write();
+                pace.written(self.facts.uid);
+                self.index.learn_service(&service);
+                Ok(())
+            }
+            Err(failed) => {
+                self.find_out(&failed).await;
+                Err(self.undone(what, &failed))
+            }
+        }
+    }
+
+    /// A status that can't be written may be a service that is known no more: the watch will say so.
+    async fn find_out(&self, failed: &Failed) {
+        if let Failed::Conflict(_) = failed {
+            let read: Result<AuroraService, Failed> =
+                self.calls.read(Verb::get, self.services.get(&self.key.name)).await;
+            if let Ok(service) = read {
+                self.index.learn_service(&service);
+            }
+        }
+    }
+
+    fn status_object(&self, status: &ServiceStatus) -> crate::api::AuroraServiceStatus {
+        let identity =
+            convert::Identity { name: &self.key.name, job_key: &self.facts.job_key, role: &self.facts.role };
+        convert::service_status_object(status, self.facts.revision, &identity)
+    }
+}
+
+/// Whether nothing has changed that people wait for, or that a successor has to know.
+fn can_wait(recorded: Option<&ServiceStatus>, status: &ServiceStatus) -> bool {
+    let Some(recorded) = recorded else { return false };
+    let ServiceStatus {
+        observed_generation,
+        observed_revision,
+        last_good,
+        // A floor only: the Pods themselves say more until they are all gone.
+        highest_run: _,
+        counts: _,
+        revisions: _,
+        lost: _,
+        update,
+        failure,
+        conditions,
+    } = status;
+    let truths = |status: &ServiceStatus| -> Vec<_> {
+        status
+            .conditions
+            .iter()
+            .map(|condition| (condition.kind, condition.holds, condition.reason))
+            .collect()
+    };
+    *observed_generation == recorded.observed_generation
+        && *observed_revision == recorded.observed_revision
+        && *last_good == recorded.last_good
+        && *update == recorded.update
+        && *failure == recorded.failure
+        && conditions.len() == recorded.conditions.len()
+        && truths(status) == truths(recorded)
+}

@@ -1,0 +1,225 @@
+//! What a plan does to Pods: make, end, retire, remove and adopt them.
+//!
+//! Nothing here touches a Pod but by its uid, and a Pod is made by its exact name only, so that two writers meet.
+//! A Pod that is not as the plan supposed is reported to the index and left to the next plan. Called by `executor`.
+
+use borealis_core::{
+    model::{Instance, Intent, Revision, Run as RunNumber, Uid},
+    plan::Ended,
+};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use super::{
+    calls::Failed,
+    pods::{NewRun, build_pod, pod_name},
+    run::{Run, Undone, Whose, delete, merge},
+};
+use crate::{
+    api::{conditions, convert, labels},
+    metrics::Verb,
+};
+
+/// A Pod that is there: what an action needs to reach it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target {
+    pub(super) uid: Uid,
+    pub(super) instance: Instance,
+    pub(super) run: RunNumber,
+}
+
+/// A Pod to make.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) instance: Instance,
+    pub(super) run: RunNumber,
+    pub(super) revision: Revision,
+    pub(super) flaps: u16,
+    pub(super) failures: u16,
+}
+
+impl Run<'_> {
+    /// Makes the Pod of a run, unless it is there.
+    pub(super) async fn create_task(&self, wanted: Wanted) -> Result<(), Undone> {
+        let Wanted { instance, run, revision, flaps, failures } = wanted;
+        let config = self.config(revision).await?;
+        let (job, term) = (self.job(), self.calls.term().ok_or(Undone::Fenced)?);
+        let new = NewRun { instance, run, revision, term, flaps, failures };
+        let pod = build_pod(&config, &job, &new).map_err(|error| {
+            let message = error.to_string();
+            Undone::Refused(borealis_core::plan::Problem {
+                reason: conditions::INVALID_SPEC,
+                message,
+                blocks: false,
+            })
+        })?;
+        let name = pod_name(&self.key.name, instance, run);
+        let created = self.calls.write(Verb::create, |term| self.post(pod, term)).await;
+        match created {
+            Ok(pod) => {
+                self.note_write();
+                self.index.learn_pod(&pod);
+                Ok(())
+            }
+            Err(Failed::Exists(_)) => self.meet(&name).await,
+            Err(failed) => Err(self.undone_or_refused(&format!("Pod {name} of config {revision}"), &failed)),
+        }
+    }
+
+    /// The term it is sent in may be a later one than when it was built.
+    async fn post(&self, mut pod: Pod, term: u64) -> kube::Result<Pod> {
+        pod.metadata.labels.get_or_insert_default().insert(labels::TERM.to_owned(), term.to_string());
+        self.pods.create(&PostParams::default(), &pod).await
+    }
+
+    /// A Pod of the wanted name is there: made by a predecessor of ours, by a lost answer's request, or foreign.
+    async fn meet(&self, name: &str) -> Result<(), Undone> {
+        match self.calls.read(Verb::get, self.pods.get(name)).await {
+            Ok(pod) => match self.whose(&pod.metadata) {
+                Whose::Ours => {
+                    self.index.learn_pod(&pod);
+                    Ok(())
+                }
+                Whose::Nobodys if has_label(&pod, labels::SERVICE, &self.key.name) => {
+                    self.index.learn_pod(&pod);
+                    Err(Undone::stale(format!("Pod {name} is there and has to be adopted")))
+                }
+                Whose::Nobodys | Whose::Foreign => Err(self.name_conflict("Pod", name)),
+            },
+            Err(failed) => {
+                // It came and went: somebody else acts for this service, or did a moment ago.
+                self.index.unsettle(self.key);
+                Err(self.undone(&format!("reading Pod {name}, which exists"), &failed))
+            }
+        }
+    }
+
+    /// Ends a task in the way the plan says.
+    pub(super) async fn end_task(&self, target: Target, intent: Intent, how: Ended) -> Result<(), Undone> {
+        match how {
+            Ended::Kept => {
+                let mut body = mark(intent);
+                body["metadata"]["labels"] = json!({labels::LIVE: Value::Null});
+                body["spec"] = json!({"activeDeadlineSeconds": 1});
+                match self.patch_task(target, body).await {
+                    // A shorter deadline of its own, a policy, another uid: deleting settles them all.
+                    Err(Failed::Refused(_)) => self.delete_task(target).await,
+                    patched => self.settle(target, patched).await,
+                }
+            }
+            Ended::Deleted => self.delete_task(target).await,
+            Ended::GivenUp => {
+                // The mark comes first: after the deletion there may be nothing left to put it on.
+                match self.patch_task(target, mark(intent)).await {
+                    Ok(()) | Err(Failed::Refused(_)) => self.delete_task(target).await,
+                    patched => self.settle(target, patched).await,
+                }
+            }
+        }
+    }
+
+    /// Takes the live mark from an ended task that is kept.
+    pub(super) async fn retire_task(&self, target: Target) -> Result<(), Undone> {
+        let body = json!({"metadata": {"labels": {labels::LIVE: Value::Null}}});
+        let patched = self.patch_task(target, body).await;
+        self.settle(target, patched).await
+    }
+
+    /// Deletes the Pod with its own grace, never by force.
+    pub(super) async fn delete_task(&self, target: Target) -> Result<(), Undone> {
+        let name = self.name_of(target);
+        let uid = target.uid.to_string();
+        let deleted =
+            self.calls.write(Verb::delete, |_| async { self.pods.delete(&name, &delete(uid)).await }).await;
+        match deleted {
+            Ok(answer) => {
+                self.note_write();
+                match answer.left().filter(is_staying) {
+                    Some(pod) => self.index.learn_pod(&pod),
+                    None => self.index.learn_pod_gone(self.key, target.uid),
+                }
+                Ok(())
+            }
+            // Of another uid, or none: the one meant is gone.
+            Err(Failed::Missing(_) | Failed::Conflict(_)) => {
+                self.index.learn_pod_gone(self.key, target.uid);
+                Ok(())
+            }
+            Err(failed) => Err(self.undone(&format!("deleting Pod {name}"), &failed)),
+        }
+    }
+
+    /// Takes over a Pod that has no controller.
+    pub(super) async fn adopt_task(&self, target: Target) -> Result<(), Undone> {
+        self.live_service().await?;
+        let name = self.name_of(target);
+        match self.adopt(&self.pods, &name, target.uid).await? {
+            Some(pod) => self.index.learn_pod(&pod),
+            None => self.index.learn_pod_gone(self.key, target.uid),
+        }
+        Ok(())
+    }
+
+    async fn patch_task(&self, target: Target, body: Value) -> Result<(), Failed> {
+        let name = self.name_of(target);
+        let patch = merge(&target.uid.to_string(), body);
+        let parameters = PatchParams::default();
+        let pod = self.calls.write(Verb::patch, |_| self.pods.patch(&name, &parameters, &patch)).await?;
+        self.note_write();
+        self.index.learn_pod(&pod);
+        Ok(())
+    }
+
+    /// Finds out what a patch that did not apply has met: the uid in it may have been another Pod's.
+    async fn settle(&self, target: Target, patched: Result<(), Failed>) -> Result<(), Undone> {
+        let name = self.name_of(target);
+        let failed = match patched {
+            Ok(()) => return Ok(()),
+            Err(Failed::Missing(_)) => {
+                self.index.learn_pod_gone(self.key, target.uid);
+                return Ok(());
+            }
+            Err(failed) => failed,
+        };
+        if !matches!(failed, Failed::Conflict(_) | Failed::Refused(_)) {
+            return Err(self.undone(&format!("changing Pod {name}"), &failed));
+        }
+        match self.calls.read(Verb::get, self.pods.get(&name)).await {
+            Ok(pod) if pod.metadata.uid == Some(target.uid.to_string()) => {
+                Err(self.undone(&format!("changing Pod {name}"), &failed))
+            }
+            Ok(_) | Err(Failed::Missing(_)) => {
+                self.index.learn_pod_gone(self.key, target.uid);
+                Ok(())
+            }
+            Err(unread) => Err(self.undone(&format!("reading Pod {name}"), &unread)),
+        }
+    }
+
+    fn name_of(&self, target: Target) -> String {
+        pod_name(&self.key.name, target.instance, target.run)
+    }
+}
+
+/// The annotations that say why a task ends, and when that was ordered.
+fn mark(intent: Intent) -> Value {
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
+    json!({"metadata": {"annotations": {
+        labels::END_REASON: convert::word(&intent),
+        labels::ENDED_AT: now.to_string(),
+    }}})
+}
+
+/// Whether a Pod that was deleted is still there until its grace is over or its finalizers are gone.
+fn is_staying(pod: &Pod) -> bool {
+    let meta = &pod.metadata;
+    meta.finalizers.as_ref().is_some_and(|finalizers| !finalizers.is_empty())
+        || (meta.deletion_timestamp.is_some()
+            && meta.deletion_grace_period_seconds.is_some_and(|grace| grace > 0))
+}
+
+fn has_label(pod: &Pod, label: &str, value: &str) -> bool {
+    pod.metadata.labels.as_ref().and_then(|labels| labels.get(label)).is_some_and(|found| found == value)
+}
