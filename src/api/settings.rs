@@ -81,14 +81,11 @@ pub struct BatchStrategy {
     /// Instances in a group. Unit: instances. Default: 1.
     #[schemars(range(min = 1, max = 10000))]
     pub group_size: i32,
-    /// Whether the update pauses after each group but the last, until someone resumes it.
-    /// Default: false.
-    pub autopause_after_batch: bool,
 }
 
 impl Default for BatchStrategy {
     fn default() -> Self {
-        Self { group_size: 1, autopause_after_batch: false }
+        Self { group_size: 1 }
     }
 }
 

@@ -178,6 +178,8 @@ pub struct AuroraUpdateStatus {
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 4096))]
     pub message: String,
+    /// The greatest run there was when the present direction began; the Pods this update makes have greater ones.
+    pub floor: i32,
     /// Instances that were taken on in any way, as ranges; on the way back, those that have to go back.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 40000))]

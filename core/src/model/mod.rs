@@ -5,6 +5,7 @@
 
 mod ids;
 mod ranges;
+pub mod reasons;
 mod service;
 mod status;
 mod task;

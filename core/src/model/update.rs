@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EndReason, Instance, Ranges, Revision, Uid, UpdateSettings};
+use super::{EndReason, Instance, Ranges, Revision, Run, Uid, UpdateSettings};
 
 /// The state of an update (Aurora: JobUpdateStatus).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -146,6 +146,9 @@ pub struct Progress {
     pub started: Timestamp,
     /// When it ended.
     pub finished: Option<Timestamp>,
+    /// The greatest run there was when the present direction began. What the update makes has greater ones, so its
+    /// Pods are told from earlier ones of the same config without a clock.
+    pub floor: Run,
     /// When instances were last taken on.
     pub advanced: Timestamp,
     /// Instances that were taken on in any way; on the way back, those that have to go back.

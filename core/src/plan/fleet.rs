@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::{
-    model::{Instance, Revision, Run, Task, TaskState},
+    model::{Instance, Revision, Run, ServiceStatus, Task, TaskState},
     state::{Effects, Kind, transition},
 };
 
@@ -69,10 +69,16 @@ impl<'a> Fleet<'a> {
         self.view.revisions.iter().any(|record| record.revision == revision)
     }
 
+    /// The greatest run any instance has had.
+    pub(super) fn highest_run(&self, known: &ServiceStatus) -> Run {
+        let seen = self.view.seen_runs.values().copied();
+        seen.chain(self.view.tasks.iter().map(|task| task.run)).max().unwrap_or(0).max(known.highest_run)
+    }
+
     /// The run the next Pod of an instance gets: greater than any that was ever seen or recorded.
-    pub(super) fn next_run(&self, instance: Instance, recorded: Run) -> Run {
+    pub(super) fn next_run(&self, instance: Instance, known: &ServiceStatus) -> Run {
         let seen = self.view.seen_runs.get(&instance).copied();
         let newest = self.newest(instance).map(|task| task.run);
-        seen.max(newest).unwrap_or(recorded) + 1
+        seen.max(newest).unwrap_or(known.highest_run) + 1
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{Ending, Instance, Intent, Revision, ServiceStatus, Task, TaskState};
+use crate::model::{Ending, Instance, Intent, Revision, Run, ServiceStatus, Task, TaskState};
 
 use super::{Action, Ended, Held, Plan, flapping, fleet::Fleet, history::Keeping, targets::Target};
 
@@ -50,7 +50,7 @@ impl Work<'_, '_> {
                 }
                 self.live(task, wanted, target.change);
             }
-            (None, Some(revision)) => self.absent(instance, revision),
+            (None, Some(revision)) => self.absent(instance, revision, target.floor),
             (None, None) => {}
         }
     }
@@ -111,11 +111,11 @@ impl Work<'_, '_> {
         }
     }
 
-    fn absent(&mut self, instance: Instance, revision: Revision) {
+    fn absent(&mut self, instance: Instance, revision: Revision, floor: Run) {
         if !self.fleet.is_stored(revision) {
             return self.held(instance, "RevisionMissing", None);
         }
-        let run = self.fleet.next_run(instance, self.known.highest_run);
+        let run = self.fleet.next_run(instance, self.known).max(floor + 1);
         // Only the direct predecessor counts; another config begins anew.
         let predecessor =
             self.fleet.newest(instance).filter(|task| task.run + 1 == run && task.revision == revision);

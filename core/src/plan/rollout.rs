@@ -36,7 +36,11 @@ pub(super) fn conclude(
 
 /// What an update means for its service.
 fn settle(fleet: &Fleet<'_>, update: &Update, progress: &Progress, facts: &mut ServiceStatus) {
-    facts.update = Some(UpdateRef { number: update.number, state: progress.state });
+    let news = UpdateRef { number: update.number, state: progress.state };
+    // Conclusions are drawn once: the spec may have gone on to another config, and even come back, since.
+    if facts.update.replace(news) == Some(news) {
+        return;
+    }
     let Some((to, _)) = &update.instructions.to else { return };
     if *to == fleet.view.service.revision {
         facts.observed_revision = *to;

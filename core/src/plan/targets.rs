@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Instance, Progress, Revision, ServiceStatus, UpdateState};
+use crate::model::{EndReason, Instance, Progress, Revision, Run, ServiceStatus, UpdateState};
 
 use super::{fleet::Fleet, instructions::lookup};
 
@@ -16,13 +16,15 @@ pub(super) struct Target {
     pub(super) revision: Option<Revision>,
     /// A healthy task of another config may be ended for it.
     pub(super) change: bool,
+    /// Its next run is greater than this.
+    pub(super) floor: Run,
 }
 
 impl Target {
-    const GONE: Self = Self { revision: None, change: true };
+    const GONE: Self = Self { revision: None, change: true, floor: 0 };
 
     fn keep(revision: Option<Revision>) -> Self {
-        Self { revision, change: false }
+        Self { revision, change: false, floor: 0 }
     }
 }
 
@@ -64,7 +66,8 @@ pub(super) fn targets(
         } else {
             own_revision(fleet, known, instance, count)
         };
-        all.insert(instance, Target { revision, change });
+        let floor = if progress.touched.contains(instance) { progress.floor } else { 0 };
+        all.insert(instance, Target { revision, change, floor });
     }
     all
 }
@@ -86,10 +89,10 @@ pub(super) fn settled_count(fleet: &Fleet<'_>, known: &ServiceStatus) -> u32 {
         let to = update.instructions.to.as_ref().map(|(revision, _)| *revision);
         state == Some(UpdateState::RolledBack) && to == Some(service.revision)
     });
-    let active = fleet.view.update.filter(|update| {
-        update.progress.as_ref().is_some_and(|progress| !progress.state.is_terminal())
-            || known.update.is_none_or(|of| of.number < update.number)
-    });
+    let active = fleet
+        .view
+        .update
+        .filter(|update| known.update.is_none_or(|of| of.number < update.number || !of.state.is_terminal()));
     match rolled_back.or(active) {
         Some(update) if update.instructions.instances == service.instances => {
             update.instructions.previous_instances
@@ -105,8 +108,18 @@ pub(super) fn own_revision(
     instance: Instance,
     count: u32,
 ) -> Option<Revision> {
-    let own =
-        fleet.revision(instance).or_else(|| lookup(&known.revisions, instance).filter(|_| instance < count));
-    let usable = own.filter(|revision| fleet.is_stored(*revision) || fleet.live(instance).is_some());
-    if instance < count { usable.or(known.last_good) } else { fleet.live(instance).map(|task| task.revision) }
+    if let Some(task) =
+        fleet.live(instance).filter(|task| instance >= count || fleet.is_stored(task.revision))
+    {
+        return Some(task.revision);
+    }
+    if instance >= count {
+        return None;
+    }
+    // What is left of an instance that was taken away says nothing about the one that comes now.
+    let was_there = instance < known.counts.desired;
+    let ended =
+        fleet.newest(instance).filter(|task| task.end != Some(EndReason::Stopped)).map(|task| task.revision);
+    let own = ended.or_else(|| lookup(&known.revisions, instance)).filter(|_| was_there);
+    own.filter(|revision| fleet.is_stored(*revision)).or(known.last_good)
 }

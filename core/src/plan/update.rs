@@ -28,7 +28,7 @@ pub(super) fn step(fleet: &Fleet<'_>, known: &ServiceStatus, plan: &mut Plan) ->
     if progress.state.is_terminal() {
         return Some(progress);
     }
-    let mut step = Step { fleet, update, progress, plan };
+    let mut step = Step { fleet, known, update, progress, plan };
     step.obey();
     if fleet.view.frozen {
         step.plan.held.push(Held { instance: None, reason: "Frozen", until: None });
@@ -48,12 +48,13 @@ fn begin(fleet: &Fleet<'_>, known: &ServiceStatus, update: &Update, plan: &mut P
     };
     let message = if lost.is_some() { "its progress was lost; it does not go on" } else { "" };
     if lost.is_none() {
-        plan.events.push(event(update, UpdateState::RollingForward, String::new()));
+        plan.events.push(event(update, UpdateState::RollingForward, ""));
     }
     Progress {
         state,
         started: fleet.now,
         finished: state.is_terminal().then_some(fleet.now),
+        floor: fleet.highest_run(known),
         advanced: fleet.now,
         touched: Ranges::default(),
         working: Ranges::default(),
@@ -69,6 +70,7 @@ fn begin(fleet: &Fleet<'_>, known: &ServiceStatus, update: &Update, plan: &mut P
 
 struct Step<'a, 'p> {
     fleet: &'a Fleet<'a>,
+    known: &'a ServiceStatus,
     update: &'a Update,
     progress: Progress,
     plan: &'p mut Plan,
@@ -274,6 +276,7 @@ impl Step<'_, '_> {
         }
         self.progress.working = Ranges::default();
         self.progress.failures.clear();
+        self.progress.floor = self.fleet.highest_run(self.known);
         self.go(UpdateState::RollingBack, message);
     }
 
@@ -283,8 +286,8 @@ impl Step<'_, '_> {
         }
         self.progress.state = state;
         self.progress.finished = state.is_terminal().then_some(self.fleet.now);
-        self.progress.message.clone_from(&message);
-        self.plan.events.push(event(self.update, state, message));
+        self.plan.events.push(event(self.update, state, &message));
+        self.progress.message = message;
     }
 
     fn warn(&mut self, reason: &'static str, message: String) {
@@ -292,7 +295,7 @@ impl Step<'_, '_> {
     }
 }
 
-fn event(update: &Update, state: UpdateState, message: String) -> Event {
+fn event(update: &Update, state: UpdateState, message: &str) -> Event {
     let (warning, reason) = match state {
         UpdateState::RollingForward => (false, "RollingForward"),
         UpdateState::RollingBack => (true, "RollingBack"),

@@ -118,7 +118,7 @@ fn condition(recorded: &Condition) -> Option<model::Condition> {
     Some(model::Condition {
         kind,
         holds: recorded.status == "True",
-        reason: conditions::known_reason(&recorded.reason)?,
+        reason: model::reasons::known(&recorded.reason)?,
         message: recorded.message.clone(),
         since: recorded.last_transition_time.0,
     })

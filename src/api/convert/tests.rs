@@ -2,8 +2,9 @@ use borealis_core::model::{self, EndReason};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::conditions::{READY, ROLLED_BACK};
+use crate::api::conditions::READY;
 use crate::api::{AuroraService, AuroraUpdate};
+use borealis_core::model::reasons::ROLLED_BACK;
 
 const UID: &str = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9";
 
@@ -183,6 +184,7 @@ fn progress_is_read_back_as_it_was_written() {
     let ranges = |text: &str| text.parse::<model::Ranges>().unwrap();
     for state in model::UpdateState::ALL {
         let progress = model::Progress {
+            floor: 7,
             state,
             started: at(10),
             finished: Some(at(90)),

@@ -56,7 +56,7 @@ fn strategy(spec: Option<&UpdateStrategy>) -> Result<model::Strategy, Invalid> {
         (Some(QueueStrategy { group_size }), None) => Ok(model::Strategy::Queue {
             group_size: size("spec.update.strategy.queue.groupSize", *group_size)?,
         }),
-        (None, Some(BatchStrategy { group_size, .. })) => Ok(model::Strategy::Batch {
+        (None, Some(BatchStrategy { group_size })) => Ok(model::Strategy::Batch {
             group_size: size("spec.update.strategy.batch.groupSize", *group_size)?,
         }),
         (queue, batch) => Err(Invalid::Union {
@@ -126,6 +126,7 @@ pub fn progress(status: &AuroraUpdateStatus) -> Option<model::Progress> {
         state: status.state?.into(),
         started,
         finished: status.finished.as_ref().map(|at| at.0),
+        floor: u32::try_from(status.floor).ok()?,
         advanced: status.advanced.as_ref().map_or(started, |at| at.0),
         touched: ranges(&status.touched)?,
         working: ranges(&status.working)?,
@@ -167,6 +168,7 @@ pub fn update_status_object(progress: &model::Progress, generation: i64) -> Auro
         observed_generation: Some(generation),
         state: Some(progress.state.into()),
         started: Some(time(progress.started)),
+        floor: signed(progress.floor),
         advanced: Some(time(progress.advanced)),
         finished: progress.finished.map(time),
         message: progress.message.clone(),
@@ -265,7 +267,7 @@ fn settings_object(settings: &model::UpdateSettings) -> UpdateSettings {
             ..UpdateStrategy::default()
         },
         model::Strategy::Batch { group_size } => UpdateStrategy {
-            batch: Some(BatchStrategy { group_size: signed(group_size), ..BatchStrategy::default() }),
+            batch: Some(BatchStrategy { group_size: signed(group_size) }),
             ..UpdateStrategy::default()
         },
     };

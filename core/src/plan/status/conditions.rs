@@ -1,7 +1,7 @@
 //! Ready, Reconciling and Stalled (kstatus), each with a reason and a sentence. The reason of Ready is the word
 //! that `kubectl get` shows as the state.
 
-use crate::model::{Condition, ConditionType, Progress, ServiceStatus, UpdateState};
+use crate::model::{Condition, ConditionType, Progress, ServiceStatus, UpdateState, reasons};
 
 use super::super::{Problem, fleet::Fleet};
 
@@ -42,8 +42,8 @@ fn judge(situation: &Situation<'_>, status: &ServiceStatus) -> Verdict {
     let counts = &status.counts;
     let all_run = counts.running as usize == situation.wanted && counts.live as usize == situation.wanted;
     let census = census(situation, status);
-    let quiet = (false, "Settled", String::new());
-    let unstalled = (false, "Settled", String::new());
+    let quiet = (false, reasons::SETTLED, String::new());
+    let unstalled = (false, reasons::SETTLED, String::new());
     let busy = |reason, message| (true, reason, message);
     if let Some(problem) = situation.problem {
         let stalled = (true, problem.reason, problem.message.clone());
@@ -53,23 +53,23 @@ fn judge(situation: &Situation<'_>, status: &ServiceStatus) -> Verdict {
     if let Some((state, message)) = active(situation) {
         let words = format!("{message}; {census}");
         let ready = (false, state, words.clone());
-        let reconciling = if state == "UpdatePaused" { quiet } else { busy(state, words) };
+        let reconciling = if state == reasons::UPDATE_PAUSED { quiet } else { busy(state, words) };
         return Verdict { ready, reconciling, stalled: unstalled };
     }
     let stalled = stalled(situation, status);
-    let reason = stalled.as_ref().map_or("Running", |(reason, _)| *reason);
-    let reconciling = if all_run { quiet } else { busy("Replacing", census.clone()) };
+    let reason = stalled.as_ref().map_or(reasons::RUNNING, |(reason, _)| *reason);
+    let reconciling = if all_run { quiet } else { busy(reasons::REPLACING, census.clone()) };
     let ready_reason = match (all_run, reason) {
         (true, _) => reason,
-        (false, "Running") if status.counts.running == 0 => "Starting",
-        (false, "Running") => "Replacing",
+        (false, reasons::RUNNING) if status.counts.running == 0 => reasons::STARTING,
+        (false, reasons::RUNNING) => reasons::REPLACING,
         (false, _) => reason,
     };
     let ready_message = match &stalled {
         Some((_, message)) => format!("{census}; {message}"),
         None => census,
     };
-    let ready = (all_run && reason != "UpdateFailed", ready_reason, ready_message);
+    let ready = (all_run && reason != reasons::UPDATE_FAILED, ready_reason, ready_message);
     let stalled = stalled.map_or(unstalled, |(reason, message)| (true, reason, message));
     Verdict { ready, reconciling, stalled }
 }
@@ -78,10 +78,10 @@ fn judge(situation: &Situation<'_>, status: &ServiceStatus) -> Verdict {
 fn active(situation: &Situation<'_>) -> Option<(&'static str, String)> {
     let (update, progress) = situation.fleet.view.update.zip(situation.progress)?;
     let reason = match progress.state {
-        UpdateState::RollingForward => "Updating",
-        UpdateState::RollingBack => "RollingBack",
-        UpdateState::RollForwardPaused | UpdateState::RollBackPaused => "UpdatePaused",
-        UpdateState::RollForwardAwaitingPulse | UpdateState::RollBackAwaitingPulse => "AwaitingPulse",
+        UpdateState::RollingForward => reasons::UPDATING,
+        UpdateState::RollingBack => reasons::ROLLING_BACK,
+        UpdateState::RollForwardPaused | UpdateState::RollBackPaused => reasons::UPDATE_PAUSED,
+        UpdateState::RollForwardAwaitingPulse | UpdateState::RollBackAwaitingPulse => reasons::AWAITING_PULSE,
         UpdateState::RolledForward
         | UpdateState::RolledBack
         | UpdateState::Aborted
@@ -122,20 +122,21 @@ fn stalled(situation: &Situation<'_>, status: &ServiceStatus) -> Option<(&'stati
     let state = update.map(|(_, progress)| progress.state);
     Some(match state {
         Some(UpdateState::RolledBack) => {
-            ("RolledBack", format!("config {spec} was rolled back to {last_good}{because}; {remedy}"))
+            (reasons::ROLLED_BACK, format!("config {spec} was rolled back to {last_good}{because}; {remedy}"))
         }
-        Some(UpdateState::Failed) => {
-            ("UpdateFailed", format!("the update to config {spec} failed and was halted{because}; {remedy}"))
-        }
+        Some(UpdateState::Failed) => (
+            reasons::UPDATE_FAILED,
+            format!("the update to config {spec} failed and was halted{because}; {remedy}"),
+        ),
         Some(UpdateState::Error) => {
-            ("UpdateError", format!("the update to config {spec} can't go on{because}; {remedy}"))
+            (reasons::UPDATE_ERROR, format!("the update to config {spec} can't go on{because}; {remedy}"))
         }
         Some(UpdateState::Aborted) => {
-            ("UpdateAborted", format!("the update to config {spec} was given up{because}; {remedy}"))
+            (reasons::UPDATE_ABORTED, format!("the update to config {spec} was given up{because}; {remedy}"))
         }
         _ if spec != status.observed_revision => return None,
         _ => (
-            "Adopted",
+            reasons::ADOPTED,
             format!(
                 "what ran was adopted and runs config {last_good}, the spec says {spec}; change the config to roll it out"
             ),

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::{EndReason, Failures, Instance, Progress, Revision, Task, TaskState, Update};
+use crate::model::{EndReason, Failures, Instance, Progress, Revision, Run, Task, TaskState, Update};
 
 use super::{super::fleet::Fleet, after};
 
@@ -33,7 +33,7 @@ pub(super) fn evaluate(
     let Some(wanted) = wanted else {
         return (if live.is_some() { Verdict::Wait(None) } else { Verdict::Good }, counted);
     };
-    let failures = count(fleet.tasks(instance), wanted, counted);
+    let failures = count(fleet.tasks(instance), wanted, progress.floor, counted);
     let borne = update.settings.max_per_instance_failures;
     if failures.as_ref().is_some_and(|failures| failures.count > borne) {
         return (Verdict::Failed, failures);
@@ -58,17 +58,11 @@ pub(super) fn evaluate(
     (Verdict::Failed, Some(too_slow(fleet, update, live, failures)))
 }
 
-/// Counts the failures of the wanted config that were not counted yet. What came before another config, before a
-/// deliberate end or before a run whose Pod is gone belongs to another story.
-fn count(tasks: &[Task], wanted: Revision, counted: Option<Failures>) -> Option<Failures> {
+/// Counts the failures of what the update made that were not counted yet.
+fn count(tasks: &[Task], wanted: Revision, floor: Run, counted: Option<Failures>) -> Option<Failures> {
     let known = counted.as_ref().and_then(|failures| failures.last_pod);
-    let mut next_run = None;
-    let story = tasks.iter().rev().take_while(|task| {
-        let follows = next_run.is_none_or(|next| task.run + 1 == next);
-        next_run = Some(task.run);
-        follows && task.revision == wanted && task.end != Some(EndReason::Stopped) && Some(task.uid) != known
-    });
-    let mut fresh: Vec<&Task> = story.filter(|task| is_failure(task)).collect();
+    let made = tasks.iter().rev().take_while(|task| task.run > floor && Some(task.uid) != known);
+    let mut fresh: Vec<&Task> = made.filter(|task| task.revision == wanted && is_failure(task)).collect();
     fresh.reverse();
     let mut failures = counted;
     for task in fresh {

@@ -1,0 +1,58 @@
+//! The reasons of conditions, each one word: that of Ready is what `kubectl get` shows as the state.
+
+/// All instances run.
+pub const RUNNING: &str = "Running";
+/// No instance runs yet.
+pub const STARTING: &str = "Starting";
+/// Some instances are being started, replaced or removed.
+pub const REPLACING: &str = "Replacing";
+/// An update rolls forward.
+pub const UPDATING: &str = "Updating";
+/// An update rolls back.
+pub const ROLLING_BACK: &str = "RollingBack";
+/// A person has paused the update.
+pub const UPDATE_PAUSED: &str = "UpdatePaused";
+/// The update waits for a pulse.
+pub const AWAITING_PULSE: &str = "AwaitingPulse";
+/// The spec's config failed and was taken back; the last good one runs.
+pub const ROLLED_BACK: &str = "RolledBack";
+/// The spec's config failed and was not taken back.
+pub const UPDATE_FAILED: &str = "UpdateFailed";
+/// The update to the spec's config was given up; instances may be of several configs.
+pub const UPDATE_ABORTED: &str = "UpdateAborted";
+/// The update to the spec's config can't go on.
+pub const UPDATE_ERROR: &str = "UpdateError";
+/// What ran was adopted, and it is not what the spec says.
+pub const ADOPTED: &str = "Adopted";
+/// There is nothing to say: the condition does not hold.
+pub const SETTLED: &str = "Settled";
+/// The spec can't be acted on although the schema let it through.
+pub const INVALID_SPEC: &str = "InvalidSpec";
+/// The API server refused a Pod of this template; the message has its words.
+pub const TEMPLATE_REFUSED: &str = "TemplateRefused";
+/// The job key, or a name the service needs, belongs to another object.
+pub const NAME_CONFLICT: &str = "NameConflict";
+
+const ALL: [&str; 16] = [
+    RUNNING,
+    STARTING,
+    REPLACING,
+    UPDATING,
+    ROLLING_BACK,
+    UPDATE_PAUSED,
+    AWAITING_PULSE,
+    ROLLED_BACK,
+    UPDATE_FAILED,
+    UPDATE_ABORTED,
+    UPDATE_ERROR,
+    ADOPTED,
+    SETTLED,
+    INVALID_SPEC,
+    TEMPLATE_REFUSED,
+    NAME_CONFLICT,
+];
+
+/// The reason of this name, if it is one.
+pub fn known(text: &str) -> Option<&'static str> {
+    ALL.into_iter().find(|reason| *reason == text)
+}

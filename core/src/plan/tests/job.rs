@@ -1,0 +1,296 @@
+//! A job whose plans are carried out at once and whose Pods do what the case says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    model::*,
+    plan::{Action, Ended, Plan, ServiceView, plan},
+};
+
+pub(super) const GOOD: Revision = Revision::v1(0x900d);
+pub(super) const BAD: Revision = Revision::v1(0xbad);
+pub(super) const NEXT: Revision = Revision::v1(0x2e);
+
+pub(super) struct Job {
+    pub(super) service: Service,
+    pub(super) tasks: Vec<Task>,
+    pub(super) revisions: Vec<RevisionRecord>,
+    pub(super) updates: Vec<Update>,
+    pub(super) status: Option<ServiceStatus>,
+    pub(super) lost_nodes: BTreeMap<NodeId, Timestamp>,
+    pub(super) seen_runs: BTreeMap<Instance, Run>,
+    pub(super) now: Timestamp,
+    pub(super) frozen: bool,
+    /// Configs whose Pods never become Ready but fail.
+    pub(super) broken: BTreeSet<Revision>,
+    pub(super) events: Vec<&'static str>,
+    uids: u128,
+}
+
+impl Job {
+    /// A service of so many instances, nothing of it there yet.
+    pub(super) fn new(instances: u32) -> Self {
+        let service = Service {
+            uid: Uid::new(1),
+            generation: 1,
+            deleting: false,
+            instances,
+            revision: GOOD,
+            update: UpdateSettings {
+                strategy: Strategy::Batch { group_size: 2 },
+                watch_seconds: 10,
+                max_per_instance_failures: 0,
+                max_failed_instances: 0,
+                rollback_on_failure: true,
+                max_wait_seconds: 600,
+            },
+            flapping: Flapping { threshold_seconds: 300, initial_delay_seconds: 60, max_delay_seconds: 300 },
+            partition: Partition { reschedule: true, delay_seconds: 0 },
+            history: History { failed: 3, ended: 1, ttl_seconds: 172_800 },
+            grace_seconds: 30,
+        };
+        Self {
+            service,
+            tasks: Vec::new(),
+            revisions: Vec::new(),
+            updates: Vec::new(),
+            status: None,
+            lost_nodes: BTreeMap::new(),
+            seen_runs: BTreeMap::new(),
+            now: Timestamp::from_second(1_000_000).unwrap(),
+            frozen: false,
+            broken: BTreeSet::from([BAD]),
+            events: Vec::new(),
+            uids: 100,
+        }
+    }
+
+    /// The same, all instances running and settled.
+    pub(super) fn running(instances: u32) -> Self {
+        let mut job = Self::new(instances);
+        job.settle();
+        assert_eq!(job.count(GOOD), instances, "{:#?}", job.tasks);
+        job.advance(3600);
+        job
+    }
+
+    pub(super) fn plan(&self) -> Plan {
+        let past: Vec<_> = self.updates.iter().rev().skip(1).rev().map(|u| (u.number, u.uid)).collect();
+        plan(
+            &ServiceView {
+                service: &self.service,
+                tasks: &self.tasks,
+                seen_runs: &self.seen_runs,
+                revisions: &self.revisions,
+                update: self.updates.last(),
+                past_updates: &past,
+                status: self.status.as_ref(),
+                lost_nodes: &self.lost_nodes,
+                keep_allowed: true,
+                frozen: self.frozen,
+                problem: None,
+            },
+            self.now,
+        )
+    }
+
+    /// Plans once and carries it out; whether anything was to be done.
+    pub(super) fn step(&mut self) -> bool {
+        let plan = self.plan();
+        let mut busy = plan.progress.is_some() || !plan.actions.is_empty();
+        if let Some((uid, progress)) = plan.progress {
+            let update = self.updates.iter_mut().find(|update| update.uid == uid).unwrap();
+            update.progress = Some(progress);
+        }
+        for action in plan.actions {
+            self.carry_out(action);
+        }
+        if plan.status.is_some() && plan.status != self.status {
+            busy = true;
+            self.status = plan.status;
+        }
+        self.events.extend(plan.events.iter().map(|event| event.reason));
+        busy
+    }
+
+    /// Lets everything happen that happens by itself, time included, for at most two hours.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..1440 {
+            while self.step() | self.pods() {}
+            self.advance(5);
+        }
+    }
+
+    /// Lets the Pods do what they do, then time pass.
+    pub(super) fn pods_then(&mut self, seconds: i64) {
+        self.pods();
+        self.advance(seconds);
+    }
+
+    pub(super) fn advance(&mut self, seconds: i64) {
+        self.now += SignedDuration::from_secs(seconds);
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::AdoptTask { uid, .. } => self.task_mut(uid).owned = true,
+            Action::AdoptRevision { uid, .. } => {
+                self.revisions.iter_mut().find(|r| r.uid == uid).unwrap().owned = true;
+            }
+            Action::AdoptUpdate { uid, .. } => {
+                self.updates.iter_mut().find(|u| u.uid == uid).unwrap().owned = true;
+            }
+            Action::RecordRevision { revision, last_good } => self.record(revision, last_good),
+            Action::MarkRevision { revision, last_good, failed } => {
+                let record = self.revisions.iter_mut().find(|r| r.revision == revision).unwrap();
+                (record.last_good, record.failed) = (last_good, failed);
+            }
+            Action::PruneRevision { uid, .. } => self.revisions.retain(|record| record.uid != uid),
+            Action::PruneUpdate { uid, .. } => self.updates.retain(|update| update.uid != uid),
+            Action::StartUpdate(new) => {
+                let (uid, owned) = (self.uid(), true);
+                let crate::plan::NewUpdate { number, instructions, settings } = new;
+                let controls = Controls::default();
+                self.updates.push(Update {
+                    uid,
+                    number,
+                    instructions,
+                    settings,
+                    controls,
+                    progress: None,
+                    owned,
+                });
+            }
+            Action::End { uid, intent, how, .. } => {
+                let now = self.now;
+                let task = self.task_mut(uid);
+                task.ending = Some(Ending { intent: Some(intent), at: now, deleting: how != Ended::Kept });
+                task.before = task.state;
+                task.state = if how == Ended::GivenUp { TaskState::Lost } else { TaskState::Killing };
+            }
+            Action::Retire { uid, .. } => self.task_mut(uid).live_label = false,
+            Action::Prune { uid, .. } => self.tasks.retain(|task| task.uid != uid),
+            Action::Create { instance, run, revision, flaps, failures } => {
+                self.create(instance, run, revision, flaps, failures);
+            }
+        }
+    }
+
+    fn create(&mut self, instance: Instance, run: Run, revision: Revision, flaps: u16, failures: u16) {
+        assert!(!self.tasks.iter().any(|t| t.instance == instance && !t.is_terminal()), "two of {instance}");
+        assert!(self.seen_runs.insert(instance, run) < Some(run), "run {run} of {instance} again");
+        let task = Task {
+            uid: self.uid(),
+            instance,
+            run,
+            revision,
+            state: TaskState::Pending,
+            before: TaskState::Pending,
+            ready: false,
+            ready_since: None,
+            created: self.now,
+            started: None,
+            ended: None,
+            end: None,
+            exit_code: None,
+            ending: None,
+            half_ended: false,
+            flaps,
+            failures,
+            node: Some(NodeId(instance)),
+            live_label: true,
+            owned: true,
+        };
+        self.tasks.push(task);
+        self.tasks.sort_by_key(|task| (task.instance, task.run));
+    }
+
+    /// What the Pods do by themselves: start and become Ready, or fail; end when told. Whether any did.
+    fn pods(&mut self) -> bool {
+        let (now, broken, lost) = (self.now, self.broken.clone(), self.lost_nodes.clone());
+        let mut changed = false;
+        self.tasks.retain(|task| {
+            let gone = task.ending.is_some_and(|e| e.deleting && e.intent != Some(Intent::Lose));
+            changed |= gone;
+            !gone
+        });
+        for task in self.tasks.iter_mut().filter(|task| !lost.contains_key(&task.node.unwrap())) {
+            if task.state == TaskState::Killing {
+                let (state, end) = match task.intent() {
+                    Some(Intent::Finish) => (TaskState::Failed, EndReason::Exited),
+                    _ => (TaskState::Killed, EndReason::Stopped),
+                };
+                (task.state, task.end, task.ended, changed) = (state, Some(end), Some(now), true);
+            } else if task.state == TaskState::Pending {
+                task.started = Some(now);
+                if broken.contains(&task.revision) {
+                    task.fail(now, 1);
+                } else {
+                    (task.state, task.before, task.ready) = (TaskState::Running, TaskState::Running, true);
+                    task.ready_since = Some(now);
+                }
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    pub(super) fn record(&mut self, revision: Revision, last_good: bool) {
+        let uid = self.uid();
+        let number = 1 + self.revisions.len() as i64;
+        self.revisions.push(RevisionRecord { revision, uid, number, last_good, failed: false, owned: true });
+    }
+
+    fn uid(&mut self) -> Uid {
+        self.uids += 1;
+        Uid::new(self.uids)
+    }
+
+    pub(super) fn task_mut(&mut self, uid: Uid) -> &mut Task {
+        self.tasks.iter_mut().find(|task| task.uid == uid).unwrap()
+    }
+
+    pub(super) fn live(&self, instance: Instance) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.instance == instance && !task.is_terminal())
+    }
+
+    /// Lets the live task of an instance fail now.
+    pub(super) fn fail(&mut self, instance: Instance) {
+        let (now, uid) = (self.now, self.live(instance).unwrap().uid);
+        self.task_mut(uid).fail(now, 1);
+    }
+
+    /// How many live tasks run the config.
+    pub(super) fn count(&self, revision: Revision) -> u32 {
+        self.tasks.iter().filter(|task| !task.is_terminal() && task.revision == revision).count() as u32
+    }
+
+    pub(super) fn update(&mut self) -> &mut Update {
+        self.updates.last_mut().unwrap()
+    }
+
+    pub(super) fn progress(&self) -> &Progress {
+        self.updates.last().unwrap().progress.as_ref().unwrap()
+    }
+
+    pub(super) fn edit(&mut self, revision: Revision) {
+        self.service.revision = revision;
+        self.service.generation += 1;
+    }
+
+    /// The reason of Ready and whether it and Stalled hold.
+    pub(super) fn ready(&self) -> (&'static str, bool, bool) {
+        let conditions = &self.status.as_ref().unwrap().conditions;
+        (conditions[0].reason, conditions[0].holds, conditions[2].holds)
+    }
+}
+
+impl Task {
+    fn fail(&mut self, at: Timestamp, code: i32) {
+        self.before = self.state;
+        (self.state, self.ready) = (TaskState::Failed, false);
+        (self.end, self.exit_code, self.ended) = (Some(EndReason::Exited), Some(code), Some(at));
+    }
+}
