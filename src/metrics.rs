@@ -234,7 +234,7 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
         gate.open(4, tokio::time::Instant::now() + Duration::from_secs(60));
-        metrics.clone().call(Verb::create, "409");
+        metrics.call(Verb::create, "409");
         let text = metrics.print(&fence).unwrap();
         assert!(text.contains("borealis_is_leader 1\n"), "{text}");
         assert!(text.contains("borealis_term 4\n"), "{text}");

@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use borealis_core::{model::Revision, plan::Problem};
+use borealis_core::{
+    model::{Revision, reasons},
+    plan::Problem,
+};
 use k8s_openapi::{
     api::{apps::v1::ControllerRevision, core::v1::Pod},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -27,7 +30,7 @@ use tracing::{debug, warn};
 use super::{Facts, Learn, calls::Calls, calls::Failed, configs::Configs, pods::Job};
 use crate::{
     ServiceKey,
-    api::{AuroraService, AuroraUpdate, TaskConfig, conditions, revision::controller_revision_name},
+    api::{AuroraService, AuroraUpdate, TaskConfig, revision::controller_revision_name},
     metrics::Verb,
 };
 
@@ -179,7 +182,7 @@ impl<'a> Run<'a> {
     fn unreadable(&self, what: &str) -> Undone {
         let message = format!("{what}; delete it, and change the spec to store the config anew");
         warn!(service = %self.key, message, "a stored config can't be used");
-        Undone::Refused(Problem { reason: conditions::INVALID_SPEC, message, blocks: false })
+        Undone::Refused(Problem { reason: reasons::INVALID_SPEC, message, blocks: false })
     }
 
     /// Whose an object is.
@@ -198,7 +201,7 @@ impl<'a> Run<'a> {
             "{kind} {}/{name} is not this service's, and its name is needed; remove it, or rename the service",
             self.key.namespace
         );
-        Undone::Refused(Problem { reason: conditions::NAME_CONFLICT, message, blocks: false })
+        Undone::Refused(Problem { reason: reasons::NAME_CONFLICT, message, blocks: false })
     }
 
     /// What a failure means for the plan. Where the outcome is not known the index is told to look.
@@ -225,7 +228,7 @@ impl<'a> Run<'a> {
         if let Failed::Refused(words) = failed {
             let message = format!("The API server refuses {what}: {words}");
             warn!(service = %self.key, message, "refused");
-            return Undone::Refused(Problem { reason: conditions::TEMPLATE_REFUSED, message, blocks: false });
+            return Undone::Refused(Problem { reason: reasons::TEMPLATE_REFUSED, message, blocks: false });
         }
         self.undone(what, failed)
     }

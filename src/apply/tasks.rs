@@ -4,7 +4,7 @@
 //! A Pod that is not as the plan supposed is reported to the index and left to the next plan. Called by `executor`.
 
 use borealis_core::{
-    model::{Instance, Intent, Revision, Run as RunNumber, Uid},
+    model::{Instance, Intent, Revision, Run as RunNumber, Uid, reasons},
     plan::Ended,
 };
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use super::{
     run::{Run, Undone, Whose, delete, merge},
 };
 use crate::{
-    api::{conditions, convert, labels},
+    api::{convert, labels},
     metrics::Verb,
 };
 
@@ -50,7 +50,7 @@ impl Run<'_> {
         let pod = build_pod(&config, &job, &new).map_err(|error| {
             let message = error.to_string();
             Undone::Refused(borealis_core::plan::Problem {
-                reason: conditions::INVALID_SPEC,
+                reason: reasons::INVALID_SPEC,
                 message,
                 blocks: false,
             })

@@ -14,6 +14,7 @@ use borealis_core::model::Uid;
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{core::v1::Service, policy::v1::PodDisruptionBudget},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
     Api, Client, Resource,
@@ -129,8 +130,20 @@ impl Run<'_> {
             }
             Err(failed) => return Err(self.undone(&format!("reading {what}"), &failed)),
         };
-        if self.whose(&found) != Whose::Ours {
-            return Err(self.name_conflict(&kind, name));
+        match self.whose(&found) {
+            Whose::Ours => {}
+            // Left behind by a service of this name that was deleted without what it owned.
+            Whose::Nobodys if self.is_marked(&found) => {
+                let uid = found
+                    .uid
+                    .as_deref()
+                    .unwrap_or_default()
+                    .parse()
+                    .map_err(|_| Undone::stale(format!("{what} has no uid of its own")))?;
+                self.live_service().await?;
+                self.adopt(api, name, uid).await?;
+            }
+            Whose::Nobodys | Whose::Foreign => return Err(self.name_conflict(&kind, name)),
         }
         if found
             .annotations
@@ -154,6 +167,15 @@ impl Run<'_> {
         patched.map_err(|failed| self.undone_or_refused(&what, &failed))?;
         self.note_write();
         Ok(())
+    }
+
+    /// Whether an object carries the label that says it was made for a service of this name.
+    fn is_marked(&self, found: &ObjectMeta) -> bool {
+        found
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(labels::SERVICE))
+            .is_some_and(|name| **name == *self.key.name)
     }
 
     /// Removes the headless Service of a service that has no more use for it.
