@@ -133,6 +133,9 @@ fn add_rules(schema: &mut Value, rules: &[ValidationRule]) {
 fn tidy(schema: &mut Value) {
     each_schema(schema, &mut |_, node| {
         node.remove("nullable");
+        if let Some(Value::Array(words)) = node.get_mut("enum") {
+            words.retain(|word| !word.is_null());
+        }
         if let Some(Value::String(text)) = node.get_mut("description") {
             *text = text.split("\n\n").map(|p| p.replace('\n', " ")).collect::<Vec<_>>().join("\n\n");
         }
@@ -229,3 +232,6 @@ fn merge(node: &mut Map<String, Value>, extra: Value) {
         node.extend(extra);
     }
 }
+
+#[cfg(test)]
+mod tests;

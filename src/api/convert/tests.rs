@@ -200,6 +200,15 @@ fn progress_is_read_back_as_it_was_written() {
             message: "6 failed".to_owned(),
         };
         let object = update_status_object(&progress, 4);
+        let holding: Vec<_> =
+            object.conditions.iter().filter(|c| c.status == "True").map(|c| c.type_.as_str()).collect();
+        let expected = match state.name() {
+            "ROLLED_FORWARD" => vec!["Ready"],
+            "FAILED" | "ERROR" => vec!["Stalled"],
+            "ROLLED_BACK" | "ABORTED" => vec![],
+            _ => vec!["Reconciling"],
+        };
+        assert_eq!(holding, expected, "{state:?}");
         let text = serde_json::to_string(&object).unwrap();
         assert!(text.contains(&format!("\"state\":\"{}\"", state.name())), "{text}");
         assert_eq!(

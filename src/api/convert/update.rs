@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use borealis_core::model;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, OwnerReference};
 
 use super::{from_word, identity, instance, number, part, part_object, parts, signed, time, uid, word};
 use crate::api::settings::{BatchStrategy, QueueStrategy, UpdateSettings, UpdateStrategy};
@@ -11,7 +11,7 @@ use crate::api::update::{
     AuroraUpdate, AuroraUpdateSpec, AuroraUpdateStatus, Controls, InstanceFailure, Instructions, Request,
     UpdateCounts, UpdateState, update_name,
 };
-use crate::api::{Invalid, labels};
+use crate::api::{Invalid, conditions, labels};
 
 /// Failures that a status lists; beyond them only the ranges count.
 const MAX_FAILURES: usize = 1_000;
@@ -156,7 +156,7 @@ fn failure(recorded: &InstanceFailure) -> Option<(model::Instance, model::Failur
     Some((instance(recorded.instance)?, failures))
 }
 
-/// The status to write for what the planner computed; `conditions` and the generation are the caller's.
+/// The status to write for what the planner computed; `generation` is that of the record.
 #[must_use]
 pub fn update_status_object(progress: &model::Progress, generation: i64) -> AuroraUpdateStatus {
     let back = progress.state.is_back();
@@ -192,8 +192,38 @@ pub fn update_status_object(progress: &model::Progress, generation: i64) -> Auro
             rolled_back: signed(progress.rolled_back.len()),
             failed: signed(progress.failed.len()),
         },
-        conditions: Vec::new(),
+        conditions: conditions(progress, generation),
     }
+}
+
+/// kstatus of an update: Reconciling until it has ended, then Ready if it did what it was made for, Stalled
+/// if it could not, neither if it was taken back or given up. Their times follow from the progress, so
+/// that nothing has to be remembered.
+fn conditions(progress: &model::Progress, generation: i64) -> Vec<Condition> {
+    let state = progress.state;
+    let ended = progress.finished.unwrap_or(progress.started);
+    let (done, stuck) = match state {
+        model::UpdateState::RolledForward => (true, false),
+        model::UpdateState::Error | model::UpdateState::Failed => (false, true),
+        model::UpdateState::RollingForward
+        | model::UpdateState::RollingBack
+        | model::UpdateState::RollForwardPaused
+        | model::UpdateState::RollBackPaused
+        | model::UpdateState::RollForwardAwaitingPulse
+        | model::UpdateState::RollBackAwaitingPulse
+        | model::UpdateState::RolledBack
+        | model::UpdateState::Aborted => (false, false),
+    };
+    let reason = format!("{state:?}");
+    let one = |kind, holds, since| {
+        conditions::condition(kind, holds, &reason, &progress.message, generation, time(since).0)
+    };
+    let since = |holds| if holds { ended } else { progress.started };
+    vec![
+        one(conditions::READY, done, since(done)),
+        one(conditions::RECONCILING, !state.is_terminal(), since(state.is_terminal())),
+        one(conditions::STALLED, stuck, since(stuck)),
+    ]
 }
 
 fn failure_object(instance: model::Instance, one: &model::Failures, failed: bool) -> InstanceFailure {

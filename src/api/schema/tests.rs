@@ -1,0 +1,176 @@
+use super::*;
+
+/// `metadata.annotations` may hold 256 KiB, and client-side apply puts the whole object there.
+const APPLY_LIMIT: usize = 256 * 1024;
+
+fn schema(kind: &str) -> Value {
+    let crds = crds().unwrap();
+    let crd = crds.iter().find(|crd| crd.spec.names.kind == kind).unwrap();
+    serde_json::to_value(crd).unwrap().pointer("/spec/versions/0/schema/openAPIV3Schema").unwrap().clone()
+}
+
+fn at<'a>(schema: &'a Value, path: &str) -> &'a Value {
+    let pointer: String = path.split('.').map(|name| format!("/properties/{name}")).collect();
+    schema.pointer(&pointer).unwrap_or_else(|| panic!("{path} is not in the schema"))
+}
+
+#[test]
+fn the_committed_files_are_those_of_the_code() {
+    let files = crd_files().unwrap();
+    assert_eq!(files.len(), 2);
+    for (name, text) in files {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/").to_owned() + &name;
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == text, "crds/{name} is out of date; run `make generate`");
+        assert!(text.len() < APPLY_LIMIT, "crds/{name} has {} bytes", text.len());
+    }
+}
+
+#[test]
+fn defaults_are_in_the_schema() {
+    let service = schema("AuroraService");
+    for (path, default) in [
+        ("spec.instances", json!(1)),
+        ("spec.tier", json!("preemptible")),
+        ("spec.priority", json!(0)),
+        ("spec.update.watchSeconds", json!(45)),
+        ("spec.update.maxPerInstanceFailures", json!(0)),
+        ("spec.update.maxFailedInstances", json!(0)),
+        ("spec.update.rollbackOnFailure", json!(true)),
+        ("spec.update.maxWaitSeconds", json!(600)),
+        ("spec.update.strategy.batch.groupSize", json!(1)),
+        ("spec.flapping.thresholdSeconds", json!(300)),
+        ("spec.flapping.initialDelaySeconds", json!(60)),
+        ("spec.flapping.maxDelaySeconds", json!(300)),
+        ("spec.partition.delaySeconds", json!(0)),
+        ("spec.history.failed", json!(3)),
+        ("spec.history.ended", json!(1)),
+        ("spec.history.ttlSeconds", json!(172_800)),
+        ("spec.health.initialIntervalSeconds", json!(15)),
+        ("spec.health.intervalSeconds", json!(10)),
+        ("spec.health.timeoutSeconds", json!(1)),
+        ("spec.health.maxConsecutiveFailures", json!(0)),
+        ("spec.health.minConsecutiveSuccesses", json!(1)),
+        ("spec.health.http.path", json!("/health")),
+        ("spec.health.http.port", json!("health")),
+        ("spec.health.http.scheme", json!("HTTP")),
+    ] {
+        assert_eq!(at(&service, path).get("default"), Some(&default), "{path}");
+    }
+    // With a default, an applier could not switch a union or leave a wish unsaid.
+    for path in
+        ["spec.update.strategy", "spec.health", "spec.sla", "spec.discovery", "spec.partition.reschedule"]
+    {
+        assert_eq!(at(&service, path).get("default"), None, "{path}");
+    }
+}
+
+#[test]
+fn every_field_of_ours_is_described() {
+    for kind in ["AuroraService", "AuroraUpdate"] {
+        let mut schema = schema(kind);
+        for place in ["/properties/spec/properties/template/properties", "/properties/metadata/properties"] {
+            if let Some(below) = schema.pointer_mut(place) {
+                *below = json!({});
+            }
+        }
+        let mut bare = Vec::new();
+        each_schema(&mut schema, &mut |name, node| {
+            if node.get("description").is_none()
+                && !["items", "additionalProperties", "metadata"].contains(&name)
+            {
+                bare.push(name.to_owned());
+            }
+        });
+        assert_eq!(bare, Vec::<String>::new(), "{kind}");
+    }
+}
+
+#[test]
+fn rules_guard_what_the_schema_cannot_say() {
+    let rules = |schema: &Value| -> Vec<String> {
+        let rules = schema["x-kubernetes-validations"].as_array().unwrap();
+        rules
+            .iter()
+            .map(|rule| {
+                assert!(rule.get("message").is_some() != rule.get("messageExpression").is_some(), "{rule}");
+                rule["fieldPath"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    };
+    let service = schema("AuroraService");
+    assert_eq!(rules(&service), [".metadata.name"]);
+    let guarded = rules(&service["properties"]["spec"]);
+    for path in [
+        ".template.spec.hostname",
+        ".template.spec.subdomain",
+        ".template.spec.activeDeadlineSeconds",
+        ".template.spec.priorityClassName",
+        ".template.spec.nodeName",
+        ".template.spec.ephemeralContainers",
+        ".template.metadata.labels",
+        ".template.metadata.annotations",
+        ".health",
+        ".health.container",
+        ".health.http.port",
+        ".update.strategy",
+        ".update.maxFailedInstances",
+        ".sla",
+        ".tier",
+    ] {
+        assert!(guarded.iter().any(|guarded| guarded == path), "{path}");
+        at(&service["properties"]["spec"], &path[1..]);
+    }
+    let update = schema("AuroraUpdate");
+    let kept = rules(&update["properties"]["spec"]);
+    assert_eq!(kept, [".service", ".number", ".instructions", ".controls", ".controls"]);
+}
+
+#[test]
+fn list_maps_have_keys_that_are_always_there() {
+    let mut found = std::collections::BTreeSet::new();
+    let mut service = schema("AuroraService");
+    each_schema(&mut service, &mut |name, node| {
+        let Some(Value::Array(keys)) = node.get("x-kubernetes-list-map-keys") else { return };
+        let required = node["items"]["required"].as_array().unwrap();
+        assert!(keys.iter().all(|key| required.contains(key)), "{name}: {keys:?} of {required:?}");
+        found.insert(name.to_owned());
+    });
+    let wanted = LIST_MAPS.iter().map(|(name, _)| (*name).to_owned()).chain(["conditions".to_owned()]);
+    assert_eq!(found, wanted.collect());
+}
+
+#[test]
+fn the_template_keeps_its_fields_and_loses_its_prose() {
+    let service = schema("AuroraService");
+    let template = at(&service, "spec.template");
+    assert!(template["description"].as_str().unwrap().starts_with("The Pod of an instance."));
+    assert_eq!(template["required"], json!(["spec"]));
+    let spec = at(template, "spec");
+    assert_eq!(spec.get("description"), None);
+    for field in [
+        "containers",
+        "initContainers",
+        "volumes",
+        "affinity",
+        "topologySpreadConstraints",
+        "securityContext",
+    ] {
+        at(spec, field);
+    }
+    let names: Vec<_> = at(template, "metadata")["properties"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(names, ["annotations", "labels"]);
+}
+
+#[test]
+fn every_malformed_spec_says_what_it_expects() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/malformed");
+    let mut count = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("# expect: "), "{}", path.display());
+        count += 1;
+    }
+    assert!(count >= 20, "{count}");
+}
