@@ -124,7 +124,9 @@ impl Executor {
     async fn carry_out_group(&self, run: &Run<'_>, group: &[Action]) -> Result<(), Undone> {
         let ramp = matches!(group, [Action::Create { .. }, ..]);
         for round in rounds(group, ramp, self.in_flight) {
-            let done = stream::iter(round).map(|action| act(run, action)).buffer_unordered(self.in_flight);
+            // Collected first: a closure kept in the stream would make the future of `execute` unfit to be spawned.
+            let calls: Vec<_> = round.iter().map(|action| act(run, action)).collect();
+            let done = stream::iter(calls).buffer_unordered(self.in_flight);
             let failures = done.filter_map(|done| async { done.err() }).collect::<Vec<_>>().await;
             if let Some(undone) = failures.into_iter().reduce(Undone::worse) {
                 return Err(undone);
