@@ -1,0 +1,312 @@
+//! How each kind comes into the index and leaves it.
+//!
+//! Reads an object, finds the service it belongs to, and gives the record to that service's state. Called by `feed`.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use borealis_core::model::{RevisionRecord, Uid};
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{
+        core::v1::{Pod, Service},
+        policy::v1::PodDisruptionBudget,
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use tracing::{debug, warn};
+
+use super::{
+    Index, Kind,
+    feed::Feed,
+    lean::{Node, StoredRevision},
+    meta::{Identity, Unreadable},
+    pod,
+    records::{Offered, Record, Records},
+    rows::{ChildRow, ServiceRow, UpdateRow, read_child, read_revision, update_number},
+    stamp::{Epoch, Source},
+    state::State,
+};
+use crate::api::{AuroraService, AuroraUpdate};
+
+impl Index {
+    fn offer_pod(&self, object: &Pod, source: Source) -> Result<(), Unreadable> {
+        let identity = pod::identify(&object.metadata)?;
+        let node = pod::node_name(object).map(|name| self.nodes().pin(name));
+        let whose = identity.object;
+        self.change(whose.namespace, whose.service, |slot, state| {
+            state.see_run(identity.instance, identity.run);
+            let owner = state.owner(whose.controller);
+            let owned = state.owns(owner);
+            let news = self.news(Kind::Pod, &whose, owner, source);
+            let mut illegal = false;
+            let key = (identity.instance, identity.run);
+            let offered = state.pods.offer(&key, &news, |known| {
+                let (task, wrong) = pod::reduce(object, &identity, node, owned, known);
+                illegal = wrong;
+                task
+            });
+            if illegal {
+                self.counters.illegal.fetch_add(1, Relaxed);
+                debug!(pod = whose.name, "a change of state that cannot be was left out");
+            }
+            if let Offered::Changed(before) = &offered {
+                let after = state.pods.get(&key).map(|(task, _)| task);
+                self.account(slot, before.as_ref(), after);
+                if before.is_none() && state.is_duplicate(identity.instance) {
+                    self.metrics.duplicate_instance();
+                    warn!(pod = whose.name, "an instance has two live Pods");
+                }
+            }
+            if let Some(node) = node {
+                self.nodes().unpin(node);
+            }
+            self.changed(&offered, source)
+        });
+        Ok(())
+    }
+
+    /// A Pod is gone, by the watch or by a write of our own.
+    pub(super) fn drop_pod(&self, namespace: &str, service: &str, uid: Uid, source: Source) {
+        self.change(namespace, service, |slot, state| {
+            let removed = drop_record(&mut state.pods, uid, self.epoch(Kind::Pod), source);
+            self.account(slot, removed.as_ref(), None);
+            if removed.is_some() {
+                state.prune_runs();
+            }
+            removed.is_some() && source != Source::Own
+        });
+    }
+
+    fn offer_service_row(
+        &self,
+        meta: &ObjectMeta,
+        source: Source,
+        build: impl Fn(Uid, Option<&ServiceRow>) -> ServiceRow,
+    ) -> Result<(), Unreadable> {
+        let identity = Identity::read_service(meta)?;
+        self.change(identity.namespace, identity.service, |_, state| {
+            let news = self.news(Kind::Service, &identity, 0, source);
+            let offered = state.offer_service(&news, |known| build(identity.uid, known));
+            self.changed(&offered, source)
+        });
+        Ok(())
+    }
+
+    fn offer_update_row(
+        &self,
+        meta: &ObjectMeta,
+        source: Source,
+        build: impl Fn(Uid, u32, bool) -> UpdateRow,
+    ) -> Result<(), Unreadable> {
+        let identity = Identity::read(meta)?;
+        let number = update_number(&identity)?;
+        self.change(identity.namespace, identity.service, |_, state| {
+            let owner = state.owner(identity.controller);
+            let owned = state.owns(owner);
+            let news = self.news(Kind::Update, &identity, owner, source);
+            let offered = state.updates.offer(&number, &news, |_| build(identity.uid, number, owned));
+            if matches!(offered, Offered::Changed(_)) {
+                state.trim_updates();
+            }
+            self.changed(&offered, source)
+        });
+        Ok(())
+    }
+
+    fn offer_child(&self, meta: &ObjectMeta, kind: Kind, source: Source) -> Result<(), Unreadable> {
+        let identity = Identity::read(meta)?;
+        if identity.name != identity.service {
+            return Err(Unreadable::Name);
+        }
+        self.change(identity.namespace, identity.service, |_, state| {
+            let owner = state.owner(identity.controller);
+            let owned = state.owns(owner);
+            let news = self.news(kind, &identity, owner, source);
+            let row = |_: Option<&ChildRow>| read_child(meta, identity.uid, owned);
+            let offered = match kind {
+                Kind::Headless => state.headless.offer(&(), &news, row),
+                _ => state.budget.offer(&(), &news, row),
+            };
+            self.changed(&offered, source)
+        });
+        Ok(())
+    }
+
+    /// A stored config is gone by a write of our own.
+    pub(super) fn drop_revision(&self, namespace: &str, service: &str, uid: Uid) {
+        self.drop_row(namespace, service, uid, Kind::Revision, Source::Own, |state| &mut state.revisions);
+    }
+
+    /// An update is gone by a write of our own.
+    pub(super) fn drop_update(&self, namespace: &str, service: &str, uid: Uid) {
+        self.drop_row(namespace, service, uid, Kind::Update, Source::Own, |state| &mut state.updates);
+    }
+
+    fn watched_gone<R: Record>(
+        &self,
+        identity: &Identity<'_>,
+        kind: Kind,
+        records: impl Fn(&mut State) -> &mut Records<R>,
+    ) {
+        self.drop_row(identity.namespace, identity.service, identity.uid, kind, Source::Watch, records);
+    }
+
+    /// An object of a kind without further accounts is gone.
+    fn drop_row<R: Record>(
+        &self,
+        namespace: &str,
+        service: &str,
+        uid: Uid,
+        kind: Kind,
+        source: Source,
+        records: impl Fn(&mut State) -> &mut Records<R>,
+    ) {
+        self.change(namespace, service, |_, state| {
+            let removed = drop_record(records(state), uid, self.epoch(kind), source);
+            if removed.is_some() && kind == Kind::Update {
+                state.trim_updates();
+            }
+            removed.is_some() && source != Source::Own
+        });
+    }
+}
+
+fn drop_record<R: Record>(records: &mut Records<R>, uid: Uid, epoch: Epoch, source: Source) -> Option<R> {
+    match source {
+        Source::Watch | Source::Relist => records.delete(uid, epoch),
+        Source::Own => records.learn_gone(uid, epoch),
+    }
+}
+
+impl Feed for Pod {
+    fn offer(&self, index: &Index, _: Kind, source: Source) -> Result<(), Unreadable> {
+        index.offer_pod(self, source)
+    }
+
+    fn delete(&self, index: &Index, _: Kind) -> Result<(), Unreadable> {
+        let identity = Identity::read(&self.metadata)?;
+        index.drop_pod(identity.namespace, identity.service, identity.uid, Source::Watch);
+        Ok(())
+    }
+}
+
+impl Feed for Node {
+    fn offer(&self, index: &Index, kind: Kind, _: Source) -> Result<(), Unreadable> {
+        let dirty = index.nodes().offer(self, index.epoch(kind))?;
+        index.replan(&dirty);
+        Ok(())
+    }
+
+    fn delete(&self, index: &Index, _: Kind) -> Result<(), Unreadable> {
+        let dirty = index.nodes().delete(self, Timestamp::now());
+        index.replan(&dirty);
+        Ok(())
+    }
+}
+
+impl Feed for DeserializeGuard<AuroraService> {
+    fn offer(&self, index: &Index, _: Kind, source: Source) -> Result<(), Unreadable> {
+        match &self.0 {
+            Ok(service) => service.offer(index, Kind::Service, source),
+            Err(broken) => index.offer_service_row(&broken.metadata, source, |uid, known| {
+                ServiceRow::unusable(&broken.metadata, uid, &broken.error, known)
+            }),
+        }
+    }
+
+    fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
+        let identity = Identity::read_service(kube::Resource::meta(self))?;
+        index.watched_gone(&identity, kind, |state| &mut state.service);
+        Ok(())
+    }
+}
+
+impl Feed for AuroraService {
+    fn offer(&self, index: &Index, _: Kind, source: Source) -> Result<(), Unreadable> {
+        index.offer_service_row(&self.metadata, source, |uid, known| ServiceRow::read(self, uid, known))
+    }
+
+    fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
+        let identity = Identity::read_service(&self.metadata)?;
+        index.watched_gone(&identity, kind, |state| &mut state.service);
+        Ok(())
+    }
+}
+
+impl Feed for DeserializeGuard<AuroraUpdate> {
+    fn offer(&self, index: &Index, _: Kind, source: Source) -> Result<(), Unreadable> {
+        match &self.0 {
+            Ok(update) => update.offer(index, Kind::Update, source),
+            Err(broken) => index.offer_update_row(&broken.metadata, source, |uid, number, _| {
+                UpdateRow::unusable(&broken.metadata, uid, number, &broken.error)
+            }),
+        }
+    }
+
+    fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
+        let identity = Identity::read(kube::Resource::meta(self))?;
+        index.watched_gone(&identity, kind, |state| &mut state.updates);
+        Ok(())
+    }
+}
+
+impl Feed for AuroraUpdate {
+    fn offer(&self, index: &Index, _: Kind, source: Source) -> Result<(), Unreadable> {
+        index.offer_update_row(&self.metadata, source, |uid, number, owned| {
+            UpdateRow::read(self, uid, number, owned)
+        })
+    }
+
+    fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
+        let identity = Identity::read(&self.metadata)?;
+        index.watched_gone(&identity, kind, |state| &mut state.updates);
+        Ok(())
+    }
+}
+
+impl Feed for StoredRevision {
+    fn offer(&self, index: &Index, kind: Kind, source: Source) -> Result<(), Unreadable> {
+        let identity = Identity::read(&self.metadata)?;
+        let record = read_revision(&self.metadata, self.revision, identity.uid, false)?;
+        index.change(identity.namespace, identity.service, |_, state| {
+            let owner = state.owner(identity.controller);
+            let owned = state.owns(owner);
+            let news = index.news(kind, &identity, owner, source);
+            let offered =
+                state.revisions.offer(&record.revision, &news, |_| RevisionRecord { owned, ..record });
+            index.changed(&offered, source)
+        });
+        Ok(())
+    }
+
+    fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
+        let identity = Identity::read(&self.metadata)?;
+        index.watched_gone(&identity, kind, |state| &mut state.revisions);
+        Ok(())
+    }
+}
+
+impl Feed for PartialObjectMeta<PodDisruptionBudget> {
+    fn offer(&self, index: &Index, kind: Kind, source: Source) -> Result<(), Unreadable> {
+        index.offer_child(&self.metadata, kind, source)
+    }
+
+    fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
+        let identity = Identity::read(&self.metadata)?;
+        index.watched_gone(&identity, kind, |state| &mut state.budget);
+        Ok(())
+    }
+}
+
+impl Feed for PartialObjectMeta<Service> {
+    fn offer(&self, index: &Index, kind: Kind, source: Source) -> Result<(), Unreadable> {
+        index.offer_child(&self.metadata, kind, source)
+    }
+
+    fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
+        let identity = Identity::read(&self.metadata)?;
+        index.watched_gone(&identity, kind, |state| &mut state.headless);
+        Ok(())
+    }
+}

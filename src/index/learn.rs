@@ -1,0 +1,50 @@
+//! What the executor reports of its own writes.
+//!
+//! An answer to a write is news like any other, ahead of the watch. Called by the executor.
+
+use borealis_core::model::Uid;
+use k8s_openapi::api::{apps::v1::ControllerRevision, core::v1::Pod};
+
+use super::{Index, Kind, lean::StoredRevision, stamp::Source};
+use crate::{
+    ServiceKey,
+    api::{AuroraService, AuroraUpdate},
+    apply::Learn,
+};
+
+impl Learn for Index {
+    fn learn_pod(&self, pod: &Pod) {
+        self.learn(Kind::Pod, pod);
+    }
+
+    fn learn_pod_gone(&self, service: &ServiceKey, uid: Uid) {
+        self.drop_pod(&service.namespace, &service.name, uid, Source::Own);
+    }
+
+    fn learn_revision(&self, revision: &ControllerRevision) {
+        self.learn(Kind::Revision, &StoredRevision::of(revision));
+    }
+
+    fn learn_revision_gone(&self, service: &ServiceKey, uid: Uid) {
+        self.drop_revision(&service.namespace, &service.name, uid);
+    }
+
+    fn learn_update(&self, update: &AuroraUpdate) {
+        self.learn(Kind::Update, update);
+    }
+
+    fn learn_update_gone(&self, service: &ServiceKey, uid: Uid) {
+        self.drop_update(&service.namespace, &service.name, uid);
+    }
+
+    fn learn_service(&self, service: &AuroraService) {
+        self.learn(Kind::Service, service);
+    }
+
+    fn unsettle(&self, service: &ServiceKey) {
+        self.change(&service.namespace, &service.name, |_, state| {
+            state.unsettle();
+            true
+        });
+    }
+}

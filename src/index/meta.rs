@@ -1,0 +1,109 @@
+//! What the metadata of an object says of whose it is.
+//!
+//! Reads labels and owner references, copies nothing. Called by the readers of each kind.
+
+use borealis_core::model::Uid;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+
+use super::stamp::Version;
+use crate::api::{AuroraService, GROUP, labels};
+
+/// Why an object is left out of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unreadable {
+    /// A label is missing or says nothing.
+    #[error("its label {0} is missing or has no usable value")]
+    Label(&'static str),
+    /// Something that the API server always sets is missing.
+    #[error("its metadata.{0} is missing or unusable")]
+    Metadata(&'static str),
+    /// The name is not the one its labels give.
+    #[error("its name is not the one that its labels give")]
+    Name,
+    /// Another controller owns it.
+    #[error("another controller owns it")]
+    Foreign,
+}
+
+/// Who controls an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Controller {
+    /// Nobody.
+    None,
+    /// The AuroraService of this uid.
+    Service(Uid),
+    /// Something else.
+    Foreign,
+}
+
+/// Whose object it is, and which.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Identity<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+    pub(super) service: &'a str,
+    pub(super) uid: Uid,
+    pub(super) version: Version,
+    pub(super) controller: Controller,
+}
+
+impl<'a> Identity<'a> {
+    /// Reads an object that carries the label of its service.
+    pub(super) fn read(meta: &'a ObjectMeta) -> Result<Self, Unreadable> {
+        let service = label(meta, labels::SERVICE).ok_or(Unreadable::Label(labels::SERVICE))?;
+        Self::of(meta, service)
+    }
+
+    /// Reads a service itself.
+    pub(super) fn read_service(meta: &'a ObjectMeta) -> Result<Self, Unreadable> {
+        Self::of(meta, meta.name.as_deref().ok_or(Unreadable::Metadata("name"))?)
+    }
+
+    fn of(meta: &'a ObjectMeta, service: &'a str) -> Result<Self, Unreadable> {
+        Ok(Self {
+            namespace: meta.namespace.as_deref().ok_or(Unreadable::Metadata("namespace"))?,
+            name: meta.name.as_deref().ok_or(Unreadable::Metadata("name"))?,
+            service,
+            uid: uid(meta)?,
+            version: version(meta)?,
+            controller: controller(meta),
+        })
+    }
+}
+
+/// The object's uid.
+pub(super) fn uid(meta: &ObjectMeta) -> Result<Uid, Unreadable> {
+    meta.uid.as_deref().and_then(|text| text.parse().ok()).ok_or(Unreadable::Metadata("uid"))
+}
+
+/// The object's resourceVersion.
+pub(super) fn version(meta: &ObjectMeta) -> Result<Version, Unreadable> {
+    let text = meta.resource_version.as_deref();
+    text.and_then(|text| text.parse().ok()).ok_or(Unreadable::Metadata("resourceVersion"))
+}
+
+/// The value of a label.
+pub(super) fn label<'a>(meta: &'a ObjectMeta, key: &str) -> Option<&'a str> {
+    meta.labels.as_ref()?.get(key).map(String::as_str)
+}
+
+/// The value of an annotation.
+pub(super) fn annotation<'a>(meta: &'a ObjectMeta, key: &str) -> Option<&'a str> {
+    meta.annotations.as_ref()?.get(key).map(String::as_str)
+}
+
+/// The number that stands in a label.
+pub(super) fn number(meta: &ObjectMeta, key: &'static str) -> Result<u32, Unreadable> {
+    label(meta, key).and_then(|text| text.parse().ok()).ok_or(Unreadable::Label(key))
+}
+
+fn controller(meta: &ObjectMeta) -> Controller {
+    let mut owners = meta.owner_references.iter().flatten();
+    let Some(owner) = owners.find(|owner| owner.controller == Some(true)) else { return Controller::None };
+    let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
+    if group != GROUP || owner.kind != AuroraService::kind(&()) {
+        return Controller::Foreign;
+    }
+    owner.uid.parse().map_or(Controller::Foreign, Controller::Service)
+}

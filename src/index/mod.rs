@@ -1,0 +1,292 @@
+//! What the operator knows of the cluster: watches and answers to its own writes, as compact records by service.
+//!
+//! Decides what is the newest news of each object and which services are to be planned again; it plans nothing
+//! and writes nothing. Every object becomes a record at once and is dropped. Three things are promised:
+//! - own writes are assumed at once (`Learn`); later news wins by resourceVersion, and a uid that is gone stays gone;
+//! - a relist loses nothing: what it doesn't show is deleted, unless a write of ours that returned after the relist
+//!   began says otherwise; such a record makes its service *unsettled*, to be read live before it is planned;
+//! - deletions seen while an answer is on its way (`await_answers`) outlive an older answer.
+//!
+//! The controller reads views, the executor reports (`apply::Learn`), `streams` feeds, `live` settles. Locks are
+//! taken in the order slot, nodes, and never held across an await. Pods of a service of the same name with another
+//! uid are shown as not owned: their names are taken until garbage collection has removed them.
+
+mod feed;
+mod kinds;
+mod lean;
+mod learn;
+mod live;
+mod meta;
+mod nodes;
+mod pod;
+mod records;
+mod rows;
+mod stamp;
+mod state;
+mod streams;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicIsize, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use borealis_core::{
+    model::{NodeId, TaskState, UpdateState},
+    plan::ServiceView,
+};
+
+use self::{
+    nodes::Nodes,
+    stamp::Epoch,
+    state::{Awaited, Slot, State},
+};
+use crate::{ServiceKey, apply::Facts, metrics::Metrics};
+
+pub use self::{
+    live::{SettleError, settle},
+    streams::Watches,
+};
+
+/// A kind that is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Pods of services.
+    Pod,
+    /// Nodes.
+    Node,
+    /// AuroraServices.
+    Service,
+    /// AuroraUpdates.
+    Update,
+    /// ControllerRevisions of services.
+    Revision,
+    /// PodDisruptionBudgets of services.
+    Budget,
+    /// Headless Services of services.
+    Headless,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 7] =
+        [Self::Pod, Self::Node, Self::Service, Self::Update, Self::Revision, Self::Budget, Self::Headless];
+}
+
+/// What has been counted since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Objects left out because they can't be read.
+    pub unreadable: AtomicU64,
+    /// Complete lists, the first of each kind included.
+    pub relists: AtomicU64,
+    /// Changes of a task's state that cannot be.
+    pub illegal: AtomicU64,
+    /// Services read live because a write's outcome was not known.
+    pub settled: AtomicU64,
+}
+
+/// What came of asking for a view.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Viewed<R> {
+    /// There is no such service.
+    Absent,
+    /// It has to be read live first (`settle`).
+    Unsettled,
+    /// This is what was made of it.
+    Of(R),
+}
+
+/// Everything, counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Pods by the state of their task.
+    pub tasks: BTreeMap<TaskState, usize>,
+    /// The newest update of each service by its state.
+    pub updates: BTreeMap<UpdateState, usize>,
+    /// Services that have to be read live.
+    pub unsettled: usize,
+}
+
+type Services = HashMap<Arc<str>, HashMap<Arc<str>, Arc<Slot>>>;
+
+/// What the operator knows of the cluster. One for the process, shared.
+pub struct Index {
+    services: RwLock<Services>,
+    nodes: Mutex<Nodes>,
+    epochs: [AtomicU32; Kind::ALL.len()],
+    ended: AtomicIsize,
+    counters: Counters,
+    metrics: Metrics,
+    dirty: Box<dyn Fn(&ServiceKey) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Index").field("services", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl Index {
+    /// An index that knows nothing; `dirty` is called with each service that is to be planned again, and must not
+    /// call back.
+    pub fn new(metrics: Metrics, dirty: impl Fn(&ServiceKey) + Send + Sync + 'static) -> Self {
+        Self {
+            services: RwLock::default(),
+            nodes: Mutex::default(),
+            epochs: Default::default(),
+            ended: AtomicIsize::new(0),
+            counters: Counters::default(),
+            metrics,
+            dirty: Box::new(dirty),
+        }
+    }
+
+    /// Shows a service to `look`, as one snapshot, under its lock: `look` must be quick. In the facts the names
+    /// that depend on the cluster's settings are empty.
+    pub fn view<R>(&self, key: &ServiceKey, look: impl FnOnce(ServiceView<'_>, Facts) -> R) -> Viewed<R> {
+        let lost = self.nodes().lost();
+        let Some(slot) = self.find(&key.namespace, &key.name) else { return Viewed::Absent };
+        let state = slot.lock();
+        if state.is_unsettled() {
+            return Viewed::Unsettled;
+        }
+        match state.view(&lost) {
+            Some((view, facts)) => Viewed::Of(look(view, facts)),
+            None => Viewed::Absent,
+        }
+    }
+
+    /// Every key there is a service for.
+    pub fn keys(&self) -> Vec<ServiceKey> {
+        let with_service = |slot: &Arc<Slot>| !slot.lock().service.rows().is_empty();
+        self.slots().iter().filter(|slot| with_service(slot)).map(|slot| slot.key.clone()).collect()
+    }
+
+    /// How many services are known, those that are only named by what is left of them included.
+    pub fn len(&self) -> usize {
+        self.read_services().values().map(HashMap::len).sum()
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many Pods are kept that have ended.
+    pub fn ended(&self) -> usize {
+        usize::try_from(self.ended.load(Relaxed)).unwrap_or(0)
+    }
+
+    /// Counts everything: for metrics, not for decisions.
+    pub fn census(&self) -> Census {
+        let mut census = Census::default();
+        for slot in self.slots() {
+            slot.lock().count(&mut census);
+        }
+        census
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The name of a node.
+    pub fn node_name(&self, id: NodeId) -> Option<Arc<str>> {
+        self.nodes().name(id)
+    }
+
+    /// From now until the answer is dropped, deletions of this service are remembered, so that answers to writes
+    /// that are on their way can't bring back what the watch has seen go.
+    pub fn await_answers(&self, key: &ServiceKey) -> impl Send + Sync + 'static + use<> {
+        self.awaited(key)
+    }
+
+    fn awaited(&self, key: &ServiceKey) -> Awaited {
+        let mut held = None;
+        self.change(&key.namespace, &key.name, |slot, state| {
+            state.await_answers();
+            held = Some(Arc::clone(slot));
+            false
+        });
+        Awaited(held.unwrap_or_else(|| self.slot(&key.namespace, &key.name)))
+    }
+
+    fn epoch(&self, kind: Kind) -> Epoch {
+        self.epochs[kind as usize].load(Relaxed)
+    }
+
+    fn nodes(&self) -> MutexGuard<'_, Nodes> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_services(&self) -> std::sync::RwLockReadGuard<'_, Services> {
+        self.services.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, namespace: &str, service: &str) -> Option<Arc<Slot>> {
+        self.read_services().get(namespace)?.get(service).cloned()
+    }
+
+    /// The slot of a service, made where there is none.
+    fn slot(&self, namespace: &str, service: &str) -> Arc<Slot> {
+        if let Some(slot) = self.find(namespace, service) {
+            return slot;
+        }
+        let mut services = self.services.write().unwrap_or_else(PoisonError::into_inner);
+        let namespace = services
+            .get_key_value(namespace)
+            .map_or_else(|| namespace.into(), |(known, _)| Arc::clone(known));
+        let of_namespace = services.entry(Arc::clone(&namespace)).or_default();
+        if let Some(slot) = of_namespace.get(service) {
+            return Arc::clone(slot);
+        }
+        let name: Arc<str> = service.into();
+        let slot = Arc::new(Slot::new(ServiceKey { namespace, name: Arc::clone(&name) }));
+        of_namespace.insert(name, Arc::clone(&slot));
+        slot
+    }
+
+    fn slots(&self) -> Vec<Arc<Slot>> {
+        self.read_services().values().flat_map(HashMap::values).cloned().collect()
+    }
+
+    /// Changes what is known of a service; `change` says whether it is to be planned again.
+    fn change(&self, namespace: &str, service: &str, mut change: impl FnMut(&Arc<Slot>, &mut State) -> bool) {
+        while !self.change_slot(&self.slot(namespace, service), &mut change) {}
+    }
+
+    /// The same for a slot; false where it is no longer the service's.
+    fn change_slot(&self, slot: &Arc<Slot>, change: impl FnOnce(&Arc<Slot>, &mut State) -> bool) -> bool {
+        let mut state = slot.lock();
+        if state.dead {
+            return false;
+        }
+        let dirty = change(slot, &mut state);
+        state.dead = state.is_empty();
+        let dead = state.dead;
+        drop(state);
+        if dead {
+            self.bury(slot);
+        }
+        if dirty {
+            (self.dirty)(&slot.key);
+        }
+        true
+    }
+
+    fn bury(&self, slot: &Arc<Slot>) {
+        let mut services = self.services.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(of_namespace) = services.get_mut(&slot.key.namespace) else { return };
+        if of_namespace.get(&slot.key.name).is_some_and(|known| Arc::ptr_eq(known, slot)) {
+            of_namespace.remove(&slot.key.name);
+        }
+        if of_namespace.is_empty() {
+            services.remove(&slot.key.namespace);
+        }
+    }
+}
+

@@ -1,0 +1,87 @@
+use serde_json::json;
+
+use super::*;
+use crate::ServiceKey;
+
+fn node(name: &str, version: u64, ready: &str) -> Node {
+    serde_json::from_value(json!({
+        "metadata": {"name": name, "uid": format!("00000000-0000-0000-0000-0000000000{:02}", name.len()),
+            "resourceVersion": version.to_string(), "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "status": {"conditions": [
+            {"type": "MemoryPressure", "status": "False"},
+            {"type": "Ready", "status": ready, "lastTransitionTime": "2026-01-02T00:00:00Z",
+             "lastHeartbeatTime": "2026-01-03T00:00:00Z"},
+        ]},
+    }))
+    .unwrap()
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// Nodes with one task of one service on node `a`.
+fn one_task() -> (Nodes, NodeId, Arc<Slot>) {
+    let mut nodes = Nodes::default();
+    let slot = Arc::new(Slot::new(ServiceKey::new("prod", "web")));
+    let id = nodes.pin("a");
+    nodes.moved(&slot, None, Some(id), Timestamp::now());
+    nodes.unpin(id);
+    (nodes, id, slot)
+}
+
+#[test]
+fn only_services_with_tasks_on_it_hear_of_a_lost_node() {
+    let (mut nodes, id, slot) = one_task();
+    assert!(nodes.offer(&node("a", 1, "True"), 0).unwrap().is_empty());
+    assert!(nodes.offer(&node("bb", 1, "Unknown"), 0).unwrap().is_empty());
+    let dirty = nodes.offer(&node("a", 2, "Unknown"), 0).unwrap();
+    assert_eq!(dirty.iter().map(|slot| slot.number).collect::<Vec<_>>(), [slot.number]);
+    assert_eq!(nodes.lost().get(&id), Some(&at("2026-01-02T00:00:00Z")));
+    assert!(nodes.offer(&node("a", 3, "Unknown"), 0).unwrap().is_empty(), "a heartbeat says nothing new");
+    assert!(nodes.offer(&node("a", 2, "True"), 0).unwrap().is_empty(), "old news");
+    assert_eq!(nodes.offer(&node("a", 4, "True"), 0).unwrap().len(), 1);
+    assert!(!nodes.lost().contains_key(&id));
+}
+
+#[test]
+fn the_taint_of_a_lost_node_counts() {
+    let (mut nodes, id, _) = one_task();
+    let mut tainted = node("a", 1, "True");
+    tainted.spec.taints = serde_json::from_value(json!([
+        {"key": "node.kubernetes.io/unreachable", "effect": "NoSchedule", "timeAdded": "2026-01-04T00:00:00Z"},
+        {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute", "timeAdded": "2026-01-05T00:00:00Z"},
+    ]))
+    .unwrap();
+    assert_eq!(nodes.offer(&tainted, 0).unwrap().len(), 1);
+    assert_eq!(nodes.lost().get(&id), Some(&at("2026-01-05T00:00:00Z")));
+}
+
+#[test]
+fn a_node_that_is_not_there_is_lost_since_it_was_missed() {
+    let (mut nodes, id, slot) = one_task();
+    assert!(nodes.lost().is_empty(), "the list of nodes is not complete yet");
+    let missed = at("2026-02-01T00:00:00Z");
+    assert_eq!(nodes.relisted(1, missed).len(), 1);
+    assert_eq!(nodes.lost().get(&id), Some(&missed));
+    assert!(nodes.relisted(2, at("2026-03-01T00:00:00Z")).is_empty());
+    assert_eq!(nodes.lost().get(&id), Some(&missed), "and not later");
+    nodes.moved(&slot, Some(id), None, missed);
+    assert!(nodes.lost().is_empty() && nodes.rows.is_empty() && nodes.numbers.is_empty(), "nobody names it");
+    let other = nodes.pin("b");
+    nodes.moved(&slot, None, Some(other), missed);
+    assert_eq!(nodes.lost().get(&other), Some(&missed), "a Pod names a node that is not there");
+}
+
+#[test]
+fn a_deleted_node_stays_known_while_tasks_name_it() {
+    let (mut nodes, id, slot) = one_task();
+    nodes.offer(&node("a", 1, "True"), 0).unwrap();
+    let gone = at("2026-02-01T00:00:00Z");
+    assert_eq!(nodes.delete(&node("a", 2, "True"), gone).len(), 1);
+    assert_eq!((nodes.lost().get(&id), nodes.name(id).as_deref()), (Some(&gone), Some("a")));
+    assert_eq!(nodes.offer(&node("a", 3, "True"), 0).unwrap().len(), 1, "a node of that name came back");
+    nodes.moved(&slot, Some(id), None, gone);
+    nodes.delete(&node("a", 4, "True"), gone);
+    assert!(nodes.rows.is_empty());
+}

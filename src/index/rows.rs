@@ -1,0 +1,260 @@
+//! What is kept of services, updates, stored configs and children, and how each is read from its object.
+//!
+//! Reads through `api::convert`, which is strict about specs; what it refuses becomes a `Problem` here, never an
+//! error of the watch. Decides nothing else. Called by `feed`.
+
+use std::cmp::Ordering;
+
+use borealis_core::{
+    model::{
+        Flapping, History, Partition, Revision, RevisionRecord, Service, ServiceStatus, Strategy, Uid,
+        Update, UpdateSettings, reasons,
+    },
+    plan::Problem,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::{
+    meta::{Identity, Unreadable, annotation, label},
+    records::Record,
+};
+use crate::api::{AuroraService, AuroraUpdate, Sla, convert, labels};
+
+/// What is kept of an AuroraService.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ServiceRow {
+    pub(super) service: Service,
+    pub(super) status: Option<ServiceStatus>,
+    /// Its spec can't be used; `service` is then what was last usable, or empty.
+    pub(super) problem: Option<Problem>,
+    pub(super) discovery: bool,
+    pub(super) sla: Option<Sla>,
+}
+
+/// What is kept of an AuroraUpdate.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct UpdateRow {
+    pub(super) uid: Uid,
+    pub(super) number: u32,
+    pub(super) generation: i64,
+    /// It carries the label that says it has ended.
+    pub(super) marked_ended: bool,
+    /// All of it: of the newest, and of those that have not ended.
+    pub(super) whole: Option<Box<Update>>,
+    /// It is not one this operator wrote.
+    pub(super) problem: Option<Problem>,
+}
+
+/// What is kept of a child object.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ChildRow {
+    pub(super) uid: Uid,
+    pub(super) content: Option<Box<str>>,
+    pub(super) deleting: bool,
+    pub(super) owned: bool,
+}
+
+impl Record for ServiceRow {
+    type Key = ();
+
+    fn cmp_key(&self, (): &()) -> Ordering {
+        Ordering::Equal
+    }
+
+    fn uid(&self) -> Uid {
+        self.service.uid
+    }
+
+    fn set_owned(&mut self, _owned: bool) {}
+}
+
+impl Record for UpdateRow {
+    type Key = u32;
+
+    fn cmp_key(&self, key: &u32) -> Ordering {
+        self.number.cmp(key)
+    }
+
+    fn uid(&self) -> Uid {
+        self.uid
+    }
+
+    fn set_owned(&mut self, owned: bool) {
+        if let Some(whole) = &mut self.whole {
+            whole.owned = owned;
+        }
+    }
+}
+
+impl Record for RevisionRecord {
+    type Key = Revision;
+
+    fn cmp_key(&self, key: &Revision) -> Ordering {
+        self.revision.cmp(key)
+    }
+
+    fn uid(&self) -> Uid {
+        self.uid
+    }
+
+    fn set_owned(&mut self, owned: bool) {
+        self.owned = owned;
+    }
+}
+
+impl Record for ChildRow {
+    type Key = ();
+
+    fn cmp_key(&self, (): &()) -> Ordering {
+        Ordering::Equal
+    }
+
+    fn uid(&self) -> Uid {
+        self.uid
+    }
+
+    fn set_owned(&mut self, owned: bool) {
+        self.owned = owned;
+    }
+}
+
+impl ServiceRow {
+    /// Reads a service, given what was known of the same object before.
+    pub(super) fn read(object: &AuroraService, uid: Uid, known: Option<&Self>) -> Self {
+        match convert::service(object) {
+            Ok(service) => Self {
+                service,
+                status: object.status.as_ref().and_then(convert::service_status),
+                problem: None,
+                discovery: object.spec.discovery.is_some(),
+                sla: object.spec.sla.clone(),
+            },
+            Err(invalid) => {
+                let status = object.status.as_ref().and_then(convert::service_status);
+                Self { status, ..Self::unusable(&object.metadata, uid, &invalid.to_string(), known) }
+            }
+        }
+    }
+
+    /// A service whose spec can't be used: what was last usable stays, and nothing is done with it.
+    pub(super) fn unusable(meta: &ObjectMeta, uid: Uid, message: &str, known: Option<&Self>) -> Self {
+        let mut row = known.cloned().unwrap_or_else(|| Self {
+            service: nothing(uid),
+            status: None,
+            problem: None,
+            discovery: false,
+            sla: None,
+        });
+        row.service.generation = meta.generation.unwrap_or_default();
+        row.service.deleting = meta.deletion_timestamp.is_some();
+        row.problem =
+            Some(Problem { reason: reasons::INVALID_SPEC, message: message.to_owned(), blocks: true });
+        row
+    }
+}
+
+/// A service that asks for nothing, in the place of one that was never readable.
+fn nothing(uid: Uid) -> Service {
+    Service {
+        uid,
+        generation: 0,
+        deleting: false,
+        instances: 0,
+        revision: Revision::v1(0),
+        update: UpdateSettings {
+            strategy: Strategy::Queue { group_size: 1 },
+            watch_seconds: 0,
+            max_per_instance_failures: 0,
+            max_failed_instances: 0,
+            rollback_on_failure: false,
+            max_wait_seconds: 0,
+        },
+        flapping: Flapping { threshold_seconds: 0, initial_delay_seconds: 0, max_delay_seconds: 0 },
+        partition: Partition { reschedule: false, delay_seconds: 0 },
+        history: History { failed: 0, ended: 0, ttl_seconds: 0 },
+        grace_seconds: 0,
+    }
+}
+
+impl UpdateRow {
+    /// Reads an update.
+    pub(super) fn read(object: &AuroraUpdate, uid: Uid, number: u32, owned: bool) -> Self {
+        // Whose it is stands beside the record, so that it stays right when the service comes later.
+        match convert::update(object, "") {
+            Ok(update) if update.number == number => {
+                let whole = Some(Box::new(Update { owned, ..update }));
+                Self { whole, ..Self::bare(&object.metadata, uid, number) }
+            }
+            Ok(update) => {
+                let message = format!("spec.number: {} is not the number in its name", update.number);
+                Self::unusable(&object.metadata, uid, number, &message)
+            }
+            Err(invalid) => Self::unusable(&object.metadata, uid, number, &invalid.to_string()),
+        }
+    }
+
+    /// An update that can't be read: nothing can be planned for its service until it is mended or removed.
+    pub(super) fn unusable(meta: &ObjectMeta, uid: Uid, number: u32, message: &str) -> Self {
+        let name = meta.name.as_deref().unwrap_or_default();
+        let message = format!("AuroraUpdate {name}: {message}; mend or delete it");
+        let problem = Problem { reason: reasons::INVALID_SPEC, message, blocks: true };
+        Self { problem: Some(problem), ..Self::bare(meta, uid, number) }
+    }
+
+    fn bare(meta: &ObjectMeta, uid: Uid, number: u32) -> Self {
+        Self {
+            uid,
+            number,
+            generation: meta.generation.unwrap_or_default(),
+            marked_ended: label(meta, labels::ENDED) == Some(labels::TRUE),
+            whole: None,
+            problem: None,
+        }
+    }
+
+    /// Whether its recorded state is a terminal one.
+    pub(super) fn has_ended(&self) -> bool {
+        self.whole.is_some() && !self.goes_on()
+    }
+
+    /// Whether it goes on, so that all of it has to be kept.
+    pub(super) fn goes_on(&self) -> bool {
+        let progress = self.whole.as_ref().map(|whole| whole.progress.as_ref());
+        progress.is_some_and(|progress| progress.is_none_or(|progress| !progress.state.is_terminal()))
+    }
+}
+
+/// The number at the end of an update's name: what names it where its spec can't be read.
+pub(super) fn update_number(identity: &Identity<'_>) -> Result<u32, Unreadable> {
+    let text = identity.name.strip_prefix(identity.service).and_then(|rest| rest.strip_prefix('-'));
+    text.and_then(|text| text.parse().ok()).ok_or(Unreadable::Name)
+}
+
+/// Reads a stored config from its metadata and number.
+pub(super) fn read_revision(
+    meta: &ObjectMeta,
+    number: i64,
+    uid: Uid,
+    owned: bool,
+) -> Result<RevisionRecord, Unreadable> {
+    let revision = label(meta, labels::REVISION).and_then(|text| text.parse().ok());
+    let is = |key| label(meta, key) == Some(labels::TRUE);
+    Ok(RevisionRecord {
+        revision: revision.ok_or(Unreadable::Label(labels::REVISION))?,
+        uid,
+        number,
+        last_good: is(labels::LAST_GOOD),
+        failed: is(labels::FAILED),
+        owned,
+    })
+}
+
+/// Reads a child from its metadata.
+pub(super) fn read_child(meta: &ObjectMeta, uid: Uid, owned: bool) -> ChildRow {
+    ChildRow {
+        uid,
+        content: annotation(meta, labels::CONTENT).map(Into::into),
+        deleting: meta.deletion_timestamp.is_some(),
+        owned,
+    }
+}

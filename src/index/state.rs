@@ -1,0 +1,296 @@
+//! All that is known of one service: its records of every kind, put together into the planner's view.
+//!
+//! Decides which changes mean anything to a plan. Takes no lock and knows no other service. Called by `feed` and
+//! `Index`, under the lock of the service's slot.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use borealis_core::{
+    model::{Instance, NodeId, RevisionRecord, Run, Task, Uid},
+    plan::ServiceView,
+};
+use jiff::Timestamp;
+
+use super::{
+    Census,
+    meta::Controller,
+    records::{Offered, Records},
+    rows::{ChildRow, ServiceRow, UpdateRow},
+    stamp::{News, Version},
+};
+use crate::{
+    ServiceKey,
+    apply::{Facts, UpdateFacts},
+};
+
+/// No controller, or none of ours.
+const NOBODY: u16 = u16::MAX;
+
+/// The place of one service in the index.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) key: ServiceKey,
+    /// Tells it from others in the nodes' tables.
+    pub(super) number: u32,
+    state: Mutex<State>,
+}
+
+impl Slot {
+    pub(super) fn new(key: ServiceKey) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        Self { key, number: NEXT.fetch_add(1, Ordering::Relaxed), state: Mutex::default() }
+    }
+
+    /// The state; a planner that panicked under the lock has changed nothing.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All that is known of one service.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) service: Records<ServiceRow>,
+    pub(super) pods: Records<Task>,
+    pub(super) updates: Records<UpdateRow>,
+    pub(super) revisions: Records<RevisionRecord>,
+    pub(super) budget: Records<ChildRow>,
+    pub(super) headless: Records<ChildRow>,
+    /// The greatest run seen of each instance, Pods that are gone included.
+    seen_runs: BTreeMap<Instance, Run>,
+    /// The updates before the newest, ascending.
+    past_updates: Vec<(u32, Uid)>,
+    /// Uids of controllers the records name, by number.
+    owners: Vec<Uid>,
+    /// A write of which the outcome is not known, or a record whose fate is not: read live before planning.
+    unsettled: bool,
+    /// It was unsettled since the live read under way began.
+    unsettled_again: bool,
+    /// It was taken out of the index; whoever still holds it looks the service up again.
+    pub(super) dead: bool,
+}
+
+impl State {
+    /// Whether nothing is left to know.
+    pub(super) fn is_empty(&self) -> bool {
+        self.service.is_empty()
+            && self.pods.is_empty()
+            && self.updates.is_empty()
+            && self.revisions.is_empty()
+            && self.budget.is_empty()
+            && self.headless.is_empty()
+    }
+
+    /// The number of a controller in the records.
+    pub(super) fn owner(&mut self, controller: Controller) -> u16 {
+        let uid = match controller {
+            Controller::Service(uid) => uid,
+            Controller::None | Controller::Foreign => return NOBODY,
+        };
+        let at = self.owners.iter().position(|known| *known == uid).unwrap_or_else(|| {
+            self.owners.push(uid);
+            self.owners.len() - 1
+        });
+        u16::try_from(at).unwrap_or(NOBODY)
+    }
+
+    /// Whether that controller is the service there is now.
+    pub(super) fn owns(&self, owner: u16) -> bool {
+        let service = self.service.rows().first().map(|row| row.service.uid);
+        service.is_some() && self.owners.get(usize::from(owner)).copied() == service
+    }
+
+    /// Takes news of the service itself.
+    pub(super) fn offer_service(
+        &mut self,
+        news: &News,
+        build: impl FnOnce(Option<&ServiceRow>) -> ServiceRow,
+    ) -> Offered<ServiceRow> {
+        let offered = self.service.offer(&(), news, build);
+        if let Offered::Changed(before) = &offered {
+            if before.as_ref().is_none_or(|before| before.service.uid != news.uid) {
+                self.reown();
+            }
+            self.prune_runs();
+        }
+        offered
+    }
+
+    /// Whose records are whose, after the service has become another.
+    fn reown(&mut self) {
+        let service = self.service.rows().first().map(|row| row.service.uid);
+        let owners = &self.owners;
+        let owns = |owner: u16| service.is_some() && owners.get(usize::from(owner)).copied() == service;
+        self.pods.reown(owns);
+        self.updates.reown(owns);
+        self.revisions.reown(owns);
+        self.budget.reown(owns);
+        self.headless.reown(owns);
+    }
+
+    /// Notes that the instance has had this run, whatever became of it.
+    pub(super) fn see_run(&mut self, instance: Instance, run: Run) {
+        let seen = self.seen_runs.entry(instance).or_insert(run);
+        *seen = run.max(*seen);
+    }
+
+    /// Forgets the runs of instances that are neither wanted nor there, so that what is kept stays bounded.
+    pub(super) fn prune_runs(&mut self) {
+        let Some(row) = self.service.rows().first() else { return };
+        if row.problem.is_some()
+            || self.seen_runs.last_key_value().is_none_or(|(i, _)| *i < row.service.instances)
+        {
+            return;
+        }
+        let there: BTreeSet<Instance> = self.pods.rows().iter().map(|task| task.instance).collect();
+        let wanted = row.service.instances;
+        self.seen_runs.retain(|instance, _| *instance < wanted || there.contains(instance));
+    }
+
+    /// Keeps all of the newest update and of those that go on, and little of the others.
+    pub(super) fn trim_updates(&mut self) {
+        let rows = self.updates.rows_mut();
+        let Some((_, past)) = rows.split_last_mut() else {
+            self.past_updates = Vec::new();
+            return;
+        };
+        for row in past.iter_mut().filter(|row| !row.goes_on()) {
+            row.whole = None;
+        }
+        self.past_updates = past.iter().map(|row| (row.number, row.uid)).collect();
+        // The newest was removed and of the one before too little is known.
+        let known = |newest: &UpdateRow| newest.whole.is_some() || newest.problem.is_some();
+        if rows.last().is_some_and(|newest| !known(newest)) {
+            self.unsettle();
+        }
+    }
+
+    /// What the planner and the executor are told; `None` where there is no service.
+    pub(super) fn view<'a>(
+        &'a self,
+        lost_nodes: &'a BTreeMap<NodeId, Timestamp>,
+    ) -> Option<(ServiceView<'a>, Facts)> {
+        let row = self.service.rows().first()?;
+        let newest = self.updates.rows().last();
+        let update = newest.and_then(|newest| newest.whole.as_deref());
+        let problem = row.problem.as_ref().or_else(|| newest?.problem.as_ref());
+        let view = ServiceView {
+            service: &row.service,
+            tasks: self.pods.rows(),
+            seen_runs: &self.seen_runs,
+            revisions: self.revisions.rows(),
+            update,
+            past_updates: &self.past_updates,
+            status: row.status.as_ref(),
+            lost_nodes,
+            keep_allowed: true,
+            frozen: false,
+            problem,
+        };
+        Some((view, self.facts(row)))
+    }
+
+    fn facts(&self, row: &ServiceRow) -> Facts {
+        let newest = self.updates.rows().last().and_then(|newest| self.updates.get(&newest.number));
+        Facts {
+            uid: row.service.uid,
+            generation: row.service.generation,
+            resource_version: self.service.get(&()).map_or(0, |(_, version)| version).to_string(),
+            job_key: String::new(),
+            role: String::new(),
+            instances: row.service.instances,
+            revision: row.service.revision,
+            discovery: row.discovery,
+            sla: row.sla.clone(),
+            highest_revision: self.revisions.rows().iter().map(|row| row.number).max().unwrap_or(0),
+            recorded: row.status.clone(),
+            update: newest.map(|(row, version): (&UpdateRow, Version)| UpdateFacts {
+                uid: row.uid,
+                number: row.number,
+                generation: row.generation,
+                ended: row.has_ended(),
+                marked_ended: row.marked_ended,
+                resource_version: version.to_string(),
+            }),
+            budget: content(&self.budget),
+            headless: content(&self.headless),
+        }
+    }
+
+    /// Whether more than one task of the instance is live: what the run's number and the fence are to prevent.
+    pub(super) fn is_duplicate(&self, instance: Instance) -> bool {
+        let live = |task: &&Task| task.instance == instance && task.owned && !task.is_terminal();
+        self.pods.rows().iter().filter(live).count() > 1
+    }
+
+    /// Adds itself to the count of everything.
+    pub(super) fn count(&self, census: &mut Census) {
+        for task in self.pods.rows() {
+            *census.tasks.entry(task.state).or_default() += 1;
+        }
+        let newest = self.updates.rows().last().and_then(|row| row.whole.as_ref()?.progress.as_ref());
+        if let Some(progress) = newest {
+            *census.updates.entry(progress.state).or_default() += 1;
+        }
+        census.unsettled += usize::from(self.unsettled);
+    }
+
+    /// Something about it is not known for sure.
+    pub(super) fn unsettle(&mut self) {
+        self.unsettled = true;
+        self.unsettled_again = true;
+    }
+
+    /// Whether it has to be read live before it is planned.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.unsettled
+    }
+
+    /// A live read begins.
+    pub(super) fn settling(&mut self) {
+        self.unsettled_again = false;
+    }
+
+    /// A live read is complete.
+    pub(super) fn settled(&mut self) {
+        self.unsettled = self.unsettled_again;
+    }
+
+    /// Answers are on their way that may be older than what the watches say meanwhile.
+    pub(super) fn await_answers(&mut self) {
+        self.service.await_answer();
+        self.pods.await_answer();
+        self.updates.await_answer();
+        self.revisions.await_answer();
+    }
+
+    /// They are in.
+    pub(super) fn answered(&mut self) {
+        self.service.answered();
+        self.pods.answered();
+        self.updates.answered();
+        self.revisions.answered();
+    }
+}
+
+/// The hash in a child's annotation, where there is such a child and it is the service's own.
+fn content(records: &Records<ChildRow>) -> Option<String> {
+    let child = records.rows().first().filter(|child| child.owned && !child.deleting)?;
+    Some(child.content.as_deref().unwrap_or_default().to_owned())
+}
+
+/// A slot whose deletions are remembered as long as this lives, because answers are on their way.
+#[derive(Debug)]
+pub(super) struct Awaited(pub(super) Arc<Slot>);
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.0.lock().answered();
+    }
+}

@@ -1,0 +1,204 @@
+//! The watches that feed the index: one task a kind, restartable as a barrier.
+//!
+//! A restarted watch begins with a consistent LIST (resourceVersion unset), so when its list is complete the index
+//! is at least as new as the moment of the restart, and goes on from there without a gap: that is the barrier.
+//! An error never ends a stream; it backs off and goes on. Started by `run`, asked by readiness and the barrier.
+
+use std::{
+    fmt::Debug,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::Stream;
+use k8s_openapi::api::{
+    core::v1::{Pod, Service},
+    policy::v1::PodDisruptionBudget,
+};
+use kube::{
+    Api, Client,
+    core::{DeserializeGuard, PartialObjectMeta},
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Config, Event, watcher},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::{
+    Index, Kind,
+    feed::Feed,
+    lean::{Node, StoredRevision},
+};
+use crate::api::{AuroraService, AuroraUpdate, labels};
+
+const PAGE: u32 = 500;
+/// How long a page of a list may take; a call without a timeout could hang forever.
+const LIST_PATIENCE: Duration = Duration::from_secs(60);
+/// A watch is woken by a bookmark about once a minute and ends after 290 s; one that isn't is dead.
+const SILENCE: Duration = Duration::from_secs(360);
+
+/// How one watch is doing.
+#[derive(Debug)]
+struct StreamHealth {
+    kind: Kind,
+    /// The restart whose list is complete; 0 is the first.
+    listed: watch::Sender<Option<u64>>,
+    beat: Mutex<Instant>,
+}
+
+impl StreamHealth {
+    fn beat(&self) {
+        *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether it has shown all there is and is alive.
+    fn is_ready(&self) -> bool {
+        let beat = *self.beat.lock().unwrap_or_else(PoisonError::into_inner);
+        self.listed.borrow().is_some() && beat.elapsed() < SILENCE
+    }
+}
+
+/// The watches of the process.
+#[derive(Debug)]
+pub struct Watches {
+    restart: watch::Sender<u64>,
+    streams: Vec<Arc<StreamHealth>>,
+}
+
+impl Watches {
+    /// Starts all watches; they end with `stop`. The client's watch calls must not have a read timeout below 300 s.
+    pub fn start(
+        client: &Client,
+        index: &Arc<Index>,
+        stop: &CancellationToken,
+        tasks: &mut JoinSet<()>,
+    ) -> Self {
+        let mut watches = Self { restart: watch::Sender::new(0), streams: Vec::new() };
+        let all = Config::default().page_size(PAGE);
+        let ours = all.clone().labels(labels::SERVICE);
+        let mut spawn = Spawn { client, index, stop, tasks, watches: &mut watches };
+        spawn.stream::<DeserializeGuard<AuroraService>>(Kind::Service, &all);
+        spawn.stream::<DeserializeGuard<AuroraUpdate>>(Kind::Update, &all);
+        spawn.stream::<Node>(Kind::Node, &all);
+        spawn.stream::<StoredRevision>(Kind::Revision, &ours);
+        spawn.stream::<Pod>(Kind::Pod, &ours);
+        spawn.stream::<PartialObjectMeta<PodDisruptionBudget>>(Kind::Budget, &ours);
+        spawn.stream::<PartialObjectMeta<Service>>(Kind::Headless, &ours);
+        watches
+    }
+
+    /// Waits until the index is at least as new as this call: restarts every watch and waits for its list. Ends
+    /// only when all of them have been read, so the caller gives up by dropping it.
+    pub async fn barrier(&self) {
+        self.restart.send_modify(|count| *count += 1);
+        let wanted = *self.restart.borrow();
+        for stream in &self.streams {
+            let mut listed = stream.listed.subscribe();
+            // An error would mean that the sender is gone, which `self` holds.
+            let _ = listed.wait_for(|count| count.is_some_and(|count| count >= wanted)).await;
+        }
+    }
+
+    /// Whether the index has been filled and every watch is alive.
+    pub fn is_ready(&self) -> bool {
+        self.late().next().is_none()
+    }
+
+    /// The kinds that have not been listed yet or whose watch is dead.
+    pub fn late(&self) -> impl Iterator<Item = Kind> + '_ {
+        self.streams.iter().filter(|stream| !stream.is_ready()).map(|stream| stream.kind)
+    }
+}
+
+/// What is needed to start a watch.
+struct Spawn<'a> {
+    client: &'a Client,
+    index: &'a Arc<Index>,
+    stop: &'a CancellationToken,
+    tasks: &'a mut JoinSet<()>,
+    watches: &'a mut Watches,
+}
+
+impl Spawn<'_> {
+    fn stream<K>(&mut self, kind: Kind, config: &Config)
+    where
+        K: Feed + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        let health = Arc::new(StreamHealth {
+            kind,
+            listed: watch::Sender::new(None),
+            beat: Mutex::new(Instant::now()),
+        });
+        let api: Api<K> = Api::all(self.client.clone());
+        let config = config.clone();
+        let open = move || watcher(api.clone(), config.clone()).default_backoff();
+        let run = follow(open, Arc::clone(self.index), Arc::clone(&health), self.watches.restart.subscribe());
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            stop.run_until_cancelled_owned(run).await;
+        });
+        self.watches.streams.push(health);
+    }
+}
+
+/// Follows one watch, opening it anew at each restart and when a list hangs.
+async fn follow<K, S>(
+    open: impl Fn() -> S,
+    index: Arc<Index>,
+    health: Arc<StreamHealth>,
+    mut restart: watch::Receiver<u64>,
+) where
+    K: Feed,
+    S: Stream<Item = Result<Event<K>, watcher::Error>>,
+{
+    loop {
+        let count = *restart.borrow_and_update();
+        let mut events = pin!(open());
+        let mut listing = true;
+        loop {
+            // Stamped whenever something wakes it, so that bookmarks, which are not shown, count as life.
+            let woken = futures::future::poll_fn(|cx| {
+                health.beat();
+                events.as_mut().poll_next(cx)
+            });
+            let next = tokio::select! {
+                biased;
+                // The sender lives as long as the watches; without it there is nobody left to restart for.
+                changed = restart.changed() => if changed.is_ok() { break } else { return },
+                next = timeout(if listing { LIST_PATIENCE } else { SILENCE }, woken) => next,
+            };
+            match next {
+                // The watch is woken more often than this where it lives; one that listens ends by itself.
+                Err(_) if !listing => {}
+                Err(_) => {
+                    warn!(kind = ?health.kind, "a list got no answer in time; it is asked for again");
+                    break;
+                }
+                Ok(None) => break,
+                Ok(Some(Ok(event))) => {
+                    listing = match &event {
+                        Event::Init | Event::InitApply(_) => true,
+                        Event::InitDone | Event::Apply(_) | Event::Delete(_) => false,
+                    };
+                    let done = matches!(event, Event::InitDone);
+                    index.feed(health.kind, &event);
+                    if done {
+                        info!(kind = ?health.kind, "listed");
+                        health.listed.send_replace(Some(count));
+                    }
+                }
+                Ok(Some(Err(error))) => warn!(kind = ?health.kind, %error, "the watch failed; it goes on"),
+            }
+        }
+        debug!(kind = ?health.kind, "the watch is opened anew");
+    }
+}
