@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod apply;
+pub mod controller;
 pub mod index;
 mod key;
 pub mod lease;

@@ -1,0 +1,15 @@
+//! The loops that bring about what users asked for: view, plan, execute, again.
+//!
+//! `queue` says which service is next, `backoff` how long one waits after a failure, `barrier` when planning may
+//! begin, `service` plans one service at a time and hands the plan to the executor. Nothing here writes to the API.
+
+mod backoff;
+mod barrier;
+mod ports;
+mod queue;
+mod service;
+
+pub use barrier::{Opening, keep_open, opening};
+pub use ports::{Execute, Planner, Settle};
+pub use queue::Queue;
+pub use service::{Controller, Settings, plan_all};
