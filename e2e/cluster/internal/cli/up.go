@@ -111,7 +111,9 @@ func bringUp(ctx context.Context, cluster *controlplane.Cluster, required bool) 
 	}
 	step("the API server is ready at %s", cluster.State.Server())
 	if cluster.State.RealNode.Netns != "" {
-		realnode.Start(ctx, cluster, step)
+		if err := realnode.Start(ctx, cluster, step); err != nil {
+			return err
+		}
 	}
 	if err := cluster.CreateNodes(ctx); err != nil {
 		return err
@@ -129,7 +131,9 @@ func bringUp(ctx context.Context, cluster *controlplane.Cluster, required bool) 
 	}
 	step("%d simulated nodes are ready", cluster.State.Nodes)
 	if cluster.State.RealNode.Netns != "" && cluster.State.RealNode.Missing == "" {
-		realnode.Wait(ctx, cluster, step)
+		if err := realnode.Wait(ctx, cluster, step); err != nil {
+			return err
+		}
 	}
 	if missing := cluster.State.RealNode.Missing; missing != "" {
 		if required {

@@ -102,10 +102,13 @@ func FileName(user string) string {
 	return "user-" + safe + "-" + hash(user)
 }
 
+// TagPrefix is how every tag begins.
+const TagPrefix = "bor"
+
 // Tag is a short name that is the same for the same run folder and differs
 // between clusters: network namespaces and interfaces are called by it, so that
 // they can be found and removed without any record.
-func (f Folder) Tag() string { return "bor" + hash(f.Path) }
+func (f Folder) Tag() string { return TagPrefix + hash(f.Path) }
 
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
