@@ -7,5 +7,7 @@ pub mod index;
 mod key;
 pub mod lease;
 pub mod metrics;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use key::ServiceKey;

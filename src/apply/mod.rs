@@ -19,6 +19,9 @@ mod status;
 mod tasks;
 mod upkeep;
 
+#[cfg(test)]
+mod tests;
+
 pub use calls::TERM_POLICY;
 pub use events::{Announcer, EventWriter, events};
 pub use executor::{Executor, Limits};

@@ -1,0 +1,243 @@
+//! Pods: made once, ended by uid, never taken from others.
+
+use borealis_core::{
+    model::Intent,
+    plan::{Ended, Problem},
+};
+
+use super::*;
+use crate::testing::{Effect, Fault};
+
+const NEVER_SEEN: Uid = Uid::new(77);
+
+fn ending(world: &World, name: &str, how: Ended) -> Action {
+    let uid = world.uid("pods", name);
+    Action::End { uid, instance: 0, run: 1, intent: Intent::Kill, how }
+}
+
+fn writes(world: &World) -> Vec<String> {
+    world.api.take_writes()
+}
+
+#[tokio::test(start_paused = true)]
+async fn makes_pods_of_the_stored_config_in_its_term() {
+    let world = World::new().await;
+    let outcome = world.run((0..5).map(|instance| world.create(instance, 1))).await;
+    assert_eq!(outcome, Outcome::Done { wrote: true });
+    assert_eq!(world.pods(), ["web-0-1", "web-1-1", "web-2-1", "web-3-1", "web-4-1"]);
+    let pod = world.pod("web-3-1").unwrap();
+    assert_eq!(pod["metadata"]["labels"]["borealis.dev/term"], "1");
+    assert_eq!(pod["metadata"]["ownerReferences"][0]["uid"], world.facts.uid.to_string());
+    assert_eq!(world.reports.take().len(), 5);
+    // The config was kept from when it was stored: nothing but the Pods is asked for.
+    assert_eq!(world.api.take_calls().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_makes_no_second_pod() {
+    let world = World::new().await;
+    world.api.inject(Fault::once("create", "pods", Effect::DoneAndHang));
+    let outcome = world.run([world.create(0, 1)]).await;
+    assert!(is_retry(&outcome), "{outcome:?}");
+    assert_eq!(world.reports.take(), ["unsettle prod/web"]);
+
+    // The index, told to look, would not plan this again; a successor that saw nothing might.
+    let outcome = world.run([world.create(0, 1)]).await;
+    assert_eq!(outcome, Outcome::Done { wrote: false });
+    assert_eq!(world.pods(), ["web-0-1"]);
+    assert_eq!(world.reports.take(), ["pod web-0-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_answer_is_unknown_too() {
+    let world = World::new().await;
+    world.api.inject(Fault::once("create", "pods", Effect::DoneBut(unavailable())));
+    assert!(is_retry(&world.run([world.create(0, 1)]).await));
+    assert_eq!(world.reports.take(), ["unsettle prod/web"]);
+    assert_eq!(writes(&world), ["create pods/web-0-1 200"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_server_is_not_asked_before_its_time() {
+    let world = World::new().await;
+    world.api.inject(Fault::once(
+        "create",
+        "pods",
+        Effect::Refuse(Answer::new(429, "TooManyRequests", "busy")),
+    ));
+    let outcome = world.run([world.create(0, 1), world.create(1, 1)]).await;
+    assert!(is_retry(&outcome), "{outcome:?}");
+    assert!(world.pods().is_empty());
+    assert!(world.reports.take().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_pod_of_the_name_is_not_touched() {
+    let world = World::new().await;
+    let foreign = json!({"metadata": {"name": "web-0-1", "namespace": "prod",
+        "ownerReferences": [{"uid": "x", "controller": true, "kind": "Job", "name": "j", "apiVersion": "v1"}]}});
+    world.api.create("pods", foreign);
+    let before = world.pod("web-0-1");
+    let outcome = world.run([world.create(0, 1)]).await;
+    let Outcome::Refused { problem: Problem { reason, message, blocks } } = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!((reason, blocks), ("NameConflict", false));
+    assert!(message.contains("Pod prod/web-0-1"), "{message}");
+    assert_eq!(world.pod("web-0-1"), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_template_costs_one_call_and_is_told() {
+    let world = World::new().await;
+    let refusal = Answer::new(422, "Invalid", "spec.containers[0].image: Required value");
+    world.api.inject(Fault::once("create", "pods", Effect::Refuse(refusal)).times(100));
+    let plan = Plan {
+        actions: (0..5).map(|instance| world.create(instance, 1)).collect(),
+        status: Some(status(world.revision(), 0)),
+        ..Plan::default()
+    };
+    let outcome = world.execute(plan).await;
+    let Outcome::Refused { problem } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(problem.reason, "TemplateRefused");
+    assert!(problem.message.contains("Required value"), "{}", problem.message);
+    assert_eq!(writes(&world), ["create pods/web-0-1 422", "patch auroraservices/web/status 200"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn creates_stop_at_the_first_round_that_fails() {
+    let world = World::new().await;
+    let refusal = Answer::new(403, "Forbidden", "exceeded quota");
+    world.api.inject(Fault::once("create", "pods", Effect::Refuse(refusal)).after(2));
+    let outcome = world.run((0..5).map(|instance| world.create(instance, 1))).await;
+    assert!(matches!(outcome, Outcome::Refused { .. }), "{outcome:?}");
+    // 1, then 2 of which one fails; the other 2 are not tried.
+    assert_eq!(writes(&world).len(), 3);
+    assert_eq!(world.pods().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_after_the_lease_is_lost() {
+    let world = World::new().await;
+    world.run([world.create(0, 1)]).await;
+    world.gate.close();
+    writes(&world);
+    let outcome = world.run([ending(&world, "web-0-1", Ended::Deleted), world.create(1, 1)]).await;
+    assert_eq!(outcome, Outcome::Fenced);
+    assert!(writes(&world).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_lost_in_mid_plan_stops_the_rest() {
+    let world = World::new().await;
+    // The first create takes longer than the lease lasts.
+    world.gate.open(1, Instant::now() + Duration::from_secs(10));
+    world.api.inject(Fault::once("create", "pods", Effect::DoneAndHang));
+    let plan = Plan {
+        actions: (0..5).map(|instance| world.create(instance, 1)).collect(),
+        status: Some(status(world.revision(), 0)),
+        ..Plan::default()
+    };
+    let outcome = world.execute(plan).await;
+    assert!(matches!(outcome, Outcome::Fenced | Outcome::Retry { .. }), "{outcome:?}");
+    assert_eq!(writes(&world), ["create pods/web-0-1 200"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_of_another_term_is_refused_and_says_who_is_right() {
+    let world = World::new().await;
+    world.api.create(
+        "leases",
+        json!({"metadata": {"name": "l", "namespace": "b"}, "spec": {"leaseTransitions": 2}}),
+    );
+    world.api.fence_terms("b", "l");
+    // Our fence is open: either the API server has not seen our term yet, or we are about to learn better.
+    let Outcome::Retry { after, .. } = world.run([world.create(0, 1)]).await else { panic!() };
+    assert_eq!(after, Some(Duration::from_millis(500)));
+    assert!(world.pods().is_empty());
+
+    world.gate.open(2, Instant::now() + Duration::from_secs(60));
+    assert_eq!(world.run([world.create(0, 1)]).await, Outcome::Done { wrote: true });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_is_stopped_and_its_pod_kept() {
+    let world = World::new().await;
+    world.run([world.create(0, 1)]).await;
+    writes(&world);
+    let outcome = world.run([ending(&world, "web-0-1", Ended::Kept)]).await;
+    assert_eq!(outcome, Outcome::Done { wrote: true });
+    let pod = world.pod("web-0-1").unwrap();
+    assert_eq!(pod["spec"]["activeDeadlineSeconds"], 1);
+    assert_eq!(pod["metadata"]["annotations"]["borealis.dev/end-reason"], "Kill");
+    assert!(pod["metadata"]["annotations"]["borealis.dev/ended-at"].is_string());
+    assert!(pod["metadata"]["labels"].get("borealis.dev/live").is_none());
+    assert_eq!(writes(&world), ["patch pods/web-0-1 200"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_can_not_be_kept_is_deleted() {
+    let world = World::new().await;
+    world.run([world.create(0, 1)]).await;
+    writes(&world);
+    world.api.inject(Fault::once("patch", "pods", Effect::Refuse(Answer::new(422, "Invalid", "no"))));
+    assert_eq!(world.run([ending(&world, "web-0-1", Ended::Kept)]).await, Outcome::Done { wrote: true });
+    assert_eq!(writes(&world), ["patch pods/web-0-1 422", "delete pods/web-0-1 200"]);
+    assert!(world.pods().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_pod_of_the_same_name_is_left_alone() {
+    for how in [Ended::Kept, Ended::Deleted, Ended::GivenUp] {
+        let world = World::new().await;
+        world.run([world.create(0, 1)]).await;
+        let end = Action::End { uid: NEVER_SEEN, instance: 0, run: 1, intent: Intent::Lose, how };
+        let retire = Action::Retire { uid: NEVER_SEEN, instance: 0, run: 1 };
+        let prune = Action::Prune { uid: NEVER_SEEN, instance: 0, run: 1 };
+        let before = world.pod("web-0-1");
+        world.reports.take();
+        assert_eq!(world.run([end, retire, prune]).await, Outcome::Done { wrote: false }, "{how:?}");
+        assert_eq!(world.pod("web-0-1"), before, "{how:?}");
+        let gone = format!("pod gone {NEVER_SEEN}");
+        assert_eq!(world.reports.take(), [gone.clone(), gone.clone(), gone], "{how:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_task_that_is_deleted_stays_for_its_grace() {
+    let world = World::new().await;
+    world.run([world.create(0, 1)]).await;
+    world.api.merge("pods", "prod", "web-0-1", &json!({"spec": {"nodeName": "n1"}}));
+    world.reports.take();
+    assert_eq!(world.run([ending(&world, "web-0-1", Ended::GivenUp)]).await, Outcome::Done { wrote: true });
+    let pod = world.pod("web-0-1").unwrap();
+    assert_eq!(pod["metadata"]["deletionGracePeriodSeconds"], 30);
+    assert_eq!(pod["metadata"]["annotations"]["borealis.dev/end-reason"], "Kill");
+    assert_eq!(world.reports.take(), ["pod web-0-1", "pod web-0-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orphan_is_adopted_with_its_other_owners() {
+    let world = World::new().await;
+    world.run([world.create(0, 1)]).await;
+    let other = json!([{"uid": "x", "kind": "Backup", "name": "b", "apiVersion": "v1"}]);
+    world.api.merge("pods", "prod", "web-0-1", &json!({"metadata": {"ownerReferences": other}}));
+    let adopt = Action::AdoptTask { uid: world.uid("pods", "web-0-1"), instance: 0, run: 1 };
+    assert_eq!(world.run([adopt]).await, Outcome::Done { wrote: true });
+    let owners = world.pod("web-0-1").unwrap()["metadata"]["ownerReferences"].clone();
+    assert_eq!(owners[0]["uid"], "x");
+    assert_eq!(owners[1]["uid"], world.facts.uid.to_string());
+    assert_eq!(owners[1]["controller"], true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_adopted_for_a_service_that_goes() {
+    let world = World::new().await;
+    world.run([world.create(0, 1)]).await;
+    let adopt = Action::AdoptTask { uid: world.uid("pods", "web-0-1"), instance: 0, run: 1 };
+    let going = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
+    world.api.merge("auroraservices", "prod", "web", &going);
+    writes(&world);
+    assert!(is_retry(&world.run([adopt]).await));
+    assert!(writes(&world).is_empty());
+}

@@ -1,0 +1,71 @@
+//! Failures on demand: which calls, how often, and what goes wrong.
+
+use super::{Answer, request::Request};
+
+/// What goes wrong.
+#[derive(Debug, Clone)]
+pub(crate) enum Effect {
+    /// Nothing is done, and this is the answer.
+    Refuse(Answer),
+    /// It is done, and this is the answer nevertheless.
+    DoneBut(Answer),
+    /// Nothing is done, and no answer comes.
+    Hang,
+    /// It is done, and no answer comes.
+    DoneAndHang,
+}
+
+/// A failure of the next calls that match.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    verb: &'static str,
+    resource: &'static str,
+    name: Option<String>,
+    times: usize,
+    after: usize,
+    effect: Effect,
+}
+
+impl Fault {
+    /// The next call of this verb on this resource fails so.
+    pub(crate) fn once(verb: &'static str, resource: &'static str, effect: Effect) -> Self {
+        Self { verb, resource, name: None, times: 1, after: 0, effect }
+    }
+
+    /// Only on the object of this name.
+    pub(crate) fn on(self, name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..self }
+    }
+
+    /// So many times.
+    pub(crate) fn times(self, times: usize) -> Self {
+        Self { times, ..self }
+    }
+
+    /// Not before so many that match have gone well.
+    pub(crate) fn after(self, after: usize) -> Self {
+        Self { after, ..self }
+    }
+
+    fn matches(&self, request: &Request) -> bool {
+        self.verb == request.verb
+            && self.resource == request.place.resource
+            && self.name.as_ref().is_none_or(|name| *name == request.place.name)
+    }
+}
+
+/// What goes wrong with this request, if anything; faults wear out.
+pub(super) fn strike(faults: &mut Vec<Fault>, request: &Request) -> Option<Effect> {
+    let at = faults.iter().position(|fault| fault.matches(request))?;
+    let fault = &mut faults[at];
+    if fault.after > 0 {
+        fault.after -= 1;
+        return None;
+    }
+    let effect = fault.effect.clone();
+    fault.times -= 1;
+    if fault.times == 0 {
+        faults.remove(at);
+    }
+    Some(effect)
+}

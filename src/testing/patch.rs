@@ -1,0 +1,65 @@
+//! Merge patches (RFC 7386) and JSON patches (RFC 6902, on object members), as the API server applies them.
+
+use serde_json::Value;
+
+use super::Answer;
+
+/// Applies the patch of this media type.
+pub(super) fn apply(content: &str, target: &mut Value, patch: &Value) -> Result<(), Answer> {
+    match content {
+        "application/merge-patch+json" => {
+            merge(target, patch);
+            Ok(())
+        }
+        "application/json-patch+json" => json_patch(target, patch),
+        other => Err(Answer::new(415, "UnsupportedMediaType", other)),
+    }
+}
+
+pub(super) fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(members) = patch else {
+        target.clone_from(patch);
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    for (key, value) in members {
+        if value.is_null() {
+            if let Some(target) = target.as_object_mut() {
+                target.remove(key);
+            }
+        } else {
+            merge(&mut target[key], value);
+        }
+    }
+}
+
+fn json_patch(target: &mut Value, patch: &Value) -> Result<(), Answer> {
+    let refuse = |why: String| Answer::new(422, "Invalid", &why);
+    for operation in patch.as_array().into_iter().flatten() {
+        let path = operation["path"].as_str().unwrap_or_default();
+        let (parent, member) = path.rsplit_once('/').ok_or_else(|| refuse(format!("no path {path}")))?;
+        let value = &operation["value"];
+        match operation["op"].as_str().unwrap_or_default() {
+            "test" if target.pointer(path) != Some(value) => {
+                return Err(refuse(format!("testing value {path} failed")));
+            }
+            "test" => {}
+            "add" | "replace" => match target.pointer_mut(parent) {
+                Some(Value::Object(members)) => {
+                    members.insert(member.to_owned(), value.clone());
+                }
+                Some(_) | None => return Err(refuse(format!("missing path {parent}"))),
+            },
+            "remove" => {
+                let members = target.pointer_mut(parent).and_then(Value::as_object_mut);
+                if members.and_then(|members| members.remove(member)).is_none() {
+                    return Err(refuse(format!("missing path {path}")));
+                }
+            }
+            other => return Err(refuse(format!("operation {other}"))),
+        }
+    }
+    Ok(())
+}
