@@ -256,3 +256,6 @@ fn record(lease: &Lease) -> Record {
         renewed: spec.and_then(|spec| spec.renew_time.as_ref()).map(|time| time.0),
     }
 }
+
+#[cfg(test)]
+mod tests;
