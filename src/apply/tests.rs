@@ -167,7 +167,7 @@ fn status(revision: Revision, running: u32) -> ServiceStatus {
     };
     ServiceStatus {
         observed_generation: 1,
-        observed_revision: revision,
+        observed_revision: Some(revision),
         last_good: Some(revision),
         highest_run: 1,
         counts: Counts { desired: 5, running, live: running, ..Counts::default() },

@@ -331,4 +331,3 @@ impl Memory {
         self.rounds.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }
-

@@ -82,12 +82,13 @@ pub struct Failure {
 }
 
 /// The status of a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServiceStatus {
     /// The generation of the spec it was computed from.
     pub observed_generation: i64,
-    /// The config of the spec that was last acted on: rolled out, adopted, given up or failed.
-    pub observed_revision: Revision,
+    /// The config of the spec that was last acted on: rolled out, adopted, given up or failed. `None` while none was:
+    /// the status only says what stands in the way.
+    pub observed_revision: Option<Revision>,
     /// The last good config.
     pub last_good: Option<Revision>,
     /// The greatest run any instance has had: a floor for instances whose Pods are all gone.

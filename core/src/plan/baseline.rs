@@ -1,7 +1,7 @@
 //! Taking up a service that has no status: a new one, one restored from a backup, or one made again after its
 //! Pods were orphaned. What runs is adopted as it is; adopting never starts an update.
 
-use crate::model::{Counts, Intent, Revision, ServiceStatus, UpdateRef, UpdateState};
+use crate::model::{Intent, Revision, ServiceStatus, UpdateRef, UpdateState};
 
 use super::{Action, Plan, ServiceView, fleet::Fleet, status};
 
@@ -31,12 +31,9 @@ pub(super) fn status(fleet: &Fleet<'_>, plan: &mut Plan) -> ServiceStatus {
     let runs = view.tasks.iter().map(|task| task.run).chain(view.seen_runs.values().copied());
     let status = ServiceStatus {
         observed_generation: view.service.generation,
-        observed_revision: spec,
+        observed_revision: Some(spec),
         last_good: Some(last_good),
         highest_run: runs.max().unwrap_or(0),
-        counts: Counts::default(),
-        revisions: Vec::new(),
-        lost: Default::default(),
         update: view.update.map(|update| UpdateRef {
             number: update.number,
             state: update.progress.as_ref().map_or_else(
@@ -44,8 +41,7 @@ pub(super) fn status(fleet: &Fleet<'_>, plan: &mut Plan) -> ServiceStatus {
                 |progress| progress.state,
             ),
         }),
-        failure: None,
-        conditions: Vec::new(),
+        ..ServiceStatus::default()
     };
     status::first(fleet, status)
 }

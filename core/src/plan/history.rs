@@ -135,7 +135,8 @@ fn revisions(
         .chain(view.tasks.iter().map(|task| task.revision))
         .chain(targets.values().filter_map(|target| target.revision))
         .chain(known.last_good)
-        .chain([view.service.revision, known.observed_revision])
+        .chain(known.observed_revision)
+        .chain([view.service.revision])
         .collect();
     let mut unused: Vec<_> =
         view.revisions.iter().filter(|record| !used.contains(&record.revision)).collect();

@@ -37,11 +37,11 @@ pub fn plan(view: &ServiceView<'_>, now: Timestamp) -> Plan {
     let fleet = Fleet::new(view, now);
     let mut plan = Plan::default();
     if let Some(problem) = view.problem.filter(|problem| problem.blocks) {
-        plan.status = status::blocked(&fleet, problem);
+        plan.status = Some(status::blocked(&fleet, problem));
         return plan;
     }
     baseline::adopt(view, &mut plan);
-    let Some(known) = view.status else {
+    let Some(known) = view.status.filter(|status| status.observed_revision.is_some()) else {
         // Nothing is touched before there is a status: from it on, a change of the spec can be told from a restore.
         plan.status = Some(baseline::status(&fleet, &mut plan));
         return finish(plan);

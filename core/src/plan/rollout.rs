@@ -43,7 +43,7 @@ fn settle(fleet: &Fleet<'_>, update: &Update, progress: &Progress, facts: &mut S
     }
     let Some((to, _)) = &update.instructions.to else { return };
     if *to == fleet.view.service.revision {
-        facts.observed_revision = *to;
+        facts.observed_revision = Some(*to);
     }
     if progress.state == UpdateState::RolledForward {
         facts.last_good = Some(*to);
@@ -79,12 +79,12 @@ fn begin(
     });
     // Instances that came while the update ran were made of the last good config, not of one not yet proven.
     let left_over = of_spec.is_some_and(|(_, progress)| progress.state == UpdateState::RolledForward);
-    let changed = facts.observed_revision != service.revision;
+    let changed = facts.observed_revision != Some(service.revision);
     if !(changed || retried || left_over) {
         return;
     }
     if service.instances == 0 {
-        facts.observed_revision = service.revision;
+        facts.observed_revision = Some(service.revision);
         facts.last_good = Some(service.revision);
         if !fleet.is_stored(service.revision) {
             plan.actions.push(Action::RecordRevision { revision: service.revision, last_good: true });
@@ -98,7 +98,7 @@ fn begin(
     let base = superseded.map(|(update, _)| base(fleet, update, facts));
     let Some(instructions) = instructions(fleet, facts, base) else {
         if changed {
-            facts.observed_revision = service.revision;
+            facts.observed_revision = Some(service.revision);
             facts.last_good = Some(service.revision);
         }
         return;

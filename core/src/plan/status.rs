@@ -47,17 +47,17 @@ pub(super) fn first(fleet: &Fleet<'_>, facts: ServiceStatus) -> ServiceStatus {
     status
 }
 
-/// The status of a service that nothing can be done for: what runs goes on, and people are told. Without a status
-/// before there are no facts to keep; the spec can't be trusted to supply them.
-pub(super) fn blocked(fleet: &Fleet<'_>, problem: &Problem) -> Option<ServiceStatus> {
-    let facts = fleet.view.status?.clone();
+/// The status of a service that nothing can be done for: what runs goes on, and people are told. The facts of before
+/// are kept; the spec can't be trusted to supply any.
+pub(super) fn blocked(fleet: &Fleet<'_>, problem: &Problem) -> ServiceStatus {
+    let facts = fleet.view.status.cloned().unwrap_or_default();
     let desired = facts.counts.desired;
     let mut status = census(fleet, facts);
     status.counts.desired = desired;
     status.observed_generation = fleet.view.service.generation;
     let situation = Situation { fleet, progress: None, problem: Some(problem), wanted: desired as usize };
     status.conditions = conditions(&situation, &status);
-    Some(status)
+    status
 }
 
 /// Counts the tasks.

@@ -74,7 +74,7 @@ pub(super) fn targets(
 
 /// Whether the spec's config was not acted on yet.
 fn is_pending(fleet: &Fleet<'_>, known: &ServiceStatus) -> bool {
-    fleet.view.service.revision != known.observed_revision
+    Some(fleet.view.service.revision) != known.observed_revision
 }
 
 /// How many instances the job has apart from what an update adds or takes away. A change of config and count in one

@@ -66,7 +66,10 @@ fn history(spec: &History) -> Result<model::History, Invalid> {
 pub fn service_status(status: &AuroraServiceStatus) -> Option<model::ServiceStatus> {
     Some(model::ServiceStatus {
         observed_generation: status.observed_generation?,
-        observed_revision: status.observed_revision.as_deref()?.parse().ok()?,
+        observed_revision: match status.observed_revision.as_deref() {
+            Some(text) => Some(text.parse().ok()?),
+            None => None,
+        },
         last_good: status.current_revision.as_deref().and_then(|text| text.parse().ok()),
         highest_run: status.highest_run.and_then(|run| u32::try_from(run).ok()).unwrap_or_default(),
         counts: counts(status),
@@ -145,7 +148,7 @@ pub fn service_status_object(
     let going_on = status.update.filter(|update| !update.state.is_terminal());
     AuroraServiceStatus {
         observed_generation: Some(status.observed_generation),
-        observed_revision: Some(status.observed_revision.to_string()),
+        observed_revision: status.observed_revision.map(|revision| revision.to_string()),
         current_revision: status.last_good.map(|revision| revision.to_string()),
         update_revision: going_on.map(|_| spec.to_string()),
         replicas: signed(status.counts.live),

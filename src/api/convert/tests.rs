@@ -224,7 +224,7 @@ fn progress_is_read_back_as_it_was_written() {
 fn a_service_status_is_read_back_as_it_was_written() {
     let status = model::ServiceStatus {
         observed_generation: 5,
-        observed_revision: model::Revision::v1(2),
+        observed_revision: Some(model::Revision::v1(2)),
         last_good: Some(model::Revision::v1(1)),
         highest_run: 9,
         counts: model::Counts {

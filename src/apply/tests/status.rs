@@ -15,6 +15,7 @@ fn plan(status: ServiceStatus) -> Plan {
 fn progress(state: UpdateState, working: u32) -> Progress {
     let at = Timestamp::from_second(1_000_000).unwrap();
     Progress {
+        floor: 0,
         state,
         started: at,
         finished: state.is_terminal().then_some(at),

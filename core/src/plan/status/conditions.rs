@@ -134,7 +134,7 @@ fn stalled(situation: &Situation<'_>, status: &ServiceStatus) -> Option<(&'stati
         Some(UpdateState::Aborted) => {
             (reasons::UPDATE_ABORTED, format!("the update to config {spec} was given up{because}; {remedy}"))
         }
-        _ if spec != status.observed_revision => return None,
+        _ if Some(spec) != status.observed_revision => return None,
         _ => (
             reasons::ADOPTED,
             format!(

@@ -3,7 +3,7 @@
 use super::job::{GOOD, Job};
 use crate::{
     model::*,
-    plan::{Action, Ended},
+    plan::{Action, Ended, Problem},
 };
 
 #[test]
@@ -180,6 +180,38 @@ fn a_freeze_heals_and_does_nothing_else() {
     job.frozen = false;
     job.settle();
     assert_eq!(job.count(GOOD), 2);
+}
+
+#[test]
+fn a_spec_that_cannot_be_used_is_said_and_nothing_is_touched() {
+    let said =
+        Problem { reason: reasons::INVALID_SPEC, message: "spec.x: 3 is too many".into(), blocks: true };
+    let mut job = Job::running(2);
+    job.fail(1);
+    job.problem = Some(said.clone());
+    job.settle();
+    assert_eq!((job.live(0).unwrap().run, job.live(1)), (1, None), "{:#?}", job.tasks);
+    assert_eq!(job.ready(), (reasons::INVALID_SPEC, false, true));
+    job.problem = None;
+    job.settle();
+    assert_eq!((job.count(GOOD), job.ready()), (2, ("Running", true, false)));
+
+    let mut new = Job::new(2);
+    new.problem = Some(said);
+    new.settle();
+    assert_eq!((new.tasks.len(), new.ready()), (0, (reasons::INVALID_SPEC, false, true)));
+    new.problem = None;
+    new.settle();
+    assert_eq!((new.count(GOOD), new.ready()), (2, ("Running", true, false)));
+}
+
+#[test]
+fn a_refusal_is_said_and_the_rest_goes_on() {
+    let mut job = Job::running(2);
+    job.problem = Some(Problem { reason: reasons::TEMPLATE_REFUSED, message: "quota".into(), blocks: false });
+    job.fail(1);
+    job.settle();
+    assert_eq!((job.count(GOOD), job.ready()), (2, (reasons::TEMPLATE_REFUSED, false, true)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     model::*,
-    plan::{Action, Ended, Plan, ServiceView, plan},
+    plan::{Action, Ended, Plan, Problem, ServiceView, plan},
 };
 
 pub(super) const GOOD: Revision = Revision::v1(0x900d);
@@ -23,6 +23,7 @@ pub(super) struct Job {
     pub(super) seen_runs: BTreeMap<Instance, Run>,
     pub(super) now: Timestamp,
     pub(super) frozen: bool,
+    pub(super) problem: Option<Problem>,
     /// Configs whose Pods never become Ready but fail.
     pub(super) broken: BTreeSet<Revision>,
     pub(super) events: Vec<&'static str>,
@@ -61,6 +62,7 @@ impl Job {
             seen_runs: BTreeMap::new(),
             now: Timestamp::from_second(1_000_000).unwrap(),
             frozen: false,
+            problem: None,
             broken: BTreeSet::from([BAD]),
             events: Vec::new(),
             uids: 100,
@@ -90,7 +92,7 @@ impl Job {
                 lost_nodes: &self.lost_nodes,
                 keep_allowed: true,
                 frozen: self.frozen,
-                problem: None,
+                problem: self.problem.as_ref(),
             },
             self.now,
         )
