@@ -1,1 +1,23 @@
-//! e2e
+//! Tests of Borealis on a real Kubernetes API server, and its demo.
+//!
+//! The pieces: `cluster` drives the local cluster, `operator` the operator's processes, `observer` records every
+//! Pod event on its own and judges them, `wait` waits with a deadline, `scene` is what one scenario works with,
+//! `runner` runs scenarios and `report` says how it went. Called by the binaries `borealis-e2e` and
+//! `borealis-demo` in `bin/`. Nothing here uses the operator's types: what is asserted is what a user sees.
+#![allow(clippy::print_stdout, reason = "the binaries talk to a person at a terminal")]
+
+pub mod cluster;
+pub mod command;
+pub mod demo;
+pub mod dump;
+pub mod kube_api;
+pub mod observer;
+pub mod operator;
+pub mod paths;
+pub mod report;
+pub mod runner;
+pub mod scenarios;
+pub mod scene;
+pub mod service;
+pub mod wait;
+pub mod world;

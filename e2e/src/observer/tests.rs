@@ -1,0 +1,134 @@
+//! The witness's judgements on made-up histories: each finds what it is for, and nothing else.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+fn pod(instance: u32, run: u32, revision: &str) -> Facts {
+    Facts {
+        key: Key { namespace: "ns".into(), service: "web".into(), instance },
+        name: format!("web-{instance}-{run}"),
+        uid: format!("uid-{instance}-{run}"),
+        run,
+        revision: revision.into(),
+        node: Some("node-1".into()),
+        phase: "Running".into(),
+        ready: true,
+        ending: false,
+        live_label: true,
+        generation: 1,
+        flaps: 0,
+    }
+}
+
+fn started(ledger: &mut Ledger, pod: &Facts) {
+    ledger.record(Instant::now(), Change::Added, Facts { phase: "Pending".into(), ready: false, ..pod.clone() });
+    ledger.record(Instant::now(), Change::Modified, pod.clone());
+}
+
+fn replaced(ledger: &mut Ledger, old: &Facts, new: &Facts) {
+    ledger.record(Instant::now(), Change::Modified, Facts { ending: true, ..old.clone() });
+    ledger.record(Instant::now(), Change::Deleted, Facts { ending: true, ready: false, ..old.clone() });
+    started(ledger, new);
+}
+
+#[test]
+fn two_live_pods_are_found_and_successive_ones_are_not() {
+    let mut ledger = Ledger::default();
+    started(&mut ledger, &pod(0, 1, "a"));
+    replaced(&mut ledger, &pod(0, 1, "a"), &pod(0, 2, "a"));
+    ledger.record(Instant::now(), Change::Modified, Facts { phase: "Failed".into(), ..pod(0, 2, "a") });
+    started(&mut ledger, &pod(0, 3, "a"));
+    assert!(ledger.violations("ns").is_empty());
+    ledger.record(Instant::now(), Change::Added, pod(0, 4, "a"));
+    assert_eq!(ledger.violations("ns").len(), 1);
+    assert!(ledger.violations("other").is_empty());
+}
+
+#[test]
+fn a_pod_of_a_lost_node_is_no_second_one() {
+    let mut ledger = Ledger::default();
+    started(&mut ledger, &pod(0, 1, "a"));
+    ledger.node_lost("node-1");
+    started(&mut ledger, &Facts { node: Some("node-2".into()), ..pod(0, 2, "a") });
+    assert!(ledger.violations("ns").is_empty());
+    ledger.node_restored("node-1");
+    ledger.record(Instant::now(), Change::Modified, pod(0, 1, "a"));
+    assert_eq!(ledger.violations("ns").len(), 1, "it runs again beside its successor");
+}
+
+#[test]
+fn instances_that_are_down_at_once_are_counted() {
+    let mut ledger = Ledger::default();
+    for instance in 0..4 {
+        started(&mut ledger, &pod(instance, 1, "a"));
+    }
+    let mark = ledger.mark();
+    replaced(&mut ledger, &pod(0, 1, "a"), &pod(0, 2, "b"));
+    assert_eq!(ledger.most_down(mark, "ns", "web", 4), 1);
+    for instance in 1..3 {
+        ledger.record(Instant::now(), Change::Modified, Facts { ready: false, ..pod(instance, 1, "a") });
+    }
+    assert_eq!(ledger.most_down(mark, "ns", "web", 4), 2);
+    assert_eq!(ledger.most_down(ledger.mark(), "ns", "web", 4), 0);
+}
+
+#[test]
+fn what_is_touched_is_told_from_what_is_adopted() {
+    let mut ledger = Ledger::default();
+    started(&mut ledger, &pod(0, 1, "a"));
+    let mark = ledger.mark();
+    ledger.record(Instant::now(), Change::Modified, Facts { flaps: 1, ..pod(0, 1, "a") });
+    assert!(ledger.touched(mark, "ns").is_empty());
+    ledger.record(Instant::now(), Change::Modified, Facts { generation: 2, ..pod(0, 1, "a") });
+    ledger.record(Instant::now(), Change::Deleted, pod(0, 1, "a"));
+    assert_eq!(ledger.touched(mark, "ns").len(), 2);
+}
+
+#[test]
+fn what_is_gone_after_a_gap_is_noticed() {
+    let mut ledger = Ledger::default();
+    started(&mut ledger, &pod(0, 1, "a"));
+    ledger.reconcile(Instant::now(), vec![pod(0, 2, "a")]);
+    assert!(ledger.violations("ns").is_empty());
+    assert_eq!(ledger.pods("ns").len(), 1);
+}
+
+#[test]
+fn groups_are_told_apart_and_a_group_begun_too_early_is_an_error() {
+    let mut ledger = Ledger::default();
+    for instance in 0..4 {
+        started(&mut ledger, &pod(instance, 1, "a"));
+    }
+    let mark = ledger.mark();
+    for first in [0, 2] {
+        for instance in [first, first + 1] {
+            ledger.record(Instant::now(), Change::Modified, Facts { ending: true, ..pod(instance, 1, "a") });
+        }
+        for instance in [first, first + 1] {
+            started(&mut ledger, &pod(instance, 2, "b"));
+        }
+    }
+    assert_eq!(groups(ledger.since(mark, "ns", "web"), "b"), Ok(vec![vec![0, 1], vec![2, 3]]));
+
+    let mut hasty = Ledger::default();
+    hasty.record(Instant::now(), Change::Modified, Facts { ending: true, ..pod(0, 1, "a") });
+    hasty.record(Instant::now(), Change::Modified, Facts { ending: true, ..pod(1, 1, "a") });
+    started(&mut hasty, &pod(0, 2, "b"));
+    hasty.record(Instant::now(), Change::Modified, Facts { ending: true, ..pod(2, 1, "a") });
+    assert!(groups(hasty.since(Ledger::default().mark(), "ns", "web"), "b").is_err());
+}
+
+#[test]
+fn the_time_between_an_end_and_the_next_run_is_measured() {
+    let mut ledger = Ledger::default();
+    let begin = Instant::now();
+    let at = |seconds| begin + Duration::from_secs(seconds);
+    ledger.record(at(0), Change::Added, pod(0, 1, "a"));
+    ledger.record(at(2), Change::Modified, Facts { phase: "Failed".into(), ..pod(0, 1, "a") });
+    ledger.record(at(3), Change::Modified, Facts { phase: "Failed".into(), live_label: false, ..pod(0, 1, "a") });
+    ledger.record(at(7), Change::Added, Facts { flaps: 1, ..pod(0, 2, "a") });
+    let runs = runs(ledger.since(Ledger::default().mark(), "ns", "web"), 0);
+    assert_eq!(runs.iter().map(|run| (run.run, run.flaps)).collect::<Vec<_>>(), [(1, 0), (2, 1)]);
+    assert_eq!(runs[1].held, Some(Duration::from_secs(5)));
+}

@@ -1,0 +1,171 @@
+//! The operator's replicas as processes of this machine: started, stopped, killed, suspended and continued.
+//!
+//! `credentials` gives them the rights of `deploy/`, `replica` is one process. Started by `world` and `demo`; driven
+//! by the scenarios about failover.
+
+mod credentials;
+mod replica;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::sync::Mutex;
+
+pub use self::{credentials::NAMESPACE, replica::end_leftovers};
+use self::replica::{Replica, Signal};
+use crate::{
+    cluster::Cluster,
+    kube_api::KubeApi,
+    wait::{self, Look},
+};
+
+/// The lease's name, as `deploy/` and the operator's own default have it.
+pub const LEASE: &str = "borealis";
+
+/// What all replicas have in common.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The program.
+    pub program: PathBuf,
+    /// The kubeconfig of the operator's account.
+    pub kubeconfig: PathBuf,
+    /// Where logs and pid files go.
+    pub folder: PathBuf,
+    /// How long the lease is held without renewal.
+    pub lease_seconds: u32,
+}
+
+/// The replicas of the operator.
+pub struct Operators {
+    kube: KubeApi,
+    launch: Launch,
+    replicas: Mutex<Vec<Replica>>,
+}
+
+impl Operators {
+    /// As many replicas as said, none of them started.
+    ///
+    /// # Errors
+    /// When the operator's account has no token.
+    pub async fn prepare(cluster: &Cluster, kube: KubeApi, folder: &Path, program: PathBuf, count: usize) -> Result<Self> {
+        let launch = Launch {
+            program,
+            kubeconfig: credentials::write(cluster, folder).await?,
+            folder: folder.to_owned(),
+            lease_seconds: 4,
+        };
+        let replicas = (0..count).map(Replica::new).collect();
+        Ok(Self { kube, launch, replicas: Mutex::new(replicas) })
+    }
+
+    /// How long the lease outlives its last renewal.
+    pub fn lease_duration(&self) -> Duration {
+        Duration::from_secs(self.launch.lease_seconds.into())
+    }
+
+    /// Starts every replica that does not run.
+    ///
+    /// # Errors
+    /// When one can't be started.
+    pub async fn start_all(&self) -> Result<()> {
+        for replica in self.replicas.lock().await.iter_mut() {
+            if !replica.is_running() {
+                replica.start(&self.launch)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops every replica as a node shutting down does: SIGTERM, and SIGKILL after ten seconds.
+    ///
+    /// # Errors
+    /// When one did not end by itself in time; it is ended all the same.
+    pub async fn stop_all(&self) -> Result<()> {
+        let mut late = Vec::new();
+        for replica in self.replicas.lock().await.iter_mut() {
+            if !replica.stop().await {
+                late.push(replica.name());
+            }
+        }
+        if late.is_empty() { Ok(()) } else { bail!("{late:?} did not end within 10 s of SIGTERM") }
+    }
+
+    /// Kills a replica without warning.
+    ///
+    /// # Errors
+    /// When there is no such replica.
+    pub async fn kill(&self, index: usize) -> Result<()> {
+        self.signal(index, Signal::Kill).await
+    }
+
+    /// Suspends a replica.
+    ///
+    /// # Errors
+    /// When there is no such replica.
+    pub async fn suspend(&self, index: usize) -> Result<()> {
+        self.signal(index, Signal::Stop).await
+    }
+
+    /// Lets a suspended replica go on.
+    ///
+    /// # Errors
+    /// When there is no such replica.
+    pub async fn resume(&self, index: usize) -> Result<()> {
+        self.signal(index, Signal::Continue).await
+    }
+
+    async fn signal(&self, index: usize, signal: Signal) -> Result<()> {
+        let mut replicas = self.replicas.lock().await;
+        let replica = replicas.get_mut(index).context("there is no such replica")?;
+        replica.signal(signal).await
+    }
+
+    /// Which replicas run, suspended ones included.
+    pub async fn running(&self) -> Vec<usize> {
+        let mut replicas = self.replicas.lock().await;
+        (0..replicas.len()).filter(|&index| replicas[index].is_running()).collect()
+    }
+
+    /// Waits until a replica that runs holds the lease, and says which and since which term.
+    ///
+    /// # Errors
+    /// When none does in time.
+    pub async fn leader(&self, limit: Duration) -> Result<(usize, i32)> {
+        self.leader_other_than(None, limit).await
+    }
+
+    /// Waits until a replica other than this one holds the lease.
+    ///
+    /// # Errors
+    /// When none does in time.
+    pub async fn leader_other_than(&self, not: Option<usize>, limit: Duration) -> Result<(usize, i32)> {
+        wait::until("a leader", limit, || async {
+            let lease = self.kube.leases(NAMESPACE).get(LEASE).await?;
+            let spec = lease.spec.unwrap_or_default();
+            let holder = spec.holder_identity.unwrap_or_default();
+            let mut replicas = self.replicas.lock().await;
+            let holding = replicas.iter_mut().position(|replica| replica.is_running() && replica.identity() == holder);
+            Ok(match holding {
+                Some(index) if Some(index) != not => {
+                    Look::Done((index, spec.lease_transitions.unwrap_or_default()))
+                }
+                _ => Look::NotYet(format!("the lease is held by {holder:?}")),
+            })
+        })
+        .await
+    }
+
+    /// The last lines of each replica's log.
+    pub async fn log_tails(&self, lines: usize) -> String {
+        let replicas = self.replicas.lock().await;
+        replicas.iter().map(|replica| replica.log_tail(&self.launch.folder, lines)).collect()
+    }
+
+    /// Where the replicas' logs are.
+    pub fn folder(&self) -> &Path {
+        &self.launch.folder
+    }
+}

@@ -1,0 +1,164 @@
+//! One process of the operator.
+//!
+//! Each start is a new identity, since no two processes may share one. A pid file per replica lets a later run end
+//! what an interrupted one left. Called by `operator` only.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
+
+use super::{LEASE, Launch, NAMESPACE};
+use crate::command::Call;
+
+/// What a replica can be told.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Signal {
+    /// End now.
+    Kill,
+    /// Be suspended.
+    Stop,
+    /// Go on.
+    Continue,
+}
+
+/// A process of the operator, or the place of one.
+#[derive(Debug)]
+pub(super) struct Replica {
+    index: usize,
+    starts: u32,
+    child: Option<Child>,
+}
+
+impl Replica {
+    pub(super) fn new(index: usize) -> Self {
+        Self { index, starts: 0, child: None }
+    }
+
+    pub(super) fn name(&self) -> String {
+        format!("replica-{}", self.index)
+    }
+
+    /// What it calls itself in the lease.
+    pub(super) fn identity(&self) -> String {
+        format!("{}-{}", self.name(), self.starts)
+    }
+
+    pub(super) fn start(&mut self, launch: &Launch) -> Result<()> {
+        self.starts += 1;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(launch.folder.join(format!("{}.log", self.name())))
+            .context("could not open the operator's log")?;
+        let child = Command::new(&launch.program)
+            .args(arguments(launch, &self.identity()))
+            .env("KUBECONFIG", &launch.kubeconfig)
+            .env("RUST_LOG", std::env::var("BOREALIS_LOG").unwrap_or_else(|_| "info,borealis=debug".into()))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // Ctrl-C at the terminal is for us; we end the replicas in order.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("could not start {}", launch.program.display()))?;
+        let record = format!("{} {}", child.id().unwrap_or_default(), launch.program.display());
+        fs::write(launch.folder.join(format!("{}.pid", self.name())), record)?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Whether its process exists, suspended or not.
+    pub(super) fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    pub(super) async fn signal(&mut self, signal: Signal) -> Result<()> {
+        let child = self.child.as_mut().context("this replica was never started")?;
+        match signal {
+            Signal::Kill => child.kill().await.context("could not kill the replica"),
+            Signal::Stop => send("STOP", child.id()).await,
+            Signal::Continue => send("CONT", child.id()).await,
+        }
+    }
+
+    /// Ends it, and says whether it ended by itself in time.
+    pub(super) async fn stop(&mut self) -> bool {
+        let Some(mut child) = self.child.take() else { return true };
+        if matches!(child.try_wait(), Ok(Some(_))) {
+            return true;
+        }
+        let _ = send("CONT", child.id()).await;
+        let _ = send("TERM", child.id()).await;
+        let ended = timeout(Duration::from_secs(10), child.wait()).await.is_ok();
+        if !ended {
+            let _ = child.kill().await;
+        }
+        ended
+    }
+
+    pub(super) fn log_tail(&self, folder: &Path, lines: usize) -> String {
+        let text = fs::read_to_string(folder.join(format!("{}.log", self.name()))).unwrap_or_default();
+        let all: Vec<&str> = text.lines().collect();
+        let tail = all[all.len().saturating_sub(lines)..].join("\n");
+        format!("--- {} ({} starts), last lines ---\n{tail}\n", self.name(), self.starts)
+    }
+}
+
+/// The operator's arguments: its defaults but for the lease, which a test can't wait fifteen seconds for.
+fn arguments(launch: &Launch, identity: &str) -> Vec<String> {
+    let lease = launch.lease_seconds;
+    [
+        "--lease-namespace".to_owned(),
+        NAMESPACE.to_owned(),
+        "--lease-name".to_owned(),
+        LEASE.to_owned(),
+        "--identity".to_owned(),
+        identity.to_owned(),
+        format!("--lease-duration={lease}s"),
+        format!("--lease-renew-deadline={}s", lease - 1),
+        "--lease-retry-period=500ms".to_owned(),
+        "--listen=127.0.0.1:0".to_owned(),
+    ]
+    .into()
+}
+
+async fn send(signal: &str, pid: Option<u32>) -> Result<()> {
+    let Some(pid) = pid else { return Ok(()) };
+    let call = format!("kill -{signal} {pid}");
+    Call::new(Path::new("/bin/sh"), &["-c", &call]).output().await.map(|_| ())
+}
+
+/// Ends operators that an interrupted run left, by the pid files in its folder.
+///
+/// A pid that now belongs to another program is left alone.
+///
+/// # Errors
+/// When the folder can't be read.
+pub async fn end_leftovers(folder: &Path) -> Result<()> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "pid") {
+            continue;
+        }
+        let record = fs::read_to_string(&path).unwrap_or_default();
+        let Some((pid, program)) = record.split_once(' ') else { continue };
+        let runs = fs::read_link(format!("/proc/{pid}/exe"));
+        // A program that was rebuilt since shows as deleted.
+        if runs.is_ok_and(|exe| exe.to_string_lossy().trim_end_matches(" (deleted)") == program.trim()) {
+            send("KILL", pid.parse().ok()).await?;
+        }
+        let _ = fs::remove_file(&path);
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! Runs scenarios: those that disturb nobody side by side, the others one after the other.
+//!
+//! Each scenario gets a scene, a time limit and, whatever it asserts itself, the witness's verdict on its Pods.
+//! Called by the binary `borealis-e2e`; `scenarios` says what there is.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, anyhow};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
+use kube::api::DeleteParams;
+
+use crate::{
+    dump,
+    report::{Line, Outcome, Report},
+    scene::Scene,
+    world::World,
+};
+
+/// How long a scenario may take unless it says otherwise.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// Something to try.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    /// Its name, and that of its namespace.
+    pub name: &'static str,
+    /// What it shows, in one line.
+    pub about: &'static str,
+    /// It stops or suspends what others need, or needs the machine for itself.
+    pub exclusive: bool,
+    /// It is run by `--full` only.
+    pub full: bool,
+    /// It needs the real node.
+    pub real_node: bool,
+    run: fn(Scene) -> BoxFuture<'static, Result<()>>,
+}
+
+impl Scenario {
+    /// A scenario that disturbs no other.
+    pub fn new(name: &'static str, about: &'static str, run: fn(Scene) -> BoxFuture<'static, Result<()>>) -> Self {
+        Self { name, about, exclusive: false, full: false, real_node: false, run }
+    }
+
+    /// It disturbs others.
+    #[must_use]
+    pub fn exclusive(self) -> Self {
+        Self { exclusive: true, ..self }
+    }
+
+    /// It takes long.
+    #[must_use]
+    pub fn full(self) -> Self {
+        Self { full: true, ..self }
+    }
+
+    /// It needs the real node.
+    #[must_use]
+    pub fn real_node(self) -> Self {
+        Self { real_node: true, ..self }
+    }
+}
+
+/// Runs the scenarios and reports each as it ends.
+pub async fn run(world: &Arc<World>, scenarios: &[Scenario], side_by_side: usize) -> Report {
+    let mut report = Report::default();
+    let (exclusive, others): (Vec<Scenario>, Vec<Scenario>) = scenarios.iter().partition(|s| s.exclusive);
+    for (group, width) in [(others, side_by_side.max(1)), (exclusive, 1)] {
+        let mut ends = stream::iter(group).map(|scenario| one(Arc::clone(world), scenario)).buffer_unordered(width);
+        while let Some(line) = ends.next().await {
+            report.add(line);
+        }
+    }
+    report
+}
+
+async fn one(world: Arc<World>, scenario: Scenario) -> Line {
+    let begin = Instant::now();
+    let end = |outcome, notes| Line { name: scenario.name, outcome, took: begin.elapsed(), notes };
+    if scenario.real_node && world.real_node.is_none() {
+        return end(Outcome::Skipped("this machine has no real node; localcluster said why".into()), Vec::new());
+    }
+    let mark = world.observer.mark();
+    let scene = match Scene::open(Arc::clone(&world), scenario.name).await {
+        Ok(scene) => scene,
+        Err(error) => return end(Outcome::Failed(format!("{error:#}")), Vec::new()),
+    };
+    // A scenario runs as a task of its own: what it blocks or breaks is its own affair.
+    let running = tokio::spawn(AssertUnwindSafe((scenario.run)(scene.clone())).catch_unwind());
+    let abort = running.abort_handle();
+    let result = match tokio::time::timeout(LIMIT, running).await {
+        Ok(Ok(Ok(result))) => result,
+        Ok(Ok(Err(panic))) => Err(anyhow!("it panicked: {}", panic_text(panic.as_ref()))),
+        Ok(Err(error)) => Err(anyhow!("it was cancelled: {error}")),
+        Err(_) => {
+            abort.abort();
+            Err(anyhow!("it took more than {LIMIT:?}"))
+        }
+    };
+    let violations = world.observer.ledger().violations(&scene.namespace);
+    let outcome = match (result, violations.is_empty()) {
+        (Ok(()), true) => Outcome::Passed,
+        (result, _) => {
+            let mut why: Vec<String> = result.err().map(|error| format!("{error:#}")).into_iter().collect();
+            why.extend(violations.into_iter().take(5));
+            why.push(dump::scene(&scene, mark).await.unwrap_or_else(|error| format!("no dump: {error:#}")));
+            Outcome::Failed(why.join("\n"))
+        }
+    };
+    // Not awaited: the next scenario has a namespace of its own.
+    let _ = world.kube.namespaces().delete(&scene.namespace, &DeleteParams::background()).await;
+    end(outcome, scene.notes())
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "without a text".to_owned())
+}

@@ -1,0 +1,181 @@
+//! What all scenarios of a run share: one cluster, the operator's replicas, the witness, the nodes to be handed out.
+//!
+//! Set up once by the binary `borealis-e2e` and by the demo; scenarios reach it through `scene`.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Mutex,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use k8s_openapi::api::core::v1::Node;
+use kube::api::{ListParams, Patch, PatchParams};
+use serde_json::json;
+
+use crate::{
+    cluster::{Cluster, Shape},
+    kube_api::KubeApi,
+    observer::Observer,
+    operator::Operators,
+    paths,
+    service::SIMULATED,
+    wait::{self, Look},
+};
+
+/// Taint of the nodes that are kept for scenarios which lose or drain nodes.
+pub const RESERVED: &str = "e2e.borealis.dev/reserved";
+/// Label of a reserved node that was handed out; the value says to which scenario.
+pub const CLAIM: &str = "e2e.borealis.dev/claim";
+/// The test image of the real node.
+pub const TEST_IMAGE: &str = "borealis.test/testimage:1";
+
+/// Everything a run shares.
+pub struct World {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Its API, as its administrator.
+    pub kube: KubeApi,
+    /// The operator.
+    pub operators: Operators,
+    /// The witness.
+    pub observer: Observer,
+    /// The run's own files.
+    pub folder: PathBuf,
+    /// The name of the real node, where there is one.
+    pub real_node: Option<String>,
+    reserved: Mutex<Vec<String>>,
+}
+
+/// How a world is set up.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// The cluster.
+    pub shape: Shape,
+    /// How many of its simulated nodes are kept for scenarios that lose or drain nodes.
+    pub reserved: usize,
+    /// How many replicas of the operator.
+    pub replicas: usize,
+}
+
+impl World {
+    /// Installs Borealis on a cluster that is up and starts the operator.
+    ///
+    /// # Errors
+    /// When anything of it fails; the cluster is left to the caller.
+    pub async fn set_up(cluster: Cluster, folder: &Path, plan: Plan) -> Result<Self> {
+        let kube = KubeApi::new(&cluster.kubeconfig).await?;
+        let nodes = nodes_ready(&kube, plan.shape.nodes).await?;
+        let real_node = nodes.iter().find(|node| !is_simulated(node)).and_then(|node| node.metadata.name.clone());
+        let simulated = nodes.iter().filter(|node| is_simulated(node)).filter_map(|node| node.metadata.name.clone());
+        let reserved: Vec<String> = simulated.take(plan.reserved).collect();
+        for node in &reserved {
+            reserve(&kube, node).await?;
+        }
+        install(&cluster).await?;
+        let observer = Observer::start(kube.client.clone()).await?;
+        let operators =
+            Operators::prepare(&cluster, kube.clone(), folder, paths::operator()?, plan.replicas).await?;
+        operators.start_all().await?;
+        let world = Self {
+            cluster,
+            kube,
+            operators,
+            observer,
+            folder: folder.to_owned(),
+            real_node,
+            reserved: Mutex::new(reserved),
+        };
+        if let Err(error) = world.operators.leader(Duration::from_secs(60)).await {
+            bail!("the operator did not start: {error:#}\n{}", world.operators.log_tails(20).await);
+        }
+        Ok(world)
+    }
+
+    /// Hands out reserved nodes: nobody else's Pods run there.
+    ///
+    /// # Errors
+    /// When not that many are left.
+    pub async fn claim_nodes(&self, claim: &str, count: usize) -> Result<Vec<String>> {
+        let nodes: Vec<String> = {
+            let mut reserved = self.reserved.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let left = reserved.len();
+            let first = left.checked_sub(count).with_context(|| format!("{left} reserved nodes left, {count} asked"))?;
+            reserved.split_off(first)
+        };
+        for node in &nodes {
+            let patch = json!({ "metadata": { "labels": { CLAIM: claim } } });
+            self.kube.nodes().patch(node, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        }
+        Ok(nodes)
+    }
+
+    /// Loses a node, and tells the witness first.
+    ///
+    /// # Errors
+    /// When it can't be done.
+    pub async fn lose_node(&self, node: &str) -> Result<()> {
+        self.observer.ledger().node_lost(node);
+        self.cluster.lose_node(node).await
+    }
+
+    /// Brings a lost node back, and tells the witness.
+    ///
+    /// # Errors
+    /// When it can't be done.
+    pub async fn restore_node(&self, node: &str) -> Result<()> {
+        self.cluster.restore_node(node).await?;
+        self.observer.ledger().node_restored(node);
+        Ok(())
+    }
+}
+
+/// Applies the CRDs and what the operator needs, with plain kubectl as in the README.
+///
+/// # Errors
+/// When kubectl refuses anything.
+pub async fn install(cluster: &Cluster) -> Result<()> {
+    for folder in ["crds", "deploy"] {
+        let path = paths::repository().join(folder);
+        let path = path.to_string_lossy();
+        cluster.kubectl(&["apply", "--filename", &path]).await?;
+    }
+    cluster
+        .kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"])
+        .await
+        .map(|_| ())
+}
+
+fn is_simulated(node: &Node) -> bool {
+    node.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(SIMULATED))
+}
+
+async fn reserve(kube: &KubeApi, node: &str) -> Result<()> {
+    let nodes = kube.nodes();
+    let known = nodes.get(node).await?;
+    let mut taints = known.spec.and_then(|spec| spec.taints).unwrap_or_default();
+    taints.push(serde_json::from_value(json!({ "key": RESERVED, "value": "true", "effect": "NoSchedule" }))?);
+    let patch = json!({ "spec": { "taints": taints } });
+    nodes.patch(node, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    Ok(())
+}
+
+/// Waits until all simulated nodes are ready, and returns them, and the real one where it is.
+async fn nodes_ready(kube: &KubeApi, simulated: u32) -> Result<Vec<Node>> {
+    wait::until("all nodes to be ready", Duration::from_secs(60), || async {
+        let all = kube.nodes().list(&ListParams::default()).await?.items;
+        let ready = all.iter().filter(|node| is_ready(node) && is_simulated(node)).count();
+        Ok(if ready >= simulated as usize {
+            Look::Done(all)
+        } else {
+            Look::NotYet(format!("{ready} of {simulated} simulated nodes are ready"))
+        })
+    })
+    .await
+}
+
+/// Whether a node says it is ready.
+pub fn is_ready(node: &Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
