@@ -35,8 +35,6 @@ pub struct Shape {
     pub nodes: u32,
     /// Whether a real node is tried.
     pub real_node: bool,
-    /// Seconds without a heartbeat after which a node counts as lost.
-    pub node_grace: u32,
 }
 
 impl Cluster {
@@ -75,8 +73,8 @@ impl Cluster {
     /// # Errors
     /// When it does not come up. Whatever it left is removed by [`Cluster::down`].
     pub async fn up(&mut self, shape: Shape) -> Result<()> {
-        let (nodes, grace) = (shape.nodes.to_string(), shape.node_grace.to_string());
-        let mut args = vec!["up", &self.name, "--nodes", &nodes, "--node-grace", &grace];
+        let nodes = shape.nodes.to_string();
+        let mut args = vec!["up", &self.name, "--nodes", &nodes];
         if shape.real_node {
             args.push("--real-node");
         }
@@ -106,12 +104,12 @@ impl Cluster {
         self.call(&["component", &self.name, verb, component]).output().await.map(|_| ())
     }
 
-    /// Makes a simulated node unreachable.
+    /// Makes a simulated node unreachable, and has the cluster notice at once instead of after a minute.
     ///
     /// # Errors
     /// When it can't be done.
     pub async fn lose_node(&self, node: &str) -> Result<()> {
-        self.call(&["node", &self.name, "lose", node]).output().await.map(|_| ())
+        self.call(&["node", &self.name, "lose", "--now", node]).output().await.map(|_| ())
     }
 
     /// Makes a node that was lost reachable again.

@@ -22,7 +22,10 @@ pub async fn scene(scene: &Scene, since: Mark) -> Result<String> {
     let mut shown = String::new();
     for (file, args) in [
         ("services.yaml", vec!["get", "auroraservices,auroraupdates", "--output", "yaml"]),
-        ("children.yaml", vec!["get", "controllerrevisions,poddisruptionbudgets,services", "--output", "yaml"]),
+        (
+            "children.yaml",
+            vec!["get", "controllerrevisions,poddisruptionbudgets,services", "--output", "yaml"],
+        ),
         ("pods.yaml", vec!["get", "pods", "--output", "yaml"]),
         ("pods.txt", vec!["get", "pods", "--output", "wide", "--show-labels"]),
         ("summary.txt", vec!["get", "auroraservices,auroraupdates,poddisruptionbudgets", "--output", "wide"]),

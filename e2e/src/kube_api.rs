@@ -108,7 +108,11 @@ impl KubeApi {
     /// When the API server refuses.
     pub async fn make_namespace(&self, name: &str) -> Result<()> {
         let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
-        match self.namespaces().create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() }).await {
+        match self
+            .namespaces()
+            .create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() })
+            .await
+        {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
             Err(error) => Err(error).with_context(|| format!("could not make namespace {name}")),

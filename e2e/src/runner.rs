@@ -41,7 +41,11 @@ pub struct Scenario {
 
 impl Scenario {
     /// A scenario that disturbs no other.
-    pub fn new(name: &'static str, about: &'static str, run: fn(Scene) -> BoxFuture<'static, Result<()>>) -> Self {
+    pub fn new(
+        name: &'static str,
+        about: &'static str,
+        run: fn(Scene) -> BoxFuture<'static, Result<()>>,
+    ) -> Self {
         Self { name, about, exclusive: false, full: false, real_node: false, run }
     }
 
@@ -69,7 +73,8 @@ pub async fn run(world: &Arc<World>, scenarios: &[Scenario], side_by_side: usize
     let mut report = Report::default();
     let (exclusive, others): (Vec<Scenario>, Vec<Scenario>) = scenarios.iter().partition(|s| s.exclusive);
     for (group, width) in [(others, side_by_side.max(1)), (exclusive, 1)] {
-        let mut ends = stream::iter(group).map(|scenario| one(Arc::clone(world), scenario)).buffer_unordered(width);
+        let mut ends =
+            stream::iter(group).map(|scenario| one(Arc::clone(world), scenario)).buffer_unordered(width);
         while let Some(line) = ends.next().await {
             report.add(line);
         }
@@ -81,7 +86,10 @@ async fn one(world: Arc<World>, scenario: Scenario) -> Line {
     let begin = Instant::now();
     let end = |outcome, notes| Line { name: scenario.name, outcome, took: begin.elapsed(), notes };
     if scenario.real_node && world.real_node.is_none() {
-        return end(Outcome::Skipped("this machine has no real node; localcluster said why".into()), Vec::new());
+        return end(
+            Outcome::Skipped("this machine has no real node; localcluster said why".into()),
+            Vec::new(),
+        );
     }
     let mark = world.observer.mark();
     let scene = match Scene::open(Arc::clone(&world), scenario.name).await {

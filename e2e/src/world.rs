@@ -66,8 +66,10 @@ impl World {
     pub async fn set_up(cluster: Cluster, folder: &Path, plan: Plan) -> Result<Self> {
         let kube = KubeApi::new(&cluster.kubeconfig).await?;
         let nodes = nodes_ready(&kube, plan.shape.nodes).await?;
-        let real_node = nodes.iter().find(|node| !is_simulated(node)).and_then(|node| node.metadata.name.clone());
-        let simulated = nodes.iter().filter(|node| is_simulated(node)).filter_map(|node| node.metadata.name.clone());
+        let real_node =
+            nodes.iter().find(|node| !is_simulated(node)).and_then(|node| node.metadata.name.clone());
+        let simulated =
+            nodes.iter().filter(|node| is_simulated(node)).filter_map(|node| node.metadata.name.clone());
         let reserved: Vec<String> = simulated.take(plan.reserved).collect();
         for node in &reserved {
             reserve(&kube, node).await?;
@@ -100,7 +102,9 @@ impl World {
         let nodes: Vec<String> = {
             let mut reserved = self.reserved.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let left = reserved.len();
-            let first = left.checked_sub(count).with_context(|| format!("{left} reserved nodes left, {count} asked"))?;
+            let first = left
+                .checked_sub(count)
+                .with_context(|| format!("{left} reserved nodes left, {count} asked"))?;
             reserved.split_off(first)
         };
         for node in &nodes {

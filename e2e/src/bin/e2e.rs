@@ -45,7 +45,8 @@ struct Args {
 
 impl Args {
     fn scenarios(&self) -> Vec<Scenario> {
-        let wanted = |name: &str| self.filter.is_empty() || self.filter.iter().any(|part| name.contains(part));
+        let wanted =
+            |name: &str| self.filter.is_empty() || self.filter.iter().any(|part| name.contains(part));
         scenarios::all()
             .into_iter()
             .filter(|s| wanted(s.name) && (self.full || !s.full || !self.filter.is_empty()))
@@ -105,7 +106,7 @@ async fn with_cluster(
 ) -> Result<Report> {
     let begin = Instant::now();
     let needs_real = !args.no_real_node && chosen.iter().any(|s| s.real_node);
-    let shape = Shape { nodes: args.nodes, real_node: needs_real, node_grace: 12 };
+    let shape = Shape { nodes: args.nodes, real_node: needs_real };
     cluster.up(shape).await?;
     let reserved = args.nodes as usize / 2;
     let world = World::set_up(cluster.clone(), folder, Plan { shape, reserved, replicas: 2 }).await?;

@@ -106,7 +106,13 @@ impl Facts {
 impl fmt::Display for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Key { namespace, .. } = &self.key;
-        write!(f, "{namespace}/{} (uid {}, {}", self.name, self.uid.get(..8).unwrap_or(&self.uid), self.phase)?;
+        write!(
+            f,
+            "{namespace}/{} (uid {}, {}",
+            self.name,
+            self.uid.get(..8).unwrap_or(&self.uid),
+            self.phase
+        )?;
         if self.ready {
             write!(f, ", ready")?;
         }

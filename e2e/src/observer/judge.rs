@@ -62,12 +62,15 @@ pub fn groups<'a>(entries: impl Iterator<Item = &'a Entry>, revision: &str) -> R
             continue;
         }
         let new_made = pod.revision == revision && *change == Change::Added;
-        let old_ended = pod.revision != revision && (pod.ending || *change == Change::Deleted || !pod.is_live());
+        let old_ended =
+            pod.revision != revision && (pod.ending || *change == Change::Deleted || !pod.is_live());
         if !(new_made || old_ended) || done.contains(&instance) || under_way.contains_key(&instance) {
             continue;
         }
         if under_way.values().any(|ready| *ready) {
-            return Err(format!("instance {instance} was touched while a group was half done: {under_way:?}"));
+            return Err(format!(
+                "instance {instance} was touched while a group was half done: {under_way:?}"
+            ));
         }
         if under_way.is_empty() {
             groups.push(Vec::new());

@@ -74,7 +74,8 @@ impl Ledger {
     /// The Pods that are known to exist, after a gap: those that are not among them are gone.
     pub fn reconcile(&mut self, at: Instant, existing: Vec<Facts>) {
         let uids: BTreeSet<&str> = existing.iter().map(|pod| pod.uid.as_str()).collect();
-        let gone: Vec<Facts> = self.pods.values().filter(|pod| !uids.contains(pod.uid.as_str())).cloned().collect();
+        let gone: Vec<Facts> =
+            self.pods.values().filter(|pod| !uids.contains(pod.uid.as_str())).cloned().collect();
         for pod in gone {
             self.record(at, Change::Deleted, pod);
         }
@@ -121,7 +122,12 @@ impl Ledger {
     }
 
     /// The events of a service since a mark.
-    pub fn since<'a>(&'a self, mark: Mark, namespace: &'a str, service: &'a str) -> impl Iterator<Item = &'a Entry> {
+    pub fn since<'a>(
+        &'a self,
+        mark: Mark,
+        namespace: &'a str,
+        service: &'a str,
+    ) -> impl Iterator<Item = &'a Entry> {
         self.of_namespace(mark, namespace).filter(move |entry| entry.pod.key.service == service)
     }
 

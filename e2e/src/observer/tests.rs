@@ -22,7 +22,11 @@ fn pod(instance: u32, run: u32, revision: &str) -> Facts {
 }
 
 fn started(ledger: &mut Ledger, pod: &Facts) {
-    ledger.record(Instant::now(), Change::Added, Facts { phase: "Pending".into(), ready: false, ..pod.clone() });
+    ledger.record(
+        Instant::now(),
+        Change::Added,
+        Facts { phase: "Pending".into(), ready: false, ..pod.clone() },
+    );
     ledger.record(Instant::now(), Change::Modified, pod.clone());
 }
 
@@ -126,7 +130,11 @@ fn the_time_between_an_end_and_the_next_run_is_measured() {
     let at = |seconds| begin + Duration::from_secs(seconds);
     ledger.record(at(0), Change::Added, pod(0, 1, "a"));
     ledger.record(at(2), Change::Modified, Facts { phase: "Failed".into(), ..pod(0, 1, "a") });
-    ledger.record(at(3), Change::Modified, Facts { phase: "Failed".into(), live_label: false, ..pod(0, 1, "a") });
+    ledger.record(
+        at(3),
+        Change::Modified,
+        Facts { phase: "Failed".into(), live_label: false, ..pod(0, 1, "a") },
+    );
     ledger.record(at(7), Change::Added, Facts { flaps: 1, ..pod(0, 2, "a") });
     let runs = runs(ledger.since(Ledger::default().mark(), "ns", "web"), 0);
     assert_eq!(runs.iter().map(|run| (run.run, run.flaps)).collect::<Vec<_>>(), [(1, 0), (2, 1)]);

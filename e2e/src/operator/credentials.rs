@@ -16,19 +16,20 @@ use crate::cluster::Cluster;
 /// The namespace that `deploy/` installs the operator in.
 pub const NAMESPACE: &str = "borealis-system";
 /// The operator's ServiceAccount.
-pub const ACCOUNT: &str = "borealis";
+pub(super) const ACCOUNT: &str = "borealis";
 
 /// Writes a kubeconfig with a token of the operator's account.
 ///
 /// # Errors
 /// When there is no such account, or the file can't be written.
-pub async fn write(cluster: &Cluster, folder: &Path) -> Result<PathBuf> {
+pub(super) async fn write(cluster: &Cluster, folder: &Path) -> Result<PathBuf> {
     let token = cluster
         .kubectl(&["create", "token", ACCOUNT, "--namespace", NAMESPACE, "--duration", "12h"])
         .await
         .context("no token for the operator's account; does deploy/ make it?")?;
     let admin = std::fs::read_to_string(&cluster.kubeconfig)?;
-    let admin: Value = serde_yaml_ng::from_str(&admin).context("the administrator's kubeconfig is no YAML")?;
+    let admin: Value =
+        serde_yaml_ng::from_str(&admin).context("the administrator's kubeconfig is no YAML")?;
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -41,7 +42,8 @@ pub async fn write(cluster: &Cluster, folder: &Path) -> Result<PathBuf> {
         "current-context": ACCOUNT,
     });
     let path = folder.join("operator.kubeconfig");
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
     std::io::Write::write_all(&mut file, serde_yaml_ng::to_string(&config)?.as_bytes())?;
     Ok(path)
 }

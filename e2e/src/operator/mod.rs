@@ -14,8 +14,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tokio::sync::Mutex;
 
-pub use self::{credentials::NAMESPACE, replica::end_leftovers};
 use self::replica::{Replica, Signal};
+pub use self::{credentials::NAMESPACE, replica::end_leftovers};
 use crate::{
     cluster::Cluster,
     kube_api::KubeApi,
@@ -50,7 +50,13 @@ impl Operators {
     ///
     /// # Errors
     /// When the operator's account has no token.
-    pub async fn prepare(cluster: &Cluster, kube: KubeApi, folder: &Path, program: PathBuf, count: usize) -> Result<Self> {
+    pub async fn prepare(
+        cluster: &Cluster,
+        kube: KubeApi,
+        folder: &Path,
+        program: PathBuf,
+        count: usize,
+    ) -> Result<Self> {
         let launch = Launch {
             program,
             kubeconfig: credentials::write(cluster, folder).await?,
@@ -147,7 +153,8 @@ impl Operators {
             let spec = lease.spec.unwrap_or_default();
             let holder = spec.holder_identity.unwrap_or_default();
             let mut replicas = self.replicas.lock().await;
-            let holding = replicas.iter_mut().position(|replica| replica.is_running() && replica.identity() == holder);
+            let holding =
+                replicas.iter_mut().position(|replica| replica.is_running() && replica.identity() == holder);
             Ok(match holding {
                 Some(index) if Some(index) != not => {
                     Look::Done((index, spec.lease_transitions.unwrap_or_default()))

@@ -15,14 +15,19 @@ use crate::{
 };
 
 /// How long the usual thing may take on a busy machine of two cores.
-pub const USUAL: Duration = Duration::from_secs(90);
+pub(super) const USUAL: Duration = Duration::from_secs(90);
 
 impl Scene {
     /// Waits until the service satisfies this.
     ///
     /// # Errors
     /// When it does not in time; the error has its status.
-    pub async fn service_until(&self, name: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Result<Value> {
+    pub async fn service_until(
+        &self,
+        name: &str,
+        what: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
         wait::until(&format!("{name}: {what}"), USUAL, || async {
             let service = self.service(name).await?;
             Ok(if holds(&service) { Look::Done(service) } else { Look::NotYet(brief(&service)) })
@@ -53,7 +58,8 @@ impl Scene {
         let wanted = format!("{kind}={status} with reason {reason}");
         let service = self
             .service_until(name, &wanted, |service| {
-                is_current(service) && condition(service, kind).is_some_and(|(s, r, _)| (s, r) == (status, reason))
+                is_current(service)
+                    && condition(service, kind).is_some_and(|(s, r, _)| (s, r) == (status, reason))
             })
             .await?;
         Ok(condition(&service, kind).map(|(.., message)| message.to_owned()).unwrap_or_default())
@@ -112,9 +118,16 @@ impl Scene {
     pub fn all_run(&self, service: &str, instances: u32, revision: &str) -> Result<()> {
         let live = self.live(service);
         let numbers: Vec<u32> = live.iter().map(|pod| pod.key.instance).collect();
-        ensure!(numbers.iter().copied().eq(0..instances), "live instances are {numbers:?}, not 0..{instances}");
+        ensure!(
+            numbers.iter().copied().eq(0..instances),
+            "live instances are {numbers:?}, not 0..{instances}"
+        );
         let other = live.iter().find(|pod| pod.revision != revision);
-        ensure!(other.is_none(), "not all run {revision}: {}", other.map(ToString::to_string).unwrap_or_default());
+        ensure!(
+            other.is_none(),
+            "not all run {revision}: {}",
+            other.map(ToString::to_string).unwrap_or_default()
+        );
         Ok(())
     }
 
@@ -132,7 +145,7 @@ impl Scene {
 }
 
 /// Whether the status speaks of the newest spec.
-pub fn is_current(service: &Value) -> bool {
+pub(super) fn is_current(service: &Value) -> bool {
     let generation = number(service, "/metadata/generation");
     generation != 0 && generation == number(service, "/status/observedGeneration")
 }

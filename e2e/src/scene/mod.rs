@@ -94,7 +94,8 @@ impl Scene {
     /// # Errors
     /// When it fails.
     pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
-        let all: Vec<&str> = ["--namespace", &self.namespace].into_iter().chain(args.iter().copied()).collect();
+        let all: Vec<&str> =
+            ["--namespace", &self.namespace].into_iter().chain(args.iter().copied()).collect();
         self.world.cluster.kubectl(&all).await
     }
 
