@@ -16,10 +16,14 @@ use crate::{
 
 pub(super) fn all() -> Vec<Scenario> {
     vec![
-        Scenario::new("orphaned", "a service deleted with --cascade=orphan and made again adopts its Pods", |s| {
-            Box::pin(orphaned(s))
+        Scenario::new(
+            "orphaned",
+            "a service deleted with --cascade=orphan and made again adopts its Pods",
+            |s| Box::pin(orphaned(s)),
+        ),
+        Scenario::new("deleted-service", "deleting a service ends its Pods", |s| {
+            Box::pin(deleted_service(s))
         }),
-        Scenario::new("deleted-service", "deleting a service ends its Pods", |s| Box::pin(deleted_service(s))),
         Scenario::new("status-wiped", "a status that is lost touches no Pod and starts no update", |s| {
             Box::pin(status_wiped(s))
         }),
@@ -130,7 +134,10 @@ async fn status_wiped(scene: Scene) -> Result<()> {
     ensure!(scene.updates_count().await? == 2, "losing status started an update");
     ensure!(scene.current_revision("bad").await? == good, "another config is called the last good one");
     let service = scene.service("bad").await?;
-    ensure!(condition(&service, "Stalled").is_some_and(|(s, ..)| s == "True"), "the failed config is forgotten");
+    ensure!(
+        condition(&service, "Stalled").is_some_and(|(s, ..)| s == "True"),
+        "the failed config is forgotten"
+    );
     Ok(())
 }
 
@@ -149,7 +156,8 @@ async fn name_conflict(scene: Scene) -> Result<()> {
     scene.apply(&Service::new("web", 3)).await?;
     let service = scene
         .service_until("web", "a word about the conflict", |service| {
-            condition(service, "Stalled").is_some_and(|(status, reason, _)| (status, reason) == ("True", "NameConflict"))
+            condition(service, "Stalled")
+                .is_some_and(|(status, reason, _)| (status, reason) == ("True", "NameConflict"))
         })
         .await?;
     let (.., message) = condition(&service, "Stalled").context("no condition Stalled")?;

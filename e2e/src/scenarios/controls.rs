@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     kube_api::{number, text},
-    observer::Mark,
+    observer::{Change, Mark},
     runner::Scenario,
     scene::Scene,
     service::Service,
@@ -16,14 +16,20 @@ use crate::{
 
 pub(super) fn all() -> Vec<Scenario> {
     vec![
-        Scenario::new("control-pause", "a paused update starts nothing new; a resumed one goes on to its end", |s| {
-            Box::pin(pause(s))
+        Scenario::new(
+            "control-pause",
+            "a paused update starts nothing new; a resumed one goes on to its end",
+            |s| Box::pin(pause(s)),
+        ),
+        Scenario::new("control-abort", "an aborted update leaves every instance as it is", |s| {
+            Box::pin(abort(s))
         }),
-        Scenario::new("control-abort", "an aborted update leaves every instance as it is", |s| Box::pin(abort(s))),
         Scenario::new("control-rollback", "an update is taken back on request, in reverse order", |s| {
             Box::pin(rollback(s))
         }),
-        Scenario::new("control-retry", "a config that failed is tried again on request", |s| Box::pin(retry(s))),
+        Scenario::new("control-retry", "a config that failed is tried again on request", |s| {
+            Box::pin(retry(s))
+        }),
     ]
 }
 
@@ -36,7 +42,9 @@ async fn half_way(scene: &Scene) -> Result<(String, String, Mark)> {
     let mark = scene.mark();
     scene.apply(&service.version(2)).await?;
     let update = scene
-        .update_until("web", 1, "its first batch to be done", |update| number(update, "/status/counts/updated") >= 2)
+        .update_until("web", 1, "its first batch to be done", |update| {
+            number(update, "/status/counts/updated") >= 2
+        })
         .await?;
     Ok((old, text(&update, "/spec/instructions/to/revision").to_owned(), mark))
 }
@@ -78,7 +86,10 @@ async fn abort(scene: Scene) -> Result<()> {
     scene.control("web", 1, request).await?;
     let update = scene.update_in("web", 1, "ABORTED").await?;
     let message = text(&update, "/status/message");
-    ensure!(message.contains("ann") && message.contains("graphs look odd"), "who and why is not told: {message}");
+    ensure!(
+        message.contains("ann") && message.contains("graphs look odd"),
+        "who and why is not told: {message}"
+    );
     scene.says("web", "Stalled", "True", "UpdateAborted").await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let (mark, changed) = (scene.mark(), changed_to(&scene, &new));
@@ -89,7 +100,10 @@ async fn abort(scene: Scene) -> Result<()> {
     let service = scene.service("web").await?;
     let revisions = service["status"]["revisions"].as_array().map_or(0, Vec::len);
     ensure!(revisions == 2, "the status does not list both configs: {}", service["status"]);
-    ensure!(text(&service, "/status/currentRevision") == old, "an aborted config is called the last good one");
+    ensure!(
+        text(&service, "/status/currentRevision") == old,
+        "an aborted config is called the last good one"
+    );
     Ok(())
 }
 
@@ -104,10 +118,8 @@ async fn rollback(scene: Scene) -> Result<()> {
     scene.all_run("web", 8, &old)?;
     let down = scene.most_down(mark, "web", 8);
     ensure!(down <= 2, "{down} instances were down at once in batches of 2");
-    let ledger = scene.world.observer.ledger();
-    let back = ledger.since(mark, &scene.namespace, "web").filter(|entry| {
-        entry.change == crate::observer::Change::Added && entry.pod.revision == old
-    });
+    let history = scene.history(mark, "web");
+    let back = history.iter().filter(|entry| entry.change == Change::Added && entry.pod.revision == old);
     let order: Vec<u32> = back.map(|entry| entry.pod.key.instance).collect();
     let groups: Vec<u32> = order.iter().map(|instance| instance / 2).collect();
     ensure!(groups.is_sorted_by(|a, b| a >= b), "not in reverse order: {order:?}");

@@ -20,17 +20,21 @@ const ELECTION: Duration = Duration::from_secs(40);
 
 pub(super) fn all() -> Vec<Scenario> {
     vec![
-        Scenario::new("leader-killed", "the leader is killed in mid-update; the other replica ends the update", |s| {
-            Box::pin(killed(s))
-        })
+        Scenario::new(
+            "leader-killed",
+            "the leader is killed in mid-update; the other replica ends the update",
+            |s| Box::pin(killed(s)),
+        )
         .exclusive(),
         Scenario::new("apiserver-restarted", "the API server is restarted in mid-update", |s| {
             Box::pin(apiserver(s))
         })
         .exclusive(),
-        Scenario::new("leader-suspended", "a leader that sleeps over two runs of an instance makes no second Pod", |s| {
-            Box::pin(suspended(s))
-        })
+        Scenario::new(
+            "leader-suspended",
+            "a leader that sleeps over two runs of an instance makes no second Pod",
+            |s| Box::pin(suspended(s)),
+        )
         .exclusive(),
     ]
 }
@@ -117,9 +121,8 @@ async fn suspended(scene: Scene) -> Result<()> {
     operators.resume(leader).await?;
     tokio::time::sleep(Duration::from_secs(6)).await;
     let names: Vec<String> = {
-        let ledger = scene.world.observer.ledger();
-        let added = ledger.since(mark, &scene.namespace, "web").filter(|entry| entry.change == Change::Added);
-        added.map(|entry| entry.pod.name.clone()).collect()
+        let added = scene.history(mark, "web").into_iter().filter(|entry| entry.change == Change::Added);
+        added.map(|entry| entry.pod.name).collect()
     };
     let unique: std::collections::BTreeSet<&String> = names.iter().collect();
     ensure!(unique.len() == names.len(), "a name was used twice: {names:?}");
@@ -132,10 +135,13 @@ async fn suspended(scene: Scene) -> Result<()> {
 /// Waits until the instance has had more runs than `after`, and returns the name of the newest.
 async fn next_run(scene: &Scene, mark: Mark, after: u32) -> Result<String> {
     wait::until(&format!("a run after {after}"), Duration::from_secs(60), || async {
-        let ledger = scene.world.observer.ledger();
-        let newest = ledger.since(mark, &scene.namespace, "web").map(|entry| &entry.pod).max_by_key(|pod| pod.run);
+        let newest = scene.history(mark, "web").into_iter().map(|entry| entry.pod).max_by_key(|pod| pod.run);
         let newest = newest.context("no Pod was seen")?;
-        Ok(if newest.run > after { Look::Done(newest.name.clone()) } else { Look::NotYet(newest.to_string()) })
+        Ok(if newest.run > after {
+            Look::Done(newest.name)
+        } else {
+            Look::NotYet(newest.to_string())
+        })
     })
     .await
 }

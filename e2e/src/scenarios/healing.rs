@@ -17,13 +17,19 @@ use crate::{
 
 pub(super) fn all() -> Vec<Scenario> {
     vec![
-        Scenario::new("pod-deleted", "deleted Pods are replaced, the others left alone", |s| Box::pin(deleted(s))),
-        Scenario::new("pod-flapping", "an instance that keeps failing young is held back longer and longer", |s| {
-            Box::pin(flapping(s))
+        Scenario::new("pod-deleted", "deleted Pods are replaced, the others left alone", |s| {
+            Box::pin(deleted(s))
         }),
-        Scenario::new("pod-finished", "a service's Pod that ends well is replaced; ended ones are kept in bounds", |s| {
-            Box::pin(finished(s))
-        }),
+        Scenario::new(
+            "pod-flapping",
+            "an instance that keeps failing young is held back longer and longer",
+            |s| Box::pin(flapping(s)),
+        ),
+        Scenario::new(
+            "pod-finished",
+            "a service's Pod that ends well is replaced; ended ones are kept in bounds",
+            |s| Box::pin(finished(s)),
+        ),
     ]
 }
 
@@ -39,7 +45,11 @@ async fn deleted(scene: Scene) -> Result<()> {
         let live = scene.live("web");
         let runs: Vec<u32> = live.iter().map(|pod| pod.run).collect();
         let up = live.iter().all(|pod| pod.is_up());
-        Ok(if runs == [2, 2, 2, 1, 1, 1] && up { Look::Done(live) } else { Look::NotYet(format!("{runs:?}")) })
+        Ok(if runs == [2, 2, 2, 1, 1, 1] && up {
+            Look::Done(live)
+        } else {
+            Look::NotYet(format!("{runs:?}"))
+        })
     })
     .await?;
     let same = before.iter().zip(&after).skip(3).all(|(a, b)| a.uid == b.uid);
@@ -59,26 +69,33 @@ async fn flapping(scene: Scene) -> Result<()> {
         .set("/flapping", json!({ "thresholdSeconds": 60, "initialDelaySeconds": 3, "maxDelaySeconds": 6 }));
     scene.apply(&service).await?;
     let held = scene
-        .service_until("web", "an instance that is held back", |service| number(service, "/status/counts/throttled") == 1)
+        .service_until("web", "an instance that is held back", |service| {
+            number(service, "/status/counts/throttled") == 1
+        })
         .await?;
     let (status, _, message) = condition(&held, "Ready").context("no condition Ready")?;
     ensure!(status == "False", "Ready although its only instance is held back");
     ensure!(message.contains("held back"), "Ready's message does not say that it is held back: {message}");
 
     let runs = wait::until("five runs", Duration::from_secs(60), || async {
-        let ledger = scene.world.observer.ledger();
-        let runs = observer::runs(ledger.since(mark, &scene.namespace, "web"), 0);
+        let runs = observer::runs(scene.history(mark, "web").iter(), 0);
         Ok(if runs.len() >= 5 { Look::Done(runs) } else { Look::NotYet(format!("{runs:?}")) })
     })
     .await?;
     let flaps: Vec<u32> = runs.iter().take(5).map(|run| run.flaps).collect();
     ensure!(flaps == [0, 1, 2, 3, 4], "the Pods carry the flaps {flaps:?}");
     let delays: Vec<f64> = runs.iter().filter_map(|run| run.held).map(|held| held.as_secs_f64()).collect();
-    scene.note(format!("held back {}", delays.iter().map(|d| format!("{d:.1}s")).collect::<Vec<_>>().join(", ")));
+    scene.note(format!(
+        "held back {}",
+        delays.iter().map(|d| format!("{d:.1}s")).collect::<Vec<_>>().join(", ")
+    ));
     // Ends are told in whole seconds, so a delay may seem up to one shorter; the upper bounds leave room for a busy
     // machine.
     for (delay, (least, most)) in delays.iter().zip([(0.0, 2.5), (2.0, 5.5), (5.0, 8.5), (5.0, 8.5)]) {
-        ensure!((least..most).contains(delay), "held back {delay:.1}s, not {least} to {most}; all: {delays:?}");
+        ensure!(
+            (least..most).contains(delay),
+            "held back {delay:.1}s, not {least} to {most}; all: {delays:?}"
+        );
     }
     Ok(())
 }
@@ -97,9 +114,8 @@ async fn finished(scene: Scene) -> Result<()> {
     })
     .await?;
     ensure!(seen.iter().all(|pod| pod.live_label), "a live Pod has lost its label");
-    let ledger = scene.world.observer.ledger();
     let (mut kept, mut most_kept) = (std::collections::BTreeSet::new(), 0);
-    for entry in ledger.since(mark, &scene.namespace, "web") {
+    for entry in scene.history(mark, "web").iter() {
         if entry.change == observer::Change::Deleted {
             kept.remove(&entry.pod.uid);
         } else if !entry.pod.is_live() {

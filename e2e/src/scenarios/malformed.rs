@@ -21,7 +21,9 @@ use crate::{
 const LEAST: usize = 20;
 
 pub(super) fn all() -> Vec<Scenario> {
-    vec![Scenario::new("malformed", "malformed specs are refused in words that help", |s| Box::pin(malformed(s)))]
+    vec![Scenario::new("malformed", "malformed specs are refused in words that help", |s| {
+        Box::pin(malformed(s))
+    })]
 }
 
 async fn malformed(scene: Scene) -> Result<()> {
@@ -62,7 +64,11 @@ async fn one(scene: &Scene, file: &PathBuf) -> Result<()> {
     let args = ["--namespace", &scene.namespace, "apply", "--filename", &path];
     let ended = scene.world.cluster.kubectl_ended(&args).await?;
     if !ended.success {
-        ensure!(ended.stderr.contains(expected), "refused, but not with {expected:?}: {}", ended.stderr.trim());
+        ensure!(
+            ended.stderr.contains(expected),
+            "refused, but not with {expected:?}: {}",
+            ended.stderr.trim()
+        );
         return Ok(());
     }
     let name = file.file_stem().unwrap_or_default().to_string_lossy();

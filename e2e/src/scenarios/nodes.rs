@@ -20,13 +20,19 @@ pub(super) fn all() -> Vec<Scenario> {
         Scenario::new("node-lost-at-once", "instances of a lost node are started elsewhere at once", |s| {
             Box::pin(at_once(s))
         }),
-        Scenario::new("node-lost-delay", "the partition policy's delay is waited for; a node back in time keeps all", |s| {
-            Box::pin(delay(s))
+        Scenario::new(
+            "node-lost-delay",
+            "the partition policy's delay is waited for; a node back in time keeps all",
+            |s| Box::pin(delay(s)),
+        ),
+        Scenario::new(
+            "node-lost-never",
+            "reschedule: false waits for the node, whose Pods are then as before",
+            |s| Box::pin(never(s)),
+        ),
+        Scenario::new("drain", "kubectl drain moves a service without taking all of it", |s| {
+            Box::pin(drain(s))
         }),
-        Scenario::new("node-lost-never", "reschedule: false waits for the node, whose Pods are then as before", |s| {
-            Box::pin(never(s))
-        }),
-        Scenario::new("drain", "kubectl drain moves a service without taking all of it", |s| Box::pin(drain(s))),
     ]
 }
 
@@ -84,7 +90,10 @@ async fn at_once(scene: Scene) -> Result<()> {
     })
     .await?;
     let live = scene.live("web");
-    ensure!(live.len() == 4 && live.iter().all(|pod| is_among(&moved, pod)), "the new Pods did not stay: {live:?}");
+    ensure!(
+        live.len() == 4 && live.iter().all(|pod| is_among(&moved, pod)),
+        "the new Pods did not stay: {live:?}"
+    );
     Ok(())
 }
 
@@ -93,10 +102,8 @@ async fn delay(scene: Scene) -> Result<()> {
     let (mark, begin) = (scene.mark(), Instant::now());
     scene.world.lose_node(&nodes[0]).await?;
     elsewhere(&scene, &lost, &nodes[1]).await?;
-    let ledger = scene.world.observer.ledger();
-    let made = ledger.since(mark, &scene.namespace, "web").find(|entry| entry.pod.run == 2);
+    let made = scene.history(mark, "web").into_iter().find(|entry| entry.pod.run == 2);
     let waited = made.context("no second run was seen")?.at.duration_since(begin).as_secs_f64();
-    drop(ledger);
     scene.note(format!("waited {waited:.1}s of 6"));
     ensure!(waited >= 5.0, "replaced after {waited:.1}s, before the delay of 6 s was over");
     ensure!(waited <= 14.0, "replaced only after {waited:.1}s");
@@ -109,7 +116,11 @@ async fn delay(scene: Scene) -> Result<()> {
     let mark = scene.mark();
     scene.world.lose_node(&nodes[1]).await?;
     let gone = scene.service_until("web", "lost instances", |s| !text(s, "/status/lost").is_empty()).await?;
-    ensure!(number(&gone, "/status/counts/running") < 4, "lost instances count as running: {}", gone["status"]);
+    ensure!(
+        number(&gone, "/status/counts/running") < 4,
+        "lost instances count as running: {}",
+        gone["status"]
+    );
     scene.world.restore_node(&nodes[1]).await?;
     scene.running("web", 4).await?;
     scene.untouched_since(mark)
@@ -119,7 +130,8 @@ async fn never(scene: Scene) -> Result<()> {
     let (nodes, lost, _) = two_nodes(&scene, json!({ "reschedule": false })).await?;
     let mark = scene.mark();
     scene.world.lose_node(&nodes[0]).await?;
-    let service = scene.service_until("web", "lost instances", |s| !text(s, "/status/lost").is_empty()).await?;
+    let service =
+        scene.service_until("web", "lost instances", |s| !text(s, "/status/lost").is_empty()).await?;
     let ranges = text(&service, "/status/lost");
     let named = lost.iter().all(|pod| in_ranges(ranges, pod.key.instance));
     ensure!(named, "status.lost says {ranges:?}, lost are {lost:?}");
@@ -154,7 +166,10 @@ async fn drain(scene: Scene) -> Result<()> {
     ensure!(said.contains("drained"), "kubectl drain said: {said}");
     let down = scene.most_down(mark, "web", 6);
     scene.note(format!("at most {down} of 6 down"));
-    ensure!(down <= 2, "{down} of 6 instances were down at once; the budget allows 1 and one may be starting");
+    ensure!(
+        down <= 2,
+        "{down} of 6 instances were down at once; the budget allows 1 and one may be starting"
+    );
     scene.running("web", 6).await?;
     let live = scene.live("web");
     ensure!(live.iter().all(|pod| pod.node.as_ref() == spare.first()), "not all moved: {live:?}");

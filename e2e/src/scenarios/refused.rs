@@ -3,21 +3,20 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use crate::{
-    kube_api::number,
-    runner::Scenario,
-    scene::Scene,
-    service::Service,
-};
+use crate::{kube_api::number, runner::Scenario, scene::Scene, service::Service};
 
 pub(super) fn all() -> Vec<Scenario> {
     vec![
-        Scenario::new("refused-by-quota", "a quota that is too small is told in its own words, and recovered from", |s| {
-            Box::pin(quota(s))
-        }),
-        Scenario::new("refused-by-policy", "an update that PodSecurity refuses leaves the running Pods alone", |s| {
-            Box::pin(policy(s))
-        }),
+        Scenario::new(
+            "refused-by-quota",
+            "a quota that is too small is told in its own words, and recovered from",
+            |s| Box::pin(quota(s)),
+        ),
+        Scenario::new(
+            "refused-by-policy",
+            "an update that PodSecurity refuses leaves the running Pods alone",
+            |s| Box::pin(policy(s)),
+        ),
     ]
 }
 
@@ -38,7 +37,10 @@ async fn policy(scene: Scene) -> Result<()> {
     let enforce = "pod-security.kubernetes.io/enforce=restricted";
     let namespace = scene.namespace.clone();
     let strict = Service::new("web", 3)
-        .pod("/securityContext", json!({ "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } }))
+        .pod(
+            "/securityContext",
+            json!({ "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } }),
+        )
         .container_field(
             "securityContext",
             json!({ "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } }),

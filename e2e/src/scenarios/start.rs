@@ -22,9 +22,11 @@ pub(super) fn all() -> Vec<Scenario> {
         Scenario::new("scale", "kubectl scale adds and removes instances, and is no update", |s| {
             Box::pin(scale(s))
         }),
-        Scenario::new("identity", "each Pod has its labels, its variables, its name, and DNS by discovery", |s| {
-            Box::pin(identity(s))
-        }),
+        Scenario::new(
+            "identity",
+            "each Pod has its labels, its variables, its name, and DNS by discovery",
+            |s| Box::pin(identity(s)),
+        ),
     ]
 }
 
@@ -37,15 +39,19 @@ async fn start_200(scene: Scene) -> Result<()> {
     let (_, reason, message) = condition(&service, "Ready").context("no condition Ready")?;
     ensure!(reason == "Running", "Ready's reason is {reason}");
     ensure!(message.contains("200 of 200"), "Ready's message does not count: {message}");
-    let counts = ["desired", "running", "updated"].map(|count| number(&service, &format!("/status/counts/{count}")));
+    let counts =
+        ["desired", "running", "updated"].map(|count| number(&service, &format!("/status/counts/{count}")));
     ensure!(counts == [200; 3], "desired, running, updated are {counts:?}");
     ensure!(number(&service, "/status/replicas") == 200, "status.replicas is not 200");
-    ensure!(condition(&service, "Stalled").is_none_or(|(status, ..)| status == "False"), "it says it is stalled");
+    ensure!(
+        condition(&service, "Stalled").is_none_or(|(status, ..)| status == "False"),
+        "it says it is stalled"
+    );
     ensure!(scene.updates_count().await? == 0, "the first config is no update");
 
     let revision = scene.current_revision("web").await?;
     scene.all_run("web", 200, &revision)?;
-    let made = scene.world.observer.ledger().since(mark, &scene.namespace, "web").filter(|e| e.pod.run != 1).count();
+    let made = scene.history(mark, "web").iter().filter(|e| e.pod.run != 1).count();
     ensure!(made == 0, "some instance needed a second run to start");
 
     let columns = scene.kubectl(&["get", "asvc", "web"]).await?;
@@ -123,7 +129,10 @@ async fn identity(scene: Scene) -> Result<()> {
         ensure!(variable("BOREALIS_INSTANCE") == Some(instance), "BOREALIS_INSTANCE is wrong: {env:?}");
         ensure!(variable("BOREALIS_RUN").as_deref() == Some("1"), "BOREALIS_RUN is wrong: {env:?}");
         let key = variable("BOREALIS_JOB_KEY").unwrap_or_default();
-        ensure!(key == text(&object, "/status/jobKey"), "BOREALIS_JOB_KEY {key:?} is not the status's job key");
+        ensure!(
+            key == text(&object, "/status/jobKey"),
+            "BOREALIS_JOB_KEY {key:?} is not the status's job key"
+        );
     }
     let dns = scene.kubectl(&["get", "service", "web", "--output", "jsonpath={.spec.clusterIP}"]).await?;
     ensure!(dns == "None", "the Service for discovery is not headless: {dns}");

@@ -15,15 +15,21 @@ use crate::{
 
 pub(super) fn all() -> Vec<Scenario> {
     vec![
-        Scenario::new("update-rolls-back", "a bad update is taken back by itself, and the status says why", |s| {
-            Box::pin(rolls_back(s))
-        }),
-        Scenario::new("update-never-ready", "instances that never get ready fail an update by its deadline", |s| {
-            Box::pin(never_ready(s))
-        }),
-        Scenario::new("update-halts", "with rollback off a bad update ends FAILED and nothing more is changed", |s| {
-            Box::pin(halts(s))
-        }),
+        Scenario::new(
+            "update-rolls-back",
+            "a bad update is taken back by itself, and the status says why",
+            |s| Box::pin(rolls_back(s)),
+        ),
+        Scenario::new(
+            "update-never-ready",
+            "instances that never get ready fail an update by its deadline",
+            |s| Box::pin(never_ready(s)),
+        ),
+        Scenario::new(
+            "update-halts",
+            "with rollback off a bad update ends FAILED and nothing more is changed",
+            |s| Box::pin(halts(s)),
+        ),
         Scenario::new("update-tolerates", "failures within the budgets are borne and listed", |s| {
             Box::pin(tolerates(s))
         }),
@@ -39,7 +45,8 @@ async fn rolls_back(scene: Scene) -> Result<()> {
     scene.apply(&good).await?;
     scene.running("web", 8).await?;
     let old = scene.current_revision("web").await?;
-    let untouched: Vec<String> = (2..8).map(|instance| scene.uid_of("web", instance)).collect::<Result<_>>()?;
+    let untouched: Vec<String> =
+        (2..8).map(|instance| scene.uid_of("web", instance)).collect::<Result<_>>()?;
 
     let mark = scene.mark();
     scene.apply(&bad(&good)).await?;
@@ -50,7 +57,8 @@ async fn rolls_back(scene: Scene) -> Result<()> {
 
     let message = scene.says("web", "Stalled", "True", "RolledBack").await?;
     ensure!(message.contains(&new) && message.contains(&old), "it does not name both configs: {message}");
-    let service = scene.service_until("web", "Ready again", |s| number(s, "/status/counts/running") == 8).await?;
+    let service =
+        scene.service_until("web", "Ready again", |s| number(s, "/status/counts/running") == 8).await?;
     let (status, reason, _) = condition(&service, "Ready").context("no condition Ready")?;
     ensure!((status, reason) == ("True", "RolledBack"), "Ready is {status}, {reason}");
     ensure!(text(&service, "/status/currentRevision") == old, "the running config is not named");
@@ -114,7 +122,8 @@ async fn halts(scene: Scene) -> Result<()> {
     scene.says("web", "Ready", "False", "UpdateFailed").await?;
     wait::holds("instances 2 to 5 on the old config", Duration::from_secs(4), || async {
         let live = scene.live("web");
-        let old_ones: Vec<_> = live.iter().filter(|pod| pod.revision == old).map(|pod| pod.key.instance).collect();
+        let old_ones: Vec<_> =
+            live.iter().filter(|pod| pod.revision == old).map(|pod| pod.key.instance).collect();
         Ok(wait::when(old_ones == [2, 3, 4, 5], format!("{old_ones:?}")))
     })
     .await?;
@@ -125,10 +134,10 @@ async fn halts(scene: Scene) -> Result<()> {
 
 async fn tolerates(scene: Scene) -> Result<()> {
     // The first run of each instance fails, the second stays: one end per instance is within the budget.
-    let good = Service::new("web", 4).batch(2).set("/update/maxFailedInstances", json!(4)).set(
-        "/flapping",
-        json!({ "thresholdSeconds": 0, "initialDelaySeconds": 0, "maxDelaySeconds": 0 }),
-    );
+    let good = Service::new("web", 4)
+        .batch(2)
+        .set("/update/maxFailedInstances", json!(4))
+        .set("/flapping", json!({ "thresholdSeconds": 0, "initialDelaySeconds": 0, "maxDelaySeconds": 0 }));
     scene.apply(&good).await?;
     scene.running("web", 4).await?;
     let old = scene.current_revision("web").await?;
@@ -136,10 +145,16 @@ async fn tolerates(scene: Scene) -> Result<()> {
     let update = scene.update_in("web", 1, "ROLLED_FORWARD").await?;
     ensure!(text(&update, "/status/failed") == "0-3", "failed: {}", update["status"]);
     let message = text(&update, "/status/message");
-    ensure!(message.contains("tolerated"), "the message does not say that failures were tolerated: {message}");
+    ensure!(
+        message.contains("tolerated"),
+        "the message does not say that failures were tolerated: {message}"
+    );
     let failures = update["status"]["failures"].as_array().map_or(0, Vec::len);
     ensure!(failures == 4, "{failures} instances with failures are listed");
     let service = scene.service("web").await?;
-    ensure!(text(&service, "/status/currentRevision") != old, "tolerated failures kept the config from being good");
+    ensure!(
+        text(&service, "/status/currentRevision") != old,
+        "tolerated failures kept the config from being good"
+    );
     Ok(())
 }

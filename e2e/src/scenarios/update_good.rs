@@ -16,12 +16,16 @@ use crate::{
 
 pub(super) fn all() -> Vec<Scenario> {
     vec![
-        Scenario::new("update-batch", "a good update in batches: group after group, bounded, then last good", |s| {
-            Box::pin(batch(s))
-        }),
-        Scenario::new("update-queue", "a good update in a sliding window, with more instances at once", |s| {
-            Box::pin(queue(s))
-        }),
+        Scenario::new(
+            "update-batch",
+            "a good update in batches: group after group, bounded, then last good",
+            |s| Box::pin(batch(s)),
+        ),
+        Scenario::new(
+            "update-queue",
+            "a good update in a sliding window, with more instances at once",
+            |s| Box::pin(queue(s)),
+        ),
         Scenario::new("update-unchanged", "a change that shapes no Pod starts no update", |s| {
             Box::pin(unchanged(s))
         }),
@@ -41,8 +45,14 @@ async fn batch(scene: Scene) -> Result<()> {
     scene.apply(&service.clone().version(2)).await?;
     let under_way = scene.update_in("web", 1, "ROLLING_FORWARD").await?;
     let new = text(&under_way, "/spec/instructions/to/revision").to_owned();
-    ensure!(text(&under_way, "/spec/instructions/to/instances") == "0-10", "not all instances: {under_way:#}");
-    ensure!(text(&under_way, "/spec/instructions/from/0/revision") == old, "another old revision: {under_way:#}");
+    ensure!(
+        text(&under_way, "/spec/instructions/to/instances") == "0-10",
+        "not all instances: {under_way:#}"
+    );
+    ensure!(
+        text(&under_way, "/spec/instructions/from/0/revision") == old,
+        "another old revision: {under_way:#}"
+    );
     scene.says("web", "Reconciling", "True", "Updating").await?;
 
     let update = scene.update_in("web", 1, "ROLLED_FORWARD").await?;
@@ -51,7 +61,11 @@ async fn batch(scene: Scene) -> Result<()> {
     ensure!(!text(&update, "/status/finished").is_empty(), "it has no end: {}", update["status"]);
     let service = scene.running("web", 11).await?;
     ensure!(text(&service, "/status/currentRevision") == new, "the new config is not the last good one");
-    ensure!(text(&service, "/status/update/state") == "ROLLED_FORWARD", "the service names {}", service["status"]);
+    ensure!(
+        text(&service, "/status/update/state") == "ROLLED_FORWARD",
+        "the service names {}",
+        service["status"]
+    );
     let (_, reason, _) = condition(&service, "Ready").context("no condition Ready")?;
     ensure!(reason == "Running", "Ready's reason is {reason}");
     scene.all_run("web", 11, &new)?;
@@ -60,10 +74,8 @@ async fn batch(scene: Scene) -> Result<()> {
 
     let down = scene.most_down(mark, "web", 11);
     ensure!(down <= 4, "{down} instances were down at once in batches of 4");
-    let ledger = scene.world.observer.ledger();
-    let groups = observer::groups(ledger.since(mark, &scene.namespace, "web"), &new)
+    let groups = observer::groups(scene.history(mark, "web").iter(), &new)
         .map_err(|what| anyhow::anyhow!("{what}"))?;
-    drop(ledger);
     let mut sizes = Vec::new();
     let mut next = 0;
     for mut group in groups {
@@ -82,7 +94,13 @@ async fn last_good_is(scene: &Scene, revision: &str) -> Result<()> {
     let params = ListParams::default().labels("borealis.dev/last-good=true");
     let marked = scene.world.kube.revisions(&scene.namespace).list(&params).await?.items;
     let of = |stored: &k8s_openapi::api::apps::v1::ControllerRevision| {
-        stored.metadata.labels.as_ref().and_then(|labels| labels.get(observer::REVISION)).cloned().unwrap_or_default()
+        stored
+            .metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(observer::REVISION))
+            .cloned()
+            .unwrap_or_default()
     };
     let names: Vec<String> = marked.iter().map(of).collect();
     ensure!(names == [revision], "last good are {names:?}, not {revision}");
@@ -127,7 +145,9 @@ async fn superseded(scene: Scene) -> Result<()> {
     let mark = scene.mark();
     scene.apply(&service.clone().version(2)).await?;
     scene
-        .update_until("web", 1, "its first batch to be done", |update| number(update, "/status/counts/updated") >= 2)
+        .update_until("web", 1, "its first batch to be done", |update| {
+            number(update, "/status/counts/updated") >= 2
+        })
         .await?;
     // The third config is bad; the way back goes to the first, not to the second that was never proven.
     let bad = service.version(3).simulate("fail-after-seconds", "1");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     kube_api::FIELD_MANAGER,
-    observer::{Facts, Mark},
+    observer::{Entry, Facts, Mark},
     service::Service,
     world::World,
 };
@@ -102,6 +102,11 @@ impl Scene {
     /// Where the witness's record stands now.
     pub fn mark(&self) -> Mark {
         self.world.observer.mark()
+    }
+
+    /// What the witness saw of a service since a mark.
+    pub fn history(&self, mark: Mark, service: &str) -> Vec<Entry> {
+        self.world.observer.ledger().since(mark, &self.namespace, service).cloned().collect()
     }
 
     /// The live Pods of a service by instance, as the witness has them.
