@@ -1,0 +1,101 @@
+# What people and CI do with this repository. `make` alone lists it.
+#
+# Needed: cargo (rustup), go, make. What else a target needs it installs itself, and says so.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down test check e2e e2e-full sim generate verify deny cluster cluster-down clean \
+        build unit go-test real-node-packages
+
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+CRATES := borealis borealis-core borealis-e2e
+# Seeds of the simulation; `make sim SEEDS=100000` for a long night.
+SEEDS ?= 1000
+# Nodes of `make cluster`.
+NODES ?= 20
+# Arguments of borealis-e2e, such as ARGS="--filter update,drain --keep".
+ARGS ?=
+
+# Clusters live in the checkout, so that two checkouts never meet, unless its path is too long for Unix sockets.
+ifndef BOREALIS_RUN
+ifeq ($(shell [ $$(printf %s '$(CURDIR)/.run' | wc -c) -le 40 ] && echo fits),fits)
+export BOREALIS_RUN := $(CURDIR)/.run
+endif
+endif
+localcluster = $(shell e2e/cluster/build)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build real-node-packages ## Start a cluster, watch 200 instances heal, update and roll back (KEEP=1 leaves it up)
+	@$(TARGET)/debug/borealis-demo
+
+demo-down: ## Take down what `make demo` left up
+	@cargo build --quiet --package borealis-e2e --bin borealis-demo
+	@$(TARGET)/debug/borealis-demo --down
+
+test: unit sim go-test e2e ## All tests: unit, tables, properties, simulation, fake API server, and a real cluster
+
+check: ## Format, lints, tests of the core: under a minute when warm
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo test --package borealis-core --locked --quiet
+
+unit:
+	cargo test --workspace --locked
+
+sim: ## The planner against seeded faults: SEEDS=1000
+	BOREALIS_SEEDS=$(SEEDS) cargo test --package borealis-core --features sim --locked sim:: -- --nocapture
+
+go-test:
+	@e2e/cluster/build >/dev/null
+	cd e2e/cluster && CGO_ENABLED=0 go test -trimpath ./...
+
+e2e: build real-node-packages ## The scenarios on a local cluster: ARGS="--filter NAME --keep"
+	@$(TARGET)/debug/borealis-e2e $(ARGS)
+
+e2e-full: build real-node-packages ## The scenarios, the long ones too
+	@$(TARGET)/debug/borealis-e2e --full $(ARGS)
+
+build:
+	cargo build --workspace --bins --locked
+	@e2e/cluster/build >/dev/null
+
+generate: ## Write crds/ from the Rust types
+	cargo run --quiet --locked --bin crdgen -- crds
+
+verify: generate ## What is generated is what is committed
+	@changed=$$(git status --porcelain -- crds); \
+	if [ -n "$$changed" ]; then git diff -- crds; echo "crds/ is out of date, commit it:"; echo "$$changed"; exit 1; fi
+	@echo "crds/ is what the code says"
+
+deny: ## Licences, sources and duplicates of the dependencies
+	@command -v cargo-deny >/dev/null || { echo "installing cargo-deny, which takes some minutes"; cargo install --locked cargo-deny; }
+	cargo deny --workspace check bans licenses sources
+
+cluster: ## Start a local cluster named dev: NODES=20
+	@$(localcluster) up dev --nodes $(NODES)
+
+cluster-down: ## Take the cluster of `make cluster` down
+	@$(localcluster) down dev
+
+clean: ## Take all clusters of this checkout down; remove what was built and run
+	@if [ -d "$(BOREALIS_RUN)" ]; then $(localcluster) down --all; fi
+	cargo clean
+	rm -rf .run
+
+# The real node needs a container runtime. Without root or apt the node says what is missing and the rest goes on,
+# unless REQUIRE_REAL_NODE is set.
+real-node-packages:
+	@missing=""; \
+	for program in containerd runc ip nsenter; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	[ -x /usr/lib/cni/bridge ] || missing="$$missing cni-plugins"; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing for the real node:$$missing (containerd runc containernetworking-plugins iproute2 util-linux)"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    containerd runc containernetworking-plugins iproute2 util-linux >/dev/null; \
+	else \
+	  echo "for the real node these are missing, and can't be installed here:$$missing"; \
+	fi
