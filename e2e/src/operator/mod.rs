@@ -99,6 +99,13 @@ impl Operators {
         if late.is_empty() { Ok(()) } else { bail!("{late:?} did not end within 10 s of SIGTERM") }
     }
 
+    /// Lets every replica outlive this program; its pid file is how it is ended later.
+    pub async fn leave_running(&self) {
+        for replica in self.replicas.lock().await.iter_mut() {
+            replica.leave();
+        }
+    }
+
     /// Kills a replica without warning.
     ///
     /// # Errors

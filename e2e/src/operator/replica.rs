@@ -91,6 +91,14 @@ impl Replica {
         }
     }
 
+    /// Lets its process outlive this program.
+    pub(super) fn leave(&mut self) {
+        if let Some(child) = self.child.take() {
+            // Dropping it would kill it.
+            std::mem::forget(child);
+        }
+    }
+
     /// Ends it, and says whether it ended by itself in time.
     pub(super) async fn stop(&mut self) -> bool {
         let Some(mut child) = self.child.take() else { return true };

@@ -137,11 +137,7 @@ async fn next_run(scene: &Scene, mark: Mark, after: u32) -> Result<String> {
     wait::until(&format!("a run after {after}"), Duration::from_secs(60), || async {
         let newest = scene.history(mark, "web").into_iter().map(|entry| entry.pod).max_by_key(|pod| pod.run);
         let newest = newest.context("no Pod was seen")?;
-        Ok(if newest.run > after {
-            Look::Done(newest.name)
-        } else {
-            Look::NotYet(newest.to_string())
-        })
+        Ok(if newest.run > after { Look::Done(newest.name) } else { Look::NotYet(newest.to_string()) })
     })
     .await
 }
