@@ -1,15 +1,15 @@
 # What people and CI do with this repository. `make` alone lists it.
 #
-# Needed: cargo (rustup), go, make. What else a target needs it installs itself, and says so.
+# Needed: cargo (rustup), go, make. What else a target needs it installs itself, and says so; the real node's
+# container runtime is installed by localcluster when it starts one.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test check e2e e2e-full sim generate verify deny cluster cluster-down clean \
-        build unit go-test real-node-packages
+        build unit go-test
 
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
-CRATES := borealis borealis-core borealis-e2e
 # Seeds of the simulation; `make sim SEEDS=100000` for a long night.
 SEEDS ?= 1000
 # Nodes of `make cluster`.
@@ -28,7 +28,7 @@ localcluster = $(shell e2e/cluster/build)
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: build real-node-packages ## Start a cluster, watch 200 instances heal, update and roll back (KEEP=1 leaves it up)
+demo: build ## Start a cluster, watch 200 instances heal, update and roll back (KEEP=1 leaves it up)
 	@$(TARGET)/debug/borealis-demo
 
 demo-down: ## Take down what `make demo` left up
@@ -52,10 +52,10 @@ go-test:
 	@e2e/cluster/build >/dev/null
 	cd e2e/cluster && CGO_ENABLED=0 go test -trimpath ./...
 
-e2e: build real-node-packages ## The scenarios on a local cluster: ARGS="--filter NAME --keep"
+e2e: build ## The scenarios on a local cluster: ARGS="--filter NAME --keep"
 	@$(TARGET)/debug/borealis-e2e $(ARGS)
 
-e2e-full: build real-node-packages ## The scenarios, the long ones too
+e2e-full: build ## The scenarios, the long ones too
 	@$(TARGET)/debug/borealis-e2e --full $(ARGS)
 
 build:
@@ -84,18 +84,3 @@ clean: ## Take all clusters of this checkout down; remove what was built and run
 	@if [ -d "$(BOREALIS_RUN)" ]; then $(localcluster) down --all; fi
 	cargo clean
 	rm -rf .run
-
-# The real node needs a container runtime. Without root or apt the node says what is missing and the rest goes on,
-# unless REQUIRE_REAL_NODE is set.
-real-node-packages:
-	@missing=""; \
-	for program in containerd runc ip nsenter; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
-	[ -x /usr/lib/cni/bridge ] || missing="$$missing cni-plugins"; \
-	[ -n "$$missing" ] || exit 0; \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "installing for the real node:$$missing (containerd runc containernetworking-plugins iproute2 util-linux)"; \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    containerd runc containernetworking-plugins iproute2 util-linux >/dev/null; \
-	else \
-	  echo "for the real node these are missing, and can't be installed here:$$missing"; \
-	fi

@@ -6,6 +6,10 @@ use serde_json::{Map, Value, json};
 
 /// Label of simulated nodes.
 pub const SIMULATED: &str = "borealis.dev/simulated";
+/// Label and taint of the real node.
+pub const REAL: &str = "borealis.dev/real";
+/// The image of the real node's containers: an HTTP server that fails as its environment says.
+pub const TEST_IMAGE: &str = "borealis.test/app:1";
 /// Prefix of the annotations that tell a simulated kubelet what to do.
 const SIM: &str = "sim.borealis.dev/";
 
@@ -118,13 +122,13 @@ impl Service {
         )
     }
 
-    /// Its Pods run on the real node: real containers of the test image, with real probes.
+    /// Its Pods run on the real node: real containers of the test image.
     #[must_use]
-    pub fn on_real_node(mut self, node: &str, image: &str) -> Self {
-        self.pod.remove("tolerations");
-        self.pod("/nodeSelector", json!({ "kubernetes.io/hostname": node }))
-            .container_field("image", json!(image))
-            .container_field("imagePullPolicy", json!("Never"))
+    pub fn on_real_node(self) -> Self {
+        self.pod("/nodeSelector", json!({ REAL: "true" }))
+            .pod("/tolerations", json!([{ "key": REAL, "operator": "Exists" }]))
+            .container_field("image", json!(TEST_IMAGE))
+            .container_field("ports", json!([{ "name": "health", "containerPort": 8080 }]))
     }
 
     /// Sets a field of the first container.

@@ -19,7 +19,7 @@ use crate::{
     observer::Observer,
     operator::Operators,
     paths,
-    service::SIMULATED,
+    service::{REAL, SIMULATED},
     wait::{self, Look},
 };
 
@@ -27,8 +27,6 @@ use crate::{
 pub const RESERVED: &str = "e2e.borealis.dev/reserved";
 /// Label of a reserved node that was handed out; the value says to which scenario.
 pub const CLAIM: &str = "e2e.borealis.dev/claim";
-/// The test image of the real node.
-pub const TEST_IMAGE: &str = "borealis.test/testimage:1";
 
 /// Everything a run shares.
 pub struct World {
@@ -66,10 +64,9 @@ impl World {
     pub async fn set_up(cluster: Cluster, folder: &Path, plan: Plan) -> Result<Self> {
         let kube = KubeApi::new(&cluster.kubeconfig).await?;
         let nodes = nodes_ready(&kube, plan.shape.nodes).await?;
-        let real_node =
-            nodes.iter().find(|node| !is_simulated(node)).and_then(|node| node.metadata.name.clone());
+        let real_node = nodes.iter().find(|node| has(node, REAL)).and_then(|node| node.metadata.name.clone());
         let simulated =
-            nodes.iter().filter(|node| is_simulated(node)).filter_map(|node| node.metadata.name.clone());
+            nodes.iter().filter(|node| has(node, SIMULATED)).filter_map(|node| node.metadata.name.clone());
         let reserved: Vec<String> = simulated.take(plan.reserved).collect();
         for node in &reserved {
             reserve(&kube, node).await?;
@@ -150,8 +147,8 @@ pub async fn install(cluster: &Cluster) -> Result<()> {
         .map(|_| ())
 }
 
-fn is_simulated(node: &Node) -> bool {
-    node.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(SIMULATED))
+fn has(node: &Node, label: &str) -> bool {
+    node.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(label))
 }
 
 async fn reserve(kube: &KubeApi, node: &str) -> Result<()> {
@@ -168,7 +165,7 @@ async fn reserve(kube: &KubeApi, node: &str) -> Result<()> {
 async fn nodes_ready(kube: &KubeApi, simulated: u32) -> Result<Vec<Node>> {
     wait::until("all nodes to be ready", Duration::from_secs(60), || async {
         let all = kube.nodes().list(&ListParams::default()).await?.items;
-        let ready = all.iter().filter(|node| is_ready(node) && is_simulated(node)).count();
+        let ready = all.iter().filter(|node| is_ready(node) && has(node, SIMULATED)).count();
         Ok(if ready >= simulated as usize {
             Look::Done(all)
         } else {

@@ -8,16 +8,23 @@ mod failover;
 mod healing;
 mod malformed;
 mod nodes;
+mod real_node;
 mod refused;
 mod start;
 mod update_bad;
 mod update_good;
 
+use std::time::Duration;
+
 use crate::runner::Scenario;
+
+/// How long something may take that takes long even on an idle machine.
+const LONG: Duration = Duration::from_secs(120);
 
 /// Every scenario there is, those first that take long or need to be seen first.
 pub fn all() -> Vec<Scenario> {
     [
+        real_node::all(),
         start::all(),
         nodes::all(),
         healing::all(),
