@@ -8,6 +8,8 @@
 //	FAIL_HEALTH_AFTER=N     /health fails from N seconds on
 //	EXIT_AFTER=N            end after N seconds, with status EXIT_CODE (default 0)
 //	TERM_EXIT_CODE=N        status when asked to end by SIGTERM (default 0)
+//
+// As "api" it asks the API server, as any client in a pod would, and ends.
 package main
 
 import (
@@ -24,6 +26,9 @@ import (
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "pause" {
 		pause()
+	}
+	if len(os.Args) > 1 && os.Args[1] == "api" {
+		os.Exit(askAPIServer())
 	}
 	begin := time.Now()
 	say("starts as process %d with arguments %q", os.Getpid(), os.Args[1:])

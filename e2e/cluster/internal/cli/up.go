@@ -56,6 +56,10 @@ func up(ctx context.Context, args []string) error {
 		Components: map[string]procs.Identity{},
 	}}
 	if err := bringUp(ctx, cluster, *required); err != nil {
+		if ctx.Err() != nil {
+			say("Interrupted: what was started is taken down again.")
+			return errors.Join(errors.New("interrupted"), takeDown(folder))
+		}
 		say("That did not work, so what was started is taken down again.")
 		saveLogs(cluster)
 		return errors.Join(err, takeDown(folder))

@@ -19,7 +19,7 @@ func Clean(folder runfolder.Folder) error {
 	}
 	removeSockets(folder)
 	removeLogLinks(folder)
-	removeNotes(folder.Tag())
+	removeNotes(folder)
 	removeDeviceSocket()
 	restoreTunables(folder)
 	return errors.Join(removeNetwork(folder.Tag()), removeGroups(folder.Tag()))
@@ -63,14 +63,24 @@ func removeLogLinks(folder runfolder.Folder) {
 	_ = os.Remove(links)
 }
 
-// removeNotes removes what the network plugins remember of pods that were killed.
-func removeNotes(tag string) {
-	notes, _ := filepath.Glob("/var/lib/cni/results/" + tag + "-*")
-	for _, note := range notes {
-		_ = os.Remove(note)
+// removeNotes removes what the network plugins remember of pods that were
+// killed, in a folder that all containerds share. The names hold the container's
+// id, and for its real network the network's name.
+func removeNotes(folder runfolder.Folder) {
+	const results = "/var/lib/cni/results"
+	patterns := []string{folder.Tag() + "-*"}
+	containers, _ := filepath.Glob(folder.In("containerd", "state", "io.containerd.runtime.v2.task", "*", "*"))
+	for _, container := range containers {
+		patterns = append(patterns, "*-"+filepath.Base(container)+"-*")
 	}
-	_ = os.Remove("/var/lib/cni/results")
-	_ = os.Remove("/var/lib/cni")
+	for _, pattern := range patterns {
+		notes, _ := filepath.Glob(filepath.Join(results, pattern))
+		for _, note := range notes {
+			_ = os.Remove(note)
+		}
+	}
+	_ = os.Remove(results)
+	_ = os.Remove(filepath.Dir(results))
 }
 
 // removeDeviceSocket removes the kubelet's socket for device plugins, whose path

@@ -50,11 +50,14 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"
 
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+        Root = %q
+
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = %q
     conf_dir = %q
 `, folder.In("containerd", "root"), folder.In("containerd", "state"), socket(folder), PauseImage,
-		pluginFolder, folder.In("config", "cni"))
+		folder.In("runc"), pluginFolder, folder.In("config", "cni"))
 }
 
 // networkConfig is one bridge for all pods. Its name is the cluster's tag, since
