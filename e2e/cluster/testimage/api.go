@@ -1,3 +1,5 @@
+// Asking the API server from within a pod.
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// When the program says that it is healthy.
+
 package main
 
 import (

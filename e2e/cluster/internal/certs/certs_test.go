@@ -1,3 +1,5 @@
+// The certificates in use: real TLS between a server and its clients.
+
 package certs
 
 import (

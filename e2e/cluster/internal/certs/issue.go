@@ -1,3 +1,5 @@
+// Certificates of servers and clients, and the key that signs service account tokens.
+
 package certs
 
 import (

@@ -1,3 +1,5 @@
+// Kubeconfig files: one file with all that a client needs.
+
 package certs
 
 import (

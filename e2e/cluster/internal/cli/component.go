@@ -1,3 +1,5 @@
+// component: stops and starts parts of a running cluster.
+
 package cli
 
 import (

@@ -1,3 +1,5 @@
+// down: ends clusters and leaves nothing behind.
+
 package cli
 
 import (

@@ -1,3 +1,5 @@
+// load-image: brings an image to the real node.
+
 package cli
 
 import (

@@ -1,3 +1,5 @@
+// kubeconfig: the administrator's, or one for any user.
+
 package cli
 
 import (

@@ -1,3 +1,5 @@
+// node: loses and restores simulated nodes.
+
 package cli
 
 import "context"

@@ -1,3 +1,5 @@
+// status: what runs and what does not.
+
 package cli
 
 import (

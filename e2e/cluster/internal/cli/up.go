@@ -1,3 +1,5 @@
+// up: makes a cluster and waits until it can be used.
+
 package cli
 
 import (

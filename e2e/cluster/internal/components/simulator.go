@@ -1,3 +1,5 @@
+// KWOK, as a library, with the stages of package simulation.
+
 package components
 
 import (

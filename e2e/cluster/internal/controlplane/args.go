@@ -1,3 +1,5 @@
+// The arguments of the control plane's components.
+
 package controlplane
 
 import (

@@ -1,3 +1,5 @@
+// Who the components and users are: certificates and kubeconfigs.
+
 package controlplane
 
 import (

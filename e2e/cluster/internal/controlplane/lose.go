@@ -1,3 +1,5 @@
+// Losing a simulated node, and bringing it back.
+
 package controlplane
 
 import (

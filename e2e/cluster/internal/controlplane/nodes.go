@@ -1,3 +1,5 @@
+// Making the simulated nodes, and waiting for nodes to be ready.
+
 package controlplane
 
 import (

@@ -1,3 +1,5 @@
+// Starting, stopping, pausing and watching one component.
+
 package controlplane
 
 import (
@@ -40,9 +42,9 @@ func (c *Cluster) StartCommand(name string, command procs.Command) error {
 
 // Stop ends a component and waits until it has ended.
 func (c *Cluster) Stop(component string) {
-	// An API server waits for requests of up to a minute to end; here nothing is
-	// lost when it does not.
-	procs.Stop(c.State.Components[component], 8*time.Second)
+	// An API server waits up to a minute for watches to end, and etcd for the API
+	// server; here nothing is lost when they do not.
+	procs.Stop(c.State.Components[component], 3*time.Second)
 }
 
 // Kill ends a component without warning.

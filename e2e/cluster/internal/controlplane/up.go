@@ -1,3 +1,5 @@
+// Bringing up the control plane in the right order.
+
 package controlplane
 
 import (

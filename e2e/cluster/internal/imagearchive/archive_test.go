@@ -1,3 +1,5 @@
+// An archive is read back as an importer reads it.
+
 package imagearchive
 
 import (

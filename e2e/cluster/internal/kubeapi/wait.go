@@ -1,3 +1,5 @@
+// Waiting for the API server, or for something that it reports.
+
 package kubeapi
 
 import (

@@ -1,3 +1,5 @@
+// Ports that are given out must be free and different.
+
 package ports
 
 import (

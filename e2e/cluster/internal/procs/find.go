@@ -1,3 +1,5 @@
+// Finding a cluster's processes without any record of them.
+
 package procs
 
 import (

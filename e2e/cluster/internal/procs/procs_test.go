@@ -1,3 +1,5 @@
+// Real processes, started, found, paused and ended.
+
 package procs
 
 import (

@@ -1,3 +1,5 @@
+// Starting a process that outlives the command that starts it.
+
 package procs
 
 import (

@@ -1,3 +1,5 @@
+// Ending processes, politely and otherwise.
+
 package procs
 
 import (

@@ -1,3 +1,5 @@
+// The control groups of a cluster's containers.
+
 package realnode
 
 import (

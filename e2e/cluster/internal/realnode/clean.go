@@ -1,3 +1,5 @@
+// Removing what a real node leaves outside the run folder.
+
 package realnode
 
 import (

@@ -1,3 +1,5 @@
+// containerd: its configuration, its start and its images.
+
 package realnode
 
 import (

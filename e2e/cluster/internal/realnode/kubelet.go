@@ -1,3 +1,5 @@
+// The kubelet: its configuration, identity and start.
+
 package realnode
 
 import (

@@ -1,3 +1,5 @@
+// The network namespace in which a cluster with a real node lives.
+
 package realnode
 
 import (

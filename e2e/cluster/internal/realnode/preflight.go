@@ -1,3 +1,5 @@
+// What a real node needs of the machine, checked and installed.
+
 package realnode
 
 import (

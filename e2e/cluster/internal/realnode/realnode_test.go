@@ -1,3 +1,5 @@
+// Addresses, control groups and paths of a real node.
+
 package realnode
 
 import (

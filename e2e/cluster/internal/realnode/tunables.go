@@ -1,3 +1,5 @@
+// Settings of the kernel that a kubelet changes, and how they were.
+
 package realnode
 
 import (

@@ -1,3 +1,5 @@
+// Removing a run folder, and what is mounted in it first.
+
 package runfolder
 
 import (

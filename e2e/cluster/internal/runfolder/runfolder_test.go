@@ -1,3 +1,5 @@
+// Names, records, locks and the removal of run folders.
+
 package runfolder
 
 import (

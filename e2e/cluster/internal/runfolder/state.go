@@ -1,3 +1,5 @@
+// What a cluster records about itself, and the lock on it.
+
 package runfolder
 
 import (

@@ -1,3 +1,5 @@
+// The objects of the simulated nodes.
+
 package simulation
 
 import (

@@ -1,3 +1,5 @@
+// What simulated pods do and say, by KWOK's own evaluation of the stages.
+
 package simulation
 
 import (

@@ -1,3 +1,5 @@
+// KWOK's stages, put together from the files beside this one.
+
 package simulation
 
 import (
