@@ -1,13 +1,24 @@
 //! Borealis: Apache Aurora's semantics for Kubernetes, as an operator.
+//!
+//! `index` watches and remembers, `controller` asks `borealis_core` for a plan, `apply` carries it out, under the
+//! lease of `lease`. `operator` puts them together.
 
+pub mod admission;
 pub mod api;
 pub mod apply;
 pub mod controller;
+pub mod freeze;
 pub mod index;
 mod key;
 pub mod lease;
 pub mod metrics;
+pub mod operator;
+pub mod server;
+pub mod settings;
+pub mod telemetry;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use key::ServiceKey;
+pub use operator::run;
+pub use settings::Settings;

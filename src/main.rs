@@ -1,1 +1,27 @@
-fn main() {}
+//! The operator: reads its settings, starts the log, runs.
+
+use std::process::ExitCode;
+
+use borealis::{Settings, run, telemetry};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let settings = Settings::parse();
+    if let Err(wrong) = settings.check().and_then(|()| telemetry::start(&settings)) {
+        clap::Error::raw(clap::error::ErrorKind::ValueValidation, format!("{wrong}\n")).exit();
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "no threads to run on");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the operator ends");
+            ExitCode::FAILURE
+        }
+    }
+}

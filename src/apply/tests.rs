@@ -37,7 +37,7 @@ impl Reports {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 
-    fn add(&self, what: &str, name: String) {
+    fn add(&self, what: &str, name: impl std::fmt::Display) {
         self.0.lock().unwrap().push(format!("{what} {name}"));
     }
 }

@@ -20,7 +20,6 @@ pub(crate) enum Effect {
 pub(crate) struct Fault {
     verb: &'static str,
     resource: &'static str,
-    name: Option<String>,
     times: usize,
     after: usize,
     effect: Effect,
@@ -29,12 +28,7 @@ pub(crate) struct Fault {
 impl Fault {
     /// The next call of this verb on this resource fails so.
     pub(crate) fn once(verb: &'static str, resource: &'static str, effect: Effect) -> Self {
-        Self { verb, resource, name: None, times: 1, after: 0, effect }
-    }
-
-    /// Only on the object of this name.
-    pub(crate) fn on(self, name: &str) -> Self {
-        Self { name: Some(name.to_owned()), ..self }
+        Self { verb, resource, times: 1, after: 0, effect }
     }
 
     /// So many times.
@@ -48,9 +42,7 @@ impl Fault {
     }
 
     fn matches(&self, request: &Request) -> bool {
-        self.verb == request.verb
-            && self.resource == request.place.resource
-            && self.name.as_ref().is_none_or(|name| *name == request.place.name)
+        self.verb == request.verb && self.resource == request.place.resource
     }
 }
 

@@ -69,13 +69,24 @@ impl FakeApi {
         let status = request.subresource == "status";
         let mut store = lock(&self.0.store);
         let answer = match request.verb {
-            "get" if place.resource == "version" => {
+            "list" if place.resource == "version" => {
                 Ok(json!({"major": "1", "minor": "36", "gitVersion": "v1.36.3"}))
             }
             "get" => store
                 .get(place)
                 .map(|object| shown(object, request.partial))
                 .ok_or_else(|| Answer::missing(place)),
+            // Discovery: which kinds of a group are served.
+            "list" if place.resource.is_empty() => {
+                let kinds = ["auroraservices", "auroraupdates"].map(|name| {
+                    json!({
+                        "name": name, "singularName": "", "namespaced": true, "kind": name, "verbs": ["get"],
+                    })
+                });
+                Ok(
+                    json!({"kind": "APIResourceList", "groupVersion": "borealis.dev/v1alpha1", "resources": kinds}),
+                )
+            }
             "list" => {
                 let about = |object: &&Value| {
                     (place.namespace.is_empty() || object["metadata"]["namespace"] == *place.namespace)

@@ -3,10 +3,11 @@
 //! It keeps objects with resourceVersions, uids and generations, checks preconditions, separates status from the
 //! rest, deletes with grace and finalizers, watches with selectors and bookmarks, and fails on demand: refusals,
 //! conflicts, answers that get lost after the write was applied. It has no schema and no garbage collection.
-//! `cluster` gives tests the rest of a cluster: a scripted kubelet.
+//! `kubelet` gives tests the rest of a cluster, as far as Pods notice.
 
 mod faults;
 mod http;
+mod kubelet;
 mod patch;
 mod request;
 mod selector;
@@ -20,6 +21,7 @@ use serde_json::Value;
 use tokio::sync::watch as signal;
 
 pub(crate) use self::faults::{Effect, Fault};
+pub(crate) use self::kubelet::Kubelet;
 use self::store::Store;
 pub(crate) use self::store::{Answer, Place};
 
@@ -108,6 +110,12 @@ impl FakeApi {
     /// Removes an object at once, whatever its grace: the end of a deletion.
     pub(crate) fn remove(&self, resource: &str, namespace: &str, name: &str) {
         self.change(|store| store.remove(&Place::new(resource, namespace, name)));
+    }
+
+    /// Waits for the next change of anything.
+    pub(crate) async fn changed(&self) {
+        let mut changed = self.0.changed.subscribe();
+        let _ = changed.changed().await;
     }
 
     /// Breaks the connection of every watch.

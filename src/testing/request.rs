@@ -70,6 +70,9 @@ impl Request {
 
 /// `/api/v1/…` or `/apis/<group>/<version>/…`, then `namespaces/<ns>/<resource>/<name>/<sub>` or without namespace.
 fn place(path: &str) -> (Place, String) {
+    if path == "/version" {
+        return (Place::new("version", "", ""), String::new());
+    }
     let mut parts = path.trim_matches('/').split('/');
     let skip = if parts.next() == Some("api") { 1 } else { 2 };
     let rest: Vec<&str> = parts.skip(skip).collect();

@@ -117,7 +117,7 @@ async fn status_wiped(scene: Scene) -> Result<()> {
         scene.running(name, instances).await?;
     }
     scene.apply(&updated.version(2)).await?;
-    scene.apply(&bad.version(2).simulate("fail-after-seconds", "1").simulate("start-seconds", "30")).await?;
+    scene.apply(&bad.version(2).simulate("fail-after-seconds", "1")).await?;
     scene.update_in("updated", 1, "ROLLED_FORWARD").await?;
     scene.update_in("bad", 1, "ROLLED_BACK").await?;
     for (name, instances) in [("updated", 4), ("bad", 4)] {

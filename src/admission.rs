@@ -1,0 +1,126 @@
+//! What the API server must bring: a version we know, and our kinds.
+//!
+//! Asked at the start, before anything is watched. What is missing is said and waited for, since an installer may be
+//! at it; a version that is too old ends the program. The admission policies are applied by whoever installs
+//! (`deploy/`): the operator needs no right to change them.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::version::Info;
+use kube::{Client, Resource};
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use crate::api::{AuroraService, AuroraUpdate, GROUP, VERSION};
+
+/// Between two looks at what is missing.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// The oldest minor version of Kubernetes 1 that brings what we need at all.
+const OLDEST: u32 = 34;
+/// The one that brings all of it.
+const FULL: u32 = 36;
+
+/// The API server can't be worked with.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "Kubernetes {found} is too old: 1.{OLDEST} is the oldest that works, 1.{FULL} the first with everything"
+)]
+pub struct TooOld {
+    found: String,
+}
+
+/// What a version brings.
+#[derive(Debug, PartialEq, Eq)]
+enum Support {
+    Full,
+    /// Works, but for this.
+    Lacking(&'static str),
+    None,
+}
+
+/// Waits for an API server that answers, and judges its version.
+///
+/// # Errors
+/// When it is too old.
+pub async fn check_version(client: &Client) -> Result<(), TooOld> {
+    let version = loop {
+        match client.apiserver_version().await {
+            Ok(version) => break version,
+            Err(error) => warn!(%error, "the API server does not say its version; asking again"),
+        }
+        sleep(LOOK_AGAIN).await;
+    };
+    let found = format!("{}.{}", version.major, version.minor);
+    match judge(&version) {
+        Support::Full => info!(version = found, "the API server brings all that is needed"),
+        Support::Lacking(what) => warn!(version = found, lacks = what, "this Kubernetes lacks a feature"),
+        Support::None => return Err(TooOld { found }),
+    }
+    Ok(())
+}
+
+fn judge(version: &Info) -> Support {
+    // Some distributions write "36+".
+    let number = |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse::<u32>();
+    match (number(&version.major), number(&version.minor)) {
+        (Ok(1), Ok(FULL..)) => Support::Full,
+        (Ok(1), Ok(OLDEST..FULL)) => Support::Lacking("MutatingAdmissionPolicy v1: no Framework kinds"),
+        (Ok(2..), Ok(_)) => Support::Full,
+        _ => Support::None,
+    }
+}
+
+/// Waits until our kinds are served.
+pub async fn wait_for_kinds(client: &Client) {
+    let mut said = String::new();
+    loop {
+        let missing = match client.list_api_group_resources(&format!("{GROUP}/{VERSION}")).await {
+            Ok(served) => {
+                let has = |plural: &str| served.resources.iter().any(|resource| resource.name == plural);
+                let plurals = [AuroraService::plural(&()), AuroraUpdate::plural(&())];
+                plurals
+                    .iter()
+                    .filter(|plural| !has(plural))
+                    .map(|plural| format!("{plural}.{GROUP}"))
+                    .collect()
+            }
+            Err(kube::Error::Api(status)) if status.is_not_found() => {
+                vec![format!("all of {GROUP}/{VERSION}")]
+            }
+            Err(error) => vec![format!("whatever the API server does not tell: {error}")],
+        };
+        if missing.is_empty() {
+            return;
+        }
+        let missing = missing.join(", ");
+        if missing != said {
+            warn!(missing, "custom resource definitions are missing; apply those in crds/. Waiting for them");
+            said = missing;
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_judged() {
+        let judge = |major: &str, minor: &str| {
+            judge(&Info { major: major.to_owned(), minor: minor.to_owned(), ..Info::default() })
+        };
+        for (major, minor, full) in
+            [("1", "36", true), ("1", "37", true), ("1", "36+", true), ("2", "0", true)]
+        {
+            assert_eq!(judge(major, minor) == Support::Full, full, "{major}.{minor}");
+        }
+        for minor in ["34", "35", "35+"] {
+            assert!(matches!(judge("1", minor), Support::Lacking(_)), "{minor}");
+        }
+        for (major, minor) in [("1", "33"), ("0", "36"), ("", ""), ("1", "x")] {
+            assert_eq!(judge(major, minor), Support::None, "{major}.{minor}");
+        }
+        assert!(TooOld { found: "1.30".to_owned() }.to_string().contains("1.34"));
+    }
+}

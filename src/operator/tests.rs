@@ -1,0 +1,254 @@
+//! The whole operator on the fake API server, with a scripted kubelet: what users see when all parts play together.
+
+use clap::Parser;
+use serde_json::{Value, json};
+
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::testing::{Answer, Call, Effect, FakeApi, Fault, Kubelet};
+
+/// A cluster with the operator in it.
+struct World {
+    api: FakeApi,
+    _kubelet: Kubelet,
+    replicas: Vec<(CancellationToken, JoinHandle<Result<(), Error>>)>,
+}
+
+impl World {
+    fn new() -> Self {
+        let api = FakeApi::new();
+        api.fence_terms("borealis-system", "borealis");
+        let kubelet = Kubelet::start(&api);
+        Self { api, _kubelet: kubelet, replicas: Vec::new() }
+    }
+
+    async fn start(&mut self) {
+        let flags = "borealis --lease-duration 2s --lease-renew-deadline 1s --lease-retry-period 100ms --listen 127.0.0.1:0";
+        let settings = Settings::parse_from(flags.split(' '));
+        let listener = TcpListener::bind(settings.listen).await.unwrap();
+        let (stop, client) = (CancellationToken::new(), self.api.client());
+        let told = stop.clone();
+        let task = tokio::spawn(async move { operate(client, &settings, listener, told).await });
+        self.replicas.push((stop, task));
+    }
+
+    fn apply(&self, name: &str, instances: u32, image: &str) {
+        let spec = json!({
+            "instances": instances,
+            "update": {"watchSeconds": 0, "maxWaitSeconds": 5, "strategy": {"queue": {"groupSize": 2}}},
+            "template": {"spec": {"containers": [{"name": "main", "image": image}]}},
+        });
+        match self.api.get("auroraservices", "prod", name) {
+            Some(_) => drop(self.api.merge("auroraservices", "prod", name, &json!({"spec": spec}))),
+            None => drop(self.api.create(
+                "auroraservices",
+                json!({"apiVersion": "borealis.dev/v1alpha1", "kind": "AuroraService",
+                       "metadata": {"name": name, "namespace": "prod"}, "spec": spec}),
+            )),
+        }
+    }
+
+    fn service(&self) -> Value {
+        self.api.get("auroraservices", "prod", "web").unwrap_or_default()
+    }
+
+    /// Image by instance of the live Pods that are Ready.
+    fn ready(&self) -> Vec<String> {
+        let live = |pod: &Value| {
+            pod["metadata"]["labels"]["borealis.dev/live"] == "true"
+                && pod["metadata"]["deletionTimestamp"].is_null()
+                && pod["status"]["conditions"][0]["status"] == "True"
+        };
+        let mut all: Vec<String> = self
+            .api
+            .all("pods")
+            .iter()
+            .filter(|pod| live(pod))
+            .map(|pod| {
+                let instance = pod["metadata"]["labels"]["borealis.dev/instance"].as_str().unwrap();
+                let image = pod["spec"]["containers"][0]["image"].as_str().unwrap();
+                format!("{instance} {image}")
+            })
+            .collect();
+        all.sort();
+        all
+    }
+
+    fn condition(&self, kind: &str) -> (String, String) {
+        let service = self.service();
+        let all = service["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let found = all.iter().find(|condition| condition["type"] == kind).cloned().unwrap_or_default();
+        let text = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
+        (text("status"), text("reason"))
+    }
+
+    /// Waits until it is so, or says what there is instead.
+    async fn until(&self, what: &str, so: impl Fn(&Self) -> bool) {
+        for _ in 0..1500 {
+            if so(self) {
+                return;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        let updates: Vec<_> = self.api.all("auroraupdates").iter().map(|u| u["status"].to_string()).collect();
+        panic!("never: {what}\n{:?}\n{}\n{}", self.ready(), self.service()["status"], updates.join("\n"));
+    }
+
+    async fn settled(&self, image: &str, count: u32) {
+        let wanted: Vec<_> = (0..count).map(|instance| format!("{instance} {image}")).collect();
+        let what = format!("{count} of {image}, Ready");
+        self.until(&what, |world| world.ready() == wanted && world.condition("Ready").0 == "True").await;
+    }
+
+    async fn stop(self) {
+        for (stop, task) in self.replicas {
+            stop.cancel();
+            task.await.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_comes_up_scales_updates_and_rolls_back() {
+    let mut world = World::new();
+    world.start().await;
+    world.apply("web", 5, "web:1");
+    world.settled("web:1", 5).await;
+    let budget = world.api.get("poddisruptionbudgets", "prod", "web").unwrap();
+    assert_eq!(budget["spec"]["minAvailable"], 4);
+
+    world.apply("web", 7, "web:1");
+    world.settled("web:1", 7).await;
+    world.apply("web", 3, "web:1");
+    world.settled("web:1", 3).await;
+    assert!(world.api.all("auroraupdates").is_empty(), "a change of the number alone is no update");
+
+    world.apply("web", 3, "web:2");
+    world.settled("web:2", 3).await;
+    let state = |world: &World, name: &str| {
+        let update = world.api.get("auroraupdates", "prod", name).unwrap_or_default();
+        update["status"]["state"].as_str().unwrap_or_default().to_owned()
+    };
+    world.until("the update has ended", |world| state(world, "web-1") == "ROLLED_FORWARD").await;
+
+    world.apply("web", 3, "fail:3");
+    world.until("the update is taken back", |world| state(world, "web-2") == "ROLLED_BACK").await;
+    world
+        .until("the old config runs", |world| {
+            world.ready() == ["0 web:2", "1 web:2", "2 web:2"] && world.condition("Ready").1 == "RolledBack"
+        })
+        .await;
+
+    // At rest nothing is written.
+    sleep(Duration::from_secs(1)).await;
+    world.api.take_calls();
+    sleep(Duration::from_secs(1)).await;
+    let writes: Vec<_> =
+        world.api.take_writes().into_iter().filter(|call| !call.contains("leases/")).collect();
+    assert!(writes.is_empty(), "{writes:?}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_successor_goes_on_where_a_killed_leader_stopped() {
+    let mut world = World::new();
+    world.start().await;
+    world.apply("web", 6, "web:1");
+    world.settled("web:1", 6).await;
+    world.start().await;
+    world.apply("web", 6, "web:2");
+    world
+        .until("the update is half way", |world| world.ready().iter().any(|pod| pod.ends_with("web:2")))
+        .await;
+    let (_, leader) = world.replicas.remove(0);
+    leader.abort();
+    world.settled("web:2", 6).await;
+    let lease = world.api.get("leases", "borealis-system", "borealis").unwrap();
+    assert_eq!(lease["spec"]["leaseTransitions"], 2);
+    // Each instance ran twice, no more: neither replica did what the other had done.
+    let runs: Vec<_> = world
+        .api
+        .all("pods")
+        .iter()
+        .map(|pod| pod["metadata"]["labels"]["borealis.dev/run"].clone())
+        .collect();
+    assert!(runs.iter().all(|run| run == "1" || run == "2"), "{runs:?}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_arrives_through_trouble() {
+    let mut world = World::new();
+    let broken = || Effect::DoneBut(Answer::new(504, "Timeout", "the request timed out"));
+    let refused = || Effect::Refuse(Answer::new(500, "InternalError", "etcd leader changed"));
+    let busy = || Effect::Refuse(Answer::new(429, "TooManyRequests", "later"));
+    for (verb, resource) in [
+        ("create", "pods"),
+        ("patch", "pods"),
+        ("delete", "pods"),
+        ("create", "controllerrevisions"),
+        ("create", "auroraupdates"),
+        ("patch", "auroraupdates"),
+        ("patch", "auroraservices"),
+        ("create", "poddisruptionbudgets"),
+    ] {
+        for (at, effect) in [broken(), refused(), busy()].into_iter().enumerate() {
+            world.api.inject(Fault::once(verb, resource, effect).after(at));
+        }
+    }
+    world.start().await;
+    world.apply("web", 4, "web:1");
+    world.settled("web:1", 4).await;
+    world.api.break_watches();
+    world.apply("web", 4, "web:2");
+    world.until("the update is under way", |world| !world.api.all("auroraupdates").is_empty()).await;
+    world.api.compact();
+    world.settled("web:2", 4).await;
+    // Whatever got lost on the way, each instance was made once for each config.
+    let calls = world.api.take_calls();
+    for instance in 0..4 {
+        let prefix = format!("web-{instance}-");
+        let made =
+            |call: &&Call| call.verb == "create" && call.code == 200 && call.place.name.starts_with(&prefix);
+        assert_eq!(calls.iter().filter(made).count(), 2, "{calls:?}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_is_shown_and_gone_when_it_is() {
+    let mut world = World::new();
+    world.start().await;
+    let refusal = Answer::new(403, "Forbidden", "pods \"web-0-1\" is forbidden: exceeded quota");
+    world.api.inject(Fault::once("create", "pods", Effect::Refuse(refusal)).times(3));
+    world.apply("web", 2, "web:1");
+    world
+        .until("the refusal is shown", |world| {
+            world.service()["status"].to_string().contains("exceeded quota")
+        })
+        .await;
+    world.settled("web:1", 2).await;
+    world
+        .until("it is not shown any more", |world| !world.service()["status"].to_string().contains("quota"))
+        .await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frozen_nothing_voluntary_is_done() {
+    let mut world = World::new();
+    world.start().await;
+    world.apply("web", 2, "web:1");
+    world.settled("web:1", 2).await;
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "borealis-freeze", "namespace": "borealis-system"}, "data": {"reason": "test"}});
+    world.api.create("configmaps", map);
+    sleep(Duration::from_millis(300)).await;
+    world.apply("web", 2, "web:2");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.ready(), ["0 web:1", "1 web:1"]);
+    world.api.remove("configmaps", "borealis-system", "borealis-freeze");
+    world.settled("web:2", 2).await;
+    world.stop().await;
+}
