@@ -1,7 +1,5 @@
 //! The tasks of a service by instance, with what only the whole view can say of them: lost nodes.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use crate::{
@@ -15,7 +13,8 @@ use super::ServiceView;
 pub(super) struct Fleet<'a> {
     pub(super) view: &'a ServiceView<'a>,
     pub(super) now: Timestamp,
-    by_instance: BTreeMap<Instance, &'a [Task]>,
+    /// Every instance that has a Pod with its tasks, ascending.
+    by_instance: Vec<(Instance, &'a [Task])>,
 }
 
 impl<'a> Fleet<'a> {
@@ -27,12 +26,18 @@ impl<'a> Fleet<'a> {
 
     /// Every instance that has a Pod, ascending.
     pub(super) fn instances(&self) -> impl Iterator<Item = Instance> + '_ {
-        self.by_instance.keys().copied()
+        self.by_instance.iter().map(|(instance, _)| *instance)
     }
 
     /// The tasks of an instance, ascending by run.
     pub(super) fn tasks(&self, instance: Instance) -> &'a [Task] {
-        self.by_instance.get(&instance).copied().unwrap_or_default()
+        // Without gaps, which is the rule, an instance is found at its own number.
+        let there = self.by_instance.get(instance as usize).filter(|(there, _)| *there == instance);
+        let found = there.or_else(|| {
+            let at = self.by_instance.binary_search_by_key(&instance, |(there, _)| *there);
+            self.by_instance.get(at.ok()?)
+        });
+        found.map(|(_, tasks)| *tasks).unwrap_or_default()
     }
 
     /// The newest task of an instance.

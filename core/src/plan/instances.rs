@@ -39,9 +39,8 @@ struct Work<'a, 'p> {
 
 impl Work<'_, '_> {
     fn instance(&mut self, instance: Instance, target: Target) {
-        let mut live: Vec<&Task> =
-            self.fleet.tasks(instance).iter().filter(|task| !task.is_terminal()).collect();
-        match (live.pop(), target.revision) {
+        let mut live = self.fleet.tasks(instance).iter().filter(|task| !task.is_terminal());
+        match (live.next_back(), target.revision) {
             (Some(task), wanted) => {
                 // Two live ones must not be; the newer is what was meant.
                 for older in live {

@@ -36,18 +36,19 @@ pub(super) fn targets(
 ) -> BTreeMap<Instance, Target> {
     let count = settled_count(fleet, known);
     let active = fleet.view.update.zip(progress).filter(|(_, progress)| !progress.state.is_terminal());
-    let mut all: BTreeMap<Instance, Target> = BTreeMap::new();
-    for instance in fleet.instances().chain(0..count) {
-        // While a new config waits for its update, what a superseded one had added is not yet taken away.
-        let stays = instance < count || (is_pending(fleet, known) && instance < fleet.view.service.instances);
-        let target =
-            if stays { Target::keep(own_revision(fleet, known, instance, count)) } else { Target::GONE };
-        all.insert(instance, target);
-    }
+    // While a new config waits for its update, what a superseded one had added is not yet taken away.
+    let stay = if is_pending(fleet, known) { count.max(fleet.view.service.instances) } else { count };
+    let beyond = fleet.instances().filter(|instance| *instance >= count);
+    let target = |instance| {
+        if instance < stay { Target::keep(own_revision(fleet, known, instance, count)) } else { Target::GONE }
+    };
+    let mut all: BTreeMap<Instance, Target> =
+        (0..count).chain(beyond).map(|instance| (instance, target(instance))).collect();
     let Some((update, progress)) = active else { return all };
     let instructions = &update.instructions;
     let scaled = fleet.view.service.instances != instructions.instances;
-    for instance in instructions.order().into_iter().chain(progress.touched.iter()) {
+    let chained = progress.touched.iter().filter(|instance| !instructions.concerns(*instance));
+    for instance in instructions.order().into_iter().chain(chained) {
         // A scale-down in the middle of an update counts at once; a scale-up is no business of the update's.
         if scaled && instance >= fleet.view.service.instances {
             continue;
