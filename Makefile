@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test check e2e e2e-full sim generate verify deny cluster cluster-down clean \
-        build unit go-test
+        bench bench-cluster build unit go-test
 
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 # Seeds of the simulation; `make sim SEEDS=100000` for a long night.
@@ -47,6 +47,9 @@ unit:
 
 sim: ## The planner against seeded faults: SEEDS=1000
 	BOREALIS_SEEDS=$(SEEDS) cargo test --package borealis-core --features sim --locked sim:: -- --nocapture
+
+bench: ## What planning one service of 4,000 instances costs
+	cargo bench --package borealis-core --bench plan --locked
 
 go-test:
 	@e2e/cluster/build >/dev/null
