@@ -160,6 +160,9 @@ func bringUp(ctx context.Context, cluster *controlplane.Cluster, required bool) 
 
 // saveLogs keeps the logs of a start that failed, since the run folder goes.
 func saveLogs(cluster *controlplane.Cluster) {
+	if entries, err := os.ReadDir(cluster.Folder.In("logs")); err != nil || len(entries) == 0 {
+		return
+	}
 	kept, err := os.MkdirTemp("", "borealis-failed-"+cluster.Folder.Name+"-")
 	if err != nil {
 		return

@@ -15,9 +15,10 @@ import (
 )
 
 // Admin is a client of the API server with all rights.
-func (c *Cluster) Admin() (*kubeapi.Client, error) { return c.client(c.State.Server()) }
+func (c *Cluster) Admin() (*kubeapi.Client, error) { return c.AdminOf(c.State.Server()) }
 
-func (c *Cluster) client(server string) (*kubeapi.Client, error) {
+// AdminOf is a client with all rights of any server of the cluster.
+func (c *Cluster) AdminOf(server string) (*kubeapi.Client, error) {
 	cert := userCert("admin")
 	return kubeapi.New(server, c.Folder.Cert("ca.crt"), c.Folder.Cert(cert+".crt"), c.Folder.Cert(cert+".key"))
 }
@@ -78,7 +79,7 @@ func (c *Cluster) WaitHealthy(ctx context.Context, component string, limit time.
 			client, err = c.etcdClient()
 			path = "/health"
 		} else {
-			client, err = c.client(c.url(component))
+			client, err = c.AdminOf(c.url(component))
 		}
 	default:
 		return nil
@@ -88,7 +89,7 @@ func (c *Cluster) WaitHealthy(ctx context.Context, component string, limit time.
 	}
 	return kubeapi.Until(ctx, component, limit, func(ctx context.Context) error {
 		if !c.State.Components[component].Alive() {
-			return fmt.Errorf("%s has ended; the last lines of its log:\n%s", component, c.LogTail(component, 15))
+			return kubeapi.Final{Err: fmt.Errorf("%s has ended; the last lines of its log:\n%s", component, c.LogTail(component, 15))}
 		}
 		return client.Get(ctx, path, nil)
 	})

@@ -111,7 +111,7 @@ func startContainerd(ctx context.Context, c *controlplane.Cluster) error {
 	}
 	return kubeapi.Until(ctx, "containerd", 30*time.Second, func(ctx context.Context) error {
 		if !c.State.Components[Containerd].Alive() {
-			return fmt.Errorf("it has ended; the last lines of its log:\n%s", c.LogTail(Containerd, 10))
+			return kubeapi.Final{Err: fmt.Errorf("it has ended; the last lines of its log:\n%s", c.LogTail(Containerd, 10))}
 		}
 		return ctr(ctx, folder, "version")
 	})

@@ -3,12 +3,14 @@
 package realnode
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"borealis.dev/e2e/cluster/internal/certs"
 	"borealis.dev/e2e/cluster/internal/controlplane"
+	"borealis.dev/e2e/cluster/internal/kubeapi"
 	"borealis.dev/e2e/cluster/internal/procs"
 )
 
@@ -91,4 +93,19 @@ func kubeletCommand(c *controlplane.Cluster) procs.Command {
 		},
 		Dir: folder.Path, Log: folder.Log(Kubelet), RunFolder: folder.Path, Netns: c.State.RealNode.Netns,
 	}
+}
+
+// waitKubelet waits until the kubelet serves. It listens on the address of the
+// link, so it can be asked from outside the namespace.
+func waitKubelet(ctx context.Context, c *controlplane.Cluster) error {
+	client, err := c.AdminOf(fmt.Sprintf("https://%s:10250", c.State.Address))
+	if err != nil {
+		return err
+	}
+	return kubeapi.Until(ctx, "kubelet", readyLimit, func(ctx context.Context) error {
+		if !c.State.Components[Kubelet].Alive() {
+			return kubeapi.Final{Err: fmt.Errorf("it has ended; the last lines of its log:\n%s", c.LogTail(Kubelet, 10))}
+		}
+		return client.Get(ctx, "/healthz", nil)
+	})
 }

@@ -69,12 +69,19 @@ func install(ctx context.Context, packages []string) error {
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return errors.New("missing, and there is no apt-get to install them")
 	}
-	for _, args := range [][]string{{"update"}, append([]string{"install", "-y", "--no-install-recommends"}, packages...)} {
-		command := exec.CommandContext(ctx, "apt-get", args...)
-		command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if output, err := command.CombinedOutput(); err != nil {
-			return fmt.Errorf("apt-get %s: %w: %s", args[0], err, lastLine(output))
-		}
+	// Lists that cannot be renewed may still do.
+	updated := aptGet(ctx, "update")
+	if err := aptGet(ctx, append([]string{"install", "-y", "--no-install-recommends"}, packages...)...); err != nil {
+		return errors.Join(err, updated)
+	}
+	return nil
+}
+
+func aptGet(ctx context.Context, args ...string) error {
+	command := exec.CommandContext(ctx, "apt-get", args...)
+	command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("apt-get %s: %w: %s", args[0], err, lastLine(output))
 	}
 	return nil
 }

@@ -96,7 +96,10 @@ func StartComponent(ctx context.Context, c *controlplane.Cluster, name string) e
 	if name == Containerd {
 		return startContainerd(ctx, c)
 	}
-	return c.StartCommand(Kubelet, kubeletCommand(c))
+	if err := c.StartCommand(Kubelet, kubeletCommand(c)); err != nil {
+		return err
+	}
+	return waitKubelet(ctx, c)
 }
 
 // record notes why there is no real node. The rest of the cluster goes on.

@@ -3,7 +3,9 @@
 package realnode
 
 import (
+	"encoding/json"
 	"net"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -70,5 +72,49 @@ func TestEverythingStaysBelowTheRunFolder(t *testing.T) {
 				t.Errorf("%s", line)
 			}
 		}
+	}
+}
+
+func TestTheFirstClustersKernelSettingsAreKeptForTheLast(t *testing.T) {
+	saved := tunableNotes
+	tunableNotes = t.TempDir()
+	t.Cleanup(func() { tunableNotes = saved })
+	base := t.TempDir()
+	var folders []runfolder.Folder
+	for _, name := range []string{"first", "second"} {
+		folder, err := runfolder.Open(base, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := folder.Create(); err != nil {
+			t.Fatal(err)
+		}
+		folders = append(folders, folder)
+	}
+	first, second := folders[0], folders[1]
+	if err := saveTunables(first); err != nil {
+		t.Fatal(err)
+	}
+	// As if the first one's kubelet had changed them before the second one came.
+	original := tunableNote{RunFolder: first.Path, Values: map[string]string{"kernel/panic": "original"}}
+	data, _ := json.Marshal(original)
+	if err := os.WriteFile(tunableNotePath(first), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := saveTunables(second); err != nil {
+		t.Fatal(err)
+	}
+	if note, err := readNote(tunableNotePath(second)); err != nil || note.Values["kernel/panic"] != "original" {
+		t.Errorf("the second noted %v, %v", note, err)
+	}
+	if n := len(otherNotes(first)); n != 1 {
+		t.Errorf("the first sees %d others", n)
+	}
+	// One whose run folder is gone has ended without cleaning up and counts no more.
+	if err := os.RemoveAll(second.Path); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(otherNotes(first)); n != 0 {
+		t.Errorf("the first sees %d others that are gone", n)
 	}
 }
