@@ -110,8 +110,12 @@ mod tests {
             },
             stop.clone(),
         ));
-        gate.open(7, far());
+        gate.open(6, far());
         sleep(Duration::from_secs(5)).await;
+        gate.open(7, far());
+        passed.notify_one();
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(begun.load(Ordering::Relaxed), 0, "the barrier was of a term that is over");
         assert!(!opening.is_open(&fence), "the barrier was not passed");
         passed.notify_one();
         opening.opened().await;

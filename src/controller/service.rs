@@ -15,7 +15,7 @@ use std::{
 
 use borealis_core::{
     model::{TaskState, UpdateState},
-    plan::{Action, Plan, Problem, ServiceView},
+    plan::{Plan, Problem, ServiceView},
 };
 use jiff::Timestamp;
 use tokio::{
@@ -188,12 +188,11 @@ impl<E: Execute, L: Settle> Controller<E, L> {
             Viewed::Unsettled => return self.settle(memory, key).await,
         };
         let next_check = plan.next_check;
-        let creates = plan.actions.iter().any(|action| matches!(action, Action::Create { .. }));
         // Deletions the watch shows while our own answers are on their way must outlive those.
         let awaited = self.index.await_answers(key);
         let outcome = self.executor.execute(key, &facts, plan).await;
         drop(awaited);
-        self.conclude(memory, key, outcome, creates, facts.generation, next_check)
+        self.conclude(memory, key, outcome, facts.generation, next_check)
     }
 
     fn plan(
@@ -232,18 +231,16 @@ impl<E: Execute, L: Settle> Controller<E, L> {
         memory: &Memory,
         key: &ServiceKey,
         outcome: Outcome,
-        creates: bool,
         generation: i64,
         next_check: Option<Timestamp>,
     ) -> Again {
         match outcome {
             Outcome::Done { wrote } => {
                 memory.backoff.clear(key);
-                if creates {
-                    memory.accept(key);
-                }
+                let was_refused = memory.accept(key);
                 // Its own writes are in the index already: what they make possible need not wait for the watch.
-                if wrote && memory.another_round(key) {
+                // And a refusal that is over is still shown.
+                if (wrote || was_refused) && memory.another_round(key) {
                     return Again::After(Duration::ZERO);
                 }
                 if wrote {
@@ -315,8 +312,9 @@ impl Memory {
         refusals.insert(key.clone(), (generation, problem));
     }
 
-    fn accept(&self, key: &ServiceKey) {
-        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    /// Everything went through; whether something had been refused before.
+    fn accept(&self, key: &ServiceKey) -> bool {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).remove(key).is_some()
     }
 
     /// Whether a service that wrote something may go on at once.
@@ -331,3 +329,6 @@ impl Memory {
         self.rounds.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }
+
+#[cfg(test)]
+mod tests;
