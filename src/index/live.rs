@@ -3,9 +3,9 @@
 //! Every list is a consistent read (resourceVersion unset), so what it doesn't show at its version is gone.
 //! Called by the service controller, which plans the service again afterwards.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::atomic::Ordering::Relaxed, time::Duration};
 
-use borealis_core::model::{Task, Uid};
+use borealis_core::model::Uid;
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Pod};
 use kube::{
     Api, Client, Resource,
@@ -13,15 +13,9 @@ use kube::{
     core::{DeserializeGuard, ObjectList},
 };
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
-use super::{
-    Index, Kind,
-    feed::Feed,
-    lean::StoredRevision,
-    meta,
-    stamp::{Epoch, Version},
-    state::State,
-};
+use super::{Index, Kind, feed::Feed, lean::StoredRevision, meta, stamp::Version};
 use crate::{
     ServiceKey,
     api::{AuroraService, AuroraUpdate, labels},
@@ -54,9 +48,17 @@ pub enum SettleError {
 }
 
 /// A complete list.
-struct Listed<K> {
-    version: Version,
-    objects: Vec<K>,
+pub(super) struct Listed<K> {
+    pub(super) version: Version,
+    pub(super) objects: Vec<K>,
+}
+
+/// All that was read of a service, oldest first.
+pub(super) struct Read {
+    pub(super) service: Listed<DeserializeGuard<AuroraService>>,
+    pub(super) revisions: Listed<StoredRevision>,
+    pub(super) updates: Listed<DeserializeGuard<AuroraUpdate>>,
+    pub(super) pods: Listed<Pod>,
 }
 
 /// Reads the service live and takes what was read for what is.
@@ -66,61 +68,52 @@ struct Listed<K> {
 pub async fn settle(client: &Client, index: &Index, key: &ServiceKey) -> Result<(), SettleError> {
     let awaited = index.awaited(key);
     awaited.0.lock().settling();
-    let read = tokio::time::timeout(TIMEOUT, read(client, index, key)).await;
-    let outcome = read.unwrap_or(Err(SettleError::Timeout));
-    if outcome.is_ok() {
-        awaited.0.lock().settled();
-    }
-    index.counters.settled.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    outcome
-}
-
-async fn read(client: &Client, index: &Index, key: &ServiceKey) -> Result<(), SettleError> {
-    let ours = ListParams::default().labels(&format!("{}={}", labels::SERVICE, key.name));
-    let itself = ListParams::default().fields(&format!("metadata.name={}", key.name));
-    let service: Listed<DeserializeGuard<AuroraService>> = list(client, key, Kind::Service, itself).await?;
-    let revisions: Listed<StoredRevision> = list(client, key, Kind::Revision, ours.clone()).await?;
-    let updates: Listed<DeserializeGuard<AuroraUpdate>> =
-        list(client, key, Kind::Update, ours.clone()).await?;
-    let pods: Listed<Pod> = list(client, key, Kind::Pod, ours).await?;
-    index.take_live(key, Kind::Service, &service, |state, version, present, epoch| {
-        (state.service.read_live(version, present, epoch).len(), Vec::new())
-    });
-    index.take_live(key, Kind::Revision, &revisions, |state, version, present, epoch| {
-        (state.revisions.read_live(version, present, epoch).len(), Vec::new())
-    });
-    index.take_live(key, Kind::Update, &updates, |state, version, present, epoch| {
-        (state.updates.read_live(version, present, epoch).len(), Vec::new())
-    });
-    index.take_live(key, Kind::Pod, &pods, |state, version, present, epoch| {
-        let removed = state.pods.read_live(version, present, epoch);
-        (removed.len(), removed)
-    });
+    let read = timeout(TIMEOUT, read(client, key)).await.map_err(|_| SettleError::Timeout)??;
+    index.take_live(key, &read);
+    awaited.0.lock().settled();
+    index.counters.settled.fetch_add(1, Relaxed);
     Ok(())
 }
 
+async fn read(client: &Client, key: &ServiceKey) -> Result<Read, SettleError> {
+    let ours = ListParams::default().labels(&format!("{}={}", labels::SERVICE, key.name));
+    let itself = ListParams::default().fields(&format!("metadata.name={}", key.name));
+    Ok(Read {
+        service: list(client, key, Kind::Service, itself).await?,
+        revisions: list(client, key, Kind::Revision, ours.clone()).await?,
+        updates: list(client, key, Kind::Update, ours.clone()).await?,
+        pods: list(client, key, Kind::Pod, ours).await?,
+    })
+}
+
 impl Index {
-    fn take_live<K: Feed>(
-        &self,
-        key: &ServiceKey,
-        kind: Kind,
-        listed: &Listed<K>,
-        mut take: impl FnMut(&mut State, Version, &BTreeSet<Uid>, Epoch) -> (usize, Vec<Task>),
-    ) {
-        for object in &listed.objects {
-            self.learn(kind, object);
-        }
-        let present = listed.objects.iter().filter_map(|object| meta::uid(object.meta()).ok()).collect();
+    /// Takes what was read live for what is. Answers must be awaited (`await_answers`) since before the read.
+    pub(super) fn take_live(&self, key: &ServiceKey, read: &Read) {
+        let Read { service, revisions, updates, pods } = read;
+        self.learn_all(Kind::Service, service);
+        self.learn_all(Kind::Revision, revisions);
+        self.learn_all(Kind::Update, updates);
+        self.learn_all(Kind::Pod, pods);
         self.change(&key.namespace, &key.name, |slot, state| {
-            let (removed, tasks) = take(state, listed.version, &present, self.epoch(kind));
-            tasks.iter().for_each(|task| self.account(slot, Some(task), None));
-            if removed > 0 {
-                state.trim_updates();
-                state.prune_runs();
-            }
+            let epoch = |kind| self.epoch(kind);
+            state.service.read_live(service.version, &uids(service), epoch(Kind::Service));
+            state.revisions.read_live(revisions.version, &uids(revisions), epoch(Kind::Revision));
+            state.updates.read_live(updates.version, &uids(updates), epoch(Kind::Update));
+            let removed = state.pods.read_live(pods.version, &uids(pods), epoch(Kind::Pod));
+            removed.iter().for_each(|task| self.account(slot, Some(task), None));
+            state.trim_updates();
+            state.prune_runs();
             false
         });
     }
+
+    fn learn_all<K: Feed>(&self, kind: Kind, listed: &Listed<K>) {
+        listed.objects.iter().for_each(|object| self.learn(kind, object));
+    }
+}
+
+fn uids<K: Feed>(listed: &Listed<K>) -> BTreeSet<Uid> {
+    listed.objects.iter().filter_map(|object| meta::uid(object.meta()).ok()).collect()
 }
 
 async fn list<K>(
@@ -150,3 +143,6 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

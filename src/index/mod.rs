@@ -289,3 +289,6 @@ impl Index {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

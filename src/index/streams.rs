@@ -202,3 +202,6 @@ async fn follow<K, S>(
         debug!(kind = ?health.kind, "the watch is opened anew");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::*;
+use crate::{
+    index::{
+        Viewed,
+        tests::{key, object, pod, service},
+    },
+    metrics::Metrics,
+    testing::{Answer, Effect, FakeApi, Fault},
+};
+
+struct Fixture {
+    api: FakeApi,
+    index: Arc<Index>,
+    watches: Watches,
+    changed: Arc<Notify>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Fixture {
+    fn start(api: FakeApi) -> Self {
+        let changed = Arc::new(Notify::new());
+        let notify = Arc::clone(&changed);
+        let index = Arc::new(Index::new(Metrics::default(), move |_| notify.notify_one()));
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let watches = Watches::start(&api.client(), &index, &stop, &mut tasks);
+        Self { api, index, watches, changed, stop, tasks }
+    }
+
+    /// Instances and runs of `web` that are known.
+    fn runs(&self) -> Vec<(u32, u32)> {
+        let runs = |view: borealis_core::plan::ServiceView<'_>, _| {
+            view.tasks.iter().map(|task| (task.instance, task.run)).collect()
+        };
+        match self.index.view(&key("web"), runs) {
+            Viewed::Of(runs) => runs,
+            Viewed::Absent | Viewed::Unsettled => Vec::new(),
+        }
+    }
+
+    async fn until(&self, wanted: &[(u32, u32)]) {
+        let arrive = async {
+            while self.runs() != wanted {
+                self.changed.notified().await;
+            }
+        };
+        let patience = Duration::from_secs(600);
+        assert!(timeout(patience, arrive).await.is_ok(), "{:?} instead of {wanted:?}", self.runs());
+    }
+
+    fn lists(&self) -> usize {
+        self.api.take_calls().iter().filter(|call| call.verb == "list").count()
+    }
+
+    async fn end(mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.unwrap();
+        }
+    }
+}
+
+fn fresh(mut object: Value) -> Value {
+    for field in ["uid", "resourceVersion", "creationTimestamp"] {
+        object["metadata"].as_object_mut().unwrap().remove(field);
+    }
+    object
+}
+
+fn api_with_service() -> FakeApi {
+    let api = FakeApi::new();
+    api.create("auroraservices", fresh(service(1, 1, 3)));
+    api
+}
+
+fn create(api: &FakeApi, instance: u32, run: u32) {
+    api.create("pods", fresh(pod(instance, run, 1, 1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_index_follows_the_cluster_through_breaks_and_relists() {
+    let api = api_with_service();
+    create(&api, 0, 1);
+    let fixture = Fixture::start(api.clone());
+    assert!(!fixture.watches.is_ready() && fixture.watches.late().count() == 7);
+    fixture.until(&[(0, 1)]).await;
+    fixture.watches.barrier().await;
+    assert!(fixture.watches.is_ready());
+
+    create(&api, 1, 1);
+    fixture.until(&[(0, 1), (1, 1)]).await;
+    api.break_watches();
+    api.remove("pods", "prod", "web-0-1");
+    fixture.until(&[(1, 1)]).await;
+    // What goes in a gap that the history does not cover is never told, only missed by the list.
+    api.remove("pods", "prod", "web-1-1");
+    create(&api, 2, 4);
+    api.compact();
+    fixture.until(&[(2, 4)]).await;
+    fixture.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_barrier_is_one_list_of_each_kind_and_the_index_is_as_new_as_its_call() {
+    let api = api_with_service();
+    let fixture = Fixture::start(api.clone());
+    fixture.watches.barrier().await;
+    fixture.lists();
+    create(&api, 0, 1);
+    fixture.watches.barrier().await;
+    assert_eq!((fixture.runs(), fixture.lists()), (vec![(0, 1)], 7));
+    fixture.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_barrier_outlasts_lists_that_hang_and_fail() {
+    let api = api_with_service();
+    create(&api, 0, 1);
+    api.inject(Fault::once("list", "pods", Effect::Hang));
+    let failed = Answer::new(500, "InternalError", "etcd leader changed");
+    api.inject(Fault::once("list", "auroraservices", Effect::Refuse(failed)).times(3));
+    let fixture = Fixture::start(api);
+    fixture.watches.barrier().await;
+    assert_eq!(fixture.runs(), [(0, 1)]);
+    fixture.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_cannot_be_read_stalls_nothing() {
+    let api = api_with_service();
+    api.create(
+        "auroraservices",
+        json!({"apiVersion": "borealis.dev/v1alpha1", "kind": "AuroraService",
+            "metadata": {"name": "broken", "namespace": "prod"}, "spec": {"instances": "many"}}),
+    );
+    create(&api, 0, 1);
+    let mut stray = fresh(pod(1, 1, 1, 1));
+    stray["metadata"]["labels"]["borealis.dev/run"] = json!("first");
+    api.create("pods", stray);
+    let fixture = Fixture::start(api);
+    fixture.watches.barrier().await;
+    assert_eq!(fixture.runs(), [(0, 1)]);
+    let problem = fixture.index.view(&key("broken"), |view, _| view.problem.map(|problem| problem.blocks));
+    assert_eq!(problem, Viewed::Of(Some(true)));
+    assert_eq!(fixture.index.counters().unreadable.load(std::sync::atomic::Ordering::Relaxed), 1);
+    fixture.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_watch_is_alive_by_its_bookmarks() {
+    let fixture = Fixture::start(api_with_service());
+    fixture.watches.barrier().await;
+    let index = Arc::clone(&fixture.index);
+    let learned = object::<Pod>(pod(0, 1, 1, 1));
+    for _ in 0..10 {
+        tokio::time::sleep(SILENCE / 2).await;
+        assert!(fixture.watches.is_ready(), "{:?}", fixture.watches.late().collect::<Vec<_>>());
+    }
+    crate::apply::Learn::learn_pod(&*index, &learned);
+    fixture.stop.cancel();
+    tokio::time::sleep(SILENCE * 2).await;
+    assert_eq!(fixture.watches.late().count(), 7, "ended watches are dead");
+    fixture.end().await;
+}

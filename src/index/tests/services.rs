@@ -1,0 +1,119 @@
+//! Services: specs that can't be used, whose Pods are whose, which runs are remembered.
+
+use super::*;
+
+fn guarded(value: Value) -> DeserializeGuard<AuroraService> {
+    object(value)
+}
+
+#[test]
+fn a_spec_that_cannot_be_used_is_a_problem_and_not_the_end() {
+    let fixture = Fixture::new();
+    let mut broken = service(9, 1, 3);
+    broken["spec"]["instances"] = json!("three");
+    fixture.index.feed(Kind::Service, &apply(guarded(broken)));
+    let look = |view: ServiceView<'_>, _: Facts| {
+        (view.service.uid, view.service.instances, view.service.generation, view.problem.cloned())
+    };
+    let Viewed::Of((id, instances, generation, Some(problem))) = fixture.index.view(&key("web"), look) else {
+        panic!("no problem is shown")
+    };
+    assert_eq!((id, instances, generation, problem.blocks), (Uid::new(9), 0, 1, true));
+    assert!(problem.message.contains("three"), "{}", problem.message);
+
+    fixture.index.feed(Kind::Service, &apply(guarded(service(9, 2, 3))));
+    assert_eq!(fixture.index.view(&key("web"), look), Viewed::Of((Uid::new(9), 3, 2, None)));
+
+    fixture.index.feed(Kind::Service, &apply(guarded(service(9, 3, 10_001))));
+    let Viewed::Of((_, instances, generation, Some(problem))) = fixture.index.view(&key("web"), look) else {
+        panic!("no problem is shown")
+    };
+    assert_eq!((instances, generation), (3, 3), "what was last usable stays");
+    assert!(problem.message.contains("spec.instances"), "{}", problem.message);
+    assert_eq!(fixture.dirty(), ["prod/web"]);
+}
+
+#[test]
+fn pods_belong_to_the_service_of_their_owner() {
+    let fixture = Fixture::new();
+    fixture.index.learn_pod(&object(owned_by(pod(0, 1, 1, 10), 9)));
+    fixture.index.learn_pod(&object(owned_by(pod(1, 1, 2, 10), 8)));
+    fixture.index.learn_pod(&object(pod(2, 1, 3, 10)));
+    let owned = || fixture.tasks("web").iter().map(|task| task.owned).collect::<Vec<_>>();
+    assert_eq!(owned(), [false, false, false], "there is no service yet");
+    fixture.relist(Kind::Service, vec![guarded(service(9, 1, 3))]);
+    assert_eq!(owned(), [true, false, false]);
+    fixture.index.learn_pod(&object(owned_by(pod(2, 1, 3, 11), 9)));
+    assert_eq!(owned(), [true, false, true], "adopted");
+    fixture.index.feed(Kind::Service, &apply(guarded(service(8, 5, 3))));
+    assert_eq!(owned(), [false, true, false], "another service of that name");
+    fixture.relist(Kind::Service, Vec::<DeserializeGuard<AuroraService>>::new());
+    assert_eq!(fixture.index.view(&key("web"), |_, _| ()), Viewed::Absent);
+    assert_eq!(fixture.tasks("web").len(), 3, "its Pods are still there");
+}
+
+#[test]
+fn runs_are_remembered_as_long_as_the_instance_is_wanted_or_there() {
+    let fixture = Fixture::new();
+    fixture.index.learn_service(&object(service(9, 1, 2)));
+    for (instance, run, id) in [(0, 4, 1), (1, 7, 2), (5, 2, 3)] {
+        fixture.index.learn_pod(&object(pod(instance, run, id, 10)));
+    }
+    let runs = || match fixture.index.view(&key("web"), |view, _| view.seen_runs.clone()) {
+        Viewed::Of(runs) => runs.into_iter().collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(runs(), [(0, 4), (1, 7), (5, 2)]);
+    for id in 1..=3 {
+        fixture.index.learn_pod_gone(&key("web"), Uid::new(id));
+    }
+    assert_eq!(runs(), [(0, 4), (1, 7)], "5 is neither");
+    fixture.index.learn_pod(&object(pod(0, 3, 4, 20)));
+    assert_eq!(runs()[0], (0, 4), "the greatest counts");
+    fixture.index.feed(Kind::Service, &apply(guarded(service(9, 30, 1))));
+    assert_eq!(runs(), [(0, 4)]);
+}
+
+#[test]
+fn children_and_numbers_reach_the_executor() {
+    let fixture = Fixture::new();
+    fixture.index.learn_service(&object(service(9, 7, 2)));
+    let child = |name: &str, owner: u128| {
+        let value = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+            "metadata": {"name": name, "namespace": "prod", "uid": uid(50), "resourceVersion": "3",
+                "labels": {"borealis.dev/service": "web"}, "annotations": {"borealis.dev/content": "abc"}}});
+        object::<kube::core::PartialObjectMeta<k8s_openapi::api::policy::v1::PodDisruptionBudget>>(owned_by(
+            value, owner,
+        ))
+    };
+    let facts = || match fixture.index.view(&key("web"), |_, facts| facts) {
+        Viewed::Of(facts) => facts,
+        other => panic!("{other:?}"),
+    };
+    fixture.relist(Kind::Budget, vec![child("other", 9)]);
+    assert_eq!(facts().budget, None, "of another name");
+    fixture.relist(Kind::Budget, vec![child("web", 8)]);
+    assert_eq!(facts().budget, None, "somebody else's");
+    fixture.dirty();
+    fixture.relist(Kind::Budget, vec![child("web", 9)]);
+    fixture.index.feed(Kind::Budget, &Event::Delete(child("web", 9)));
+    assert_eq!(fixture.dirty(), ["prod/web"]);
+    fixture.relist(Kind::Budget, vec![child("web", 9)]);
+    let revision = |number: i64, id: u128, hash: &str| {
+        object::<lean::StoredRevision>(json!({"revision": number, "data": {"big": true},
+            "metadata": {"name": hash, "namespace": "prod", "uid": uid(id), "resourceVersion": "5", "labels": {
+                "borealis.dev/service": "web", "borealis.dev/revision": hash, "borealis.dev/last-good": "true"}}}))
+    };
+    fixture.relist(
+        Kind::Revision,
+        vec![revision(2, 61, "v1-00000000000000bb"), revision(1, 62, "v1-00000000000000aa")],
+    );
+    let seen = facts();
+    assert_eq!(
+        (seen.budget.as_deref(), seen.highest_revision, seen.resource_version.as_str()),
+        (Some("abc"), 2, "7")
+    );
+    assert_eq!((seen.uid, seen.generation, seen.headless), (Uid::new(9), 7, None));
+    fixture.index.learn_revision_gone(&key("web"), Uid::new(61));
+    assert_eq!(facts().highest_revision, 1);
+}
