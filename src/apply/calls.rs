@@ -133,6 +133,8 @@ fn refusal(status: &Status) -> Failed {
         401 => Failed::Busy { after: None, why },
         // A policy's refusal names it; that it can't find its parameter means that our Lease is gone.
         400..=499 if why.contains(&format!("'{TERM_POLICY}'")) => Failed::Term(why),
+        // Admission comes before anything is stored, so nothing was.
+        500 if why.contains("failed calling webhook") => Failed::Refused(why),
         // The request may still be worked on.
         408 => Failed::Unknown(why),
         400..=499 => Failed::Refused(why),
@@ -166,6 +168,7 @@ mod tests {
             (422, "Invalid", "", "Refused"),
             (400, "BadRequest", "", "Refused"),
             (500, "InternalError", "", "Unknown"),
+            (500, "InternalError", "Internal error occurred: failed calling webhook \"x\"", "Refused"),
             (503, "ServiceUnavailable", "", "Unknown"),
             (504, "Timeout", "", "Unknown"),
         ] {

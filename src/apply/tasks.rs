@@ -3,6 +3,8 @@
 //! Nothing here touches a Pod but by its uid, and a Pod is made by its exact name only, so that two writers meet.
 //! A Pod that is not as the plan supposed is reported to the index and left to the next plan. Called by `executor`.
 
+use std::time::Duration;
+
 use borealis_core::{
     model::{Instance, Intent, Revision, Run as RunNumber, Uid, reasons},
     plan::Ended,
@@ -11,6 +13,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{PatchParams, PostParams};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use tracing::debug;
 
 use super::{
     calls::Failed,
@@ -21,6 +25,12 @@ use crate::{
     api::{convert, labels},
     metrics::Verb,
 };
+
+/// How long a Pod is sent again of which it is not known what became: longer than a request can live in an API
+/// server (`--request-timeout`, 60 s).
+const LIFE_OF_A_REQUEST: Duration = Duration::from_secs(75);
+/// The longest pause between two such requests.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A Pod that is there: what an action needs to reach it.
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +66,7 @@ impl Run<'_> {
             })
         })?;
         let name = pod_name(&self.key.name, instance, run);
-        let created = self.calls.write(Verb::create, |term| self.post(pod, term)).await;
-        match created {
+        match self.post_until_answered(&pod).await {
             Ok(pod) => {
                 self.note_write();
                 self.index.learn_pod(&pod);
@@ -65,6 +74,25 @@ impl Run<'_> {
             }
             Err(Failed::Exists(_)) => self.meet(&name).await,
             Err(failed) => Err(self.undone_or_refused(&format!("Pod {name} of config {revision}"), &failed)),
+        }
+    }
+
+    /// Sends the very same Pod again while it is not known what became of it.
+    ///
+    /// Such a request may still be applied, even after a live list that does not show its Pod; planned anew, its
+    /// successor might get another name, and then both would live. Under the same name they meet. Without the lease
+    /// it ends: the term policy refuses what comes late.
+    async fn post_until_answered(&self, pod: &Pod) -> Result<Pod, Failed> {
+        let (begun, mut pause) = (Instant::now(), Duration::from_millis(100));
+        loop {
+            let created = self.calls.write(Verb::create, |term| self.post(pod.clone(), term)).await;
+            let Err(Failed::Unknown(why)) = created else { return created };
+            if begun.elapsed() > LIFE_OF_A_REQUEST {
+                return Err(Failed::Unknown(why));
+            }
+            debug!(service = %self.key, why, "sending a Pod again of which it is not known what became");
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
