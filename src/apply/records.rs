@@ -59,7 +59,7 @@ impl Run<'_> {
                 self.index.learn_revision(&stored);
                 Ok(())
             }
-            Err(failed) => Err(self.undone_or_refused(&format!("ControllerRevision {name}"), &failed)),
+            Err(failed) => Err(self.undone_or_refused("to store the config", &name, &failed)),
         }
     }
 
@@ -135,7 +135,7 @@ impl Run<'_> {
                 // Whoever made it may have planned something else: what to do next hangs on what it says.
                 Err(Undone::stale(format!("AuroraUpdate {name} is there already")))
             }
-            Err(failed) => Err(self.undone_or_refused(&format!("AuroraUpdate {name}"), &failed)),
+            Err(failed) => Err(self.undone_or_refused("the AuroraUpdate", &name, &failed)),
         }
     }
 

@@ -224,13 +224,16 @@ impl<'a> Run<'a> {
     }
 
     /// As `undone`, for what the user's spec asks for: a refusal is told to the user.
-    pub(super) fn undone_or_refused(&self, what: &str, failed: &Failed) -> Undone {
+    ///
+    /// The name is taken out of the words, so that the same refusal of many Pods is the same problem.
+    pub(super) fn undone_or_refused(&self, what: &str, name: &str, failed: &Failed) -> Undone {
         if let Failed::Refused(words) = failed {
+            let any = format!("{}-*", self.key.name);
+            let words = if name == &*self.key.name { words.clone() } else { words.replace(name, &any) };
             let message = format!("The API server refuses {what}: {words}");
-            warn!(service = %self.key, message, "refused");
             return Undone::Refused(Problem { reason: reasons::TEMPLATE_REFUSED, message, blocks: false });
         }
-        self.undone(what, failed)
+        self.undone(&format!("creating or changing {what} {name}"), failed)
     }
 }
 

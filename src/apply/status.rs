@@ -141,9 +141,9 @@ impl Run<'_> {
         }
     }
 
-    /// A status that can't be written may be a service that is known no more: the watch will say so.
+    /// A status that can't be written here may be one of another version, or of a service made anew.
     async fn find_out(&self, failed: &Failed) {
-        if let Failed::Conflict(_) = failed {
+        if let Failed::Conflict(_) | Failed::Refused(_) = failed {
             let read: Result<AuroraService, Failed> =
                 self.calls.read(Verb::get, self.services.get(&self.key.name)).await;
             if let Ok(service) = read {

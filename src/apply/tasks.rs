@@ -73,7 +73,9 @@ impl Run<'_> {
                 Ok(())
             }
             Err(Failed::Exists(_)) => self.meet(&name).await,
-            Err(failed) => Err(self.undone_or_refused(&format!("Pod {name} of config {revision}"), &failed)),
+            Err(failed) => {
+                Err(self.undone_or_refused(&format!("the Pods of config {revision}"), &name, &failed))
+            }
         }
     }
 

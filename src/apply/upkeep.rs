@@ -124,7 +124,7 @@ impl Run<'_> {
             Err(Failed::Missing(_)) => {
                 let parameters = PostParams::default();
                 let created = self.calls.write(Verb::create, |_| api.create(&parameters, wanted)).await;
-                created.map_err(|failed| self.undone_or_refused(&what, &failed))?;
+                created.map_err(|failed| self.undone_or_refused(&kind, name, &failed))?;
                 self.note_write();
                 return Ok(());
             }
@@ -164,7 +164,7 @@ impl Run<'_> {
         let patch = merge(&found.uid.unwrap_or_default(), body);
         let parameters = PatchParams::default();
         let patched = self.calls.write(Verb::patch, |_| api.patch(name, &parameters, &patch)).await;
-        patched.map_err(|failed| self.undone_or_refused(&what, &failed))?;
+        patched.map_err(|failed| self.undone_or_refused(&kind, name, &failed))?;
         self.note_write();
         Ok(())
     }

@@ -33,8 +33,9 @@ struct Shared {
     store: Mutex<Store>,
     faults: Mutex<Vec<Fault>>,
     calls: Mutex<Vec<Call>>,
-    /// The store's version, for watches to wait on; an odd epoch breaks them.
+    /// The store's version, for watches to wait on.
     changed: signal::Sender<u64>,
+    /// Counts how often all watches were broken.
     broken: signal::Sender<u64>,
 }
 

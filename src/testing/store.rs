@@ -165,7 +165,7 @@ impl Store {
             return Err(Answer::conflict("the object has been modified"));
         }
         if differs("uid") {
-            return Err(Answer::conflict("Precondition failed: UID in precondition"));
+            return Err(Answer::new(422, "Invalid", "metadata.uid: Invalid value: field is immutable"));
         }
         if status {
             let (metadata, status) = (present["metadata"].clone(), new["status"].take());
