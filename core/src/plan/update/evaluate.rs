@@ -43,7 +43,7 @@ pub(super) fn evaluate(
         && fleet.state(task).0 == TaskState::Running
         && let (true, Some(since)) = (task.ready, task.ready_since)
     {
-        let good_at = after(since, update.settings.watch_seconds);
+        let good_at = after(since, watch(update.settings.watch_seconds));
         return (if good_at <= fleet.now { Verdict::Good } else { Verdict::Wait(Some(good_at)) }, failures);
     }
     if update.settings.max_wait_seconds == 0 {
@@ -56,6 +56,12 @@ pub(super) fn evaluate(
         return (Verdict::Wait(Some(deadline)), failures);
     }
     (Verdict::Failed, Some(too_slow(fleet, update, live, failures)))
+}
+
+/// Seconds from the time the API server gives for RUNNING to the end of the watch. It gives whole seconds, cut off: one
+/// more makes sure that none is missing.
+fn watch(seconds: u32) -> u32 {
+    if seconds == 0 { 0 } else { seconds.saturating_add(1) }
 }
 
 /// Counts the failures of what the update made that were not counted yet.
