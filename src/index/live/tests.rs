@@ -43,6 +43,7 @@ async fn a_live_read_shows_what_became_of_a_write() {
 
     settle(&api.client(), &index, &key("web")).await.unwrap();
     assert_eq!(runs(&index), Viewed::Of(vec![(1, 1)]));
+    assert_eq!(index.len(), 1, "nothing was read of other services");
 
     api.remove("auroraservices", "prod", "web");
     index.unsettle(&key("web"));

@@ -122,9 +122,11 @@ async fn a_barrier_outlasts_lists_that_hang_and_fail() {
     api.inject(Fault::once("list", "pods", Effect::Hang));
     let failed = Answer::new(500, "InternalError", "etcd leader changed");
     api.inject(Fault::once("list", "auroraservices", Effect::Refuse(failed)).times(3));
+    let began = Instant::now();
     let fixture = Fixture::start(api);
     fixture.watches.barrier().await;
     assert_eq!(fixture.runs(), [(0, 1)]);
+    assert!(began.elapsed() < LIST_PATIENCE * 2, "{:?}", began.elapsed());
     fixture.end().await;
 }
 
