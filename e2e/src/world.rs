@@ -131,15 +131,25 @@ impl World {
     }
 }
 
-/// Applies the CRDs and what the operator needs, with plain kubectl as in the README.
+/// Applies the CRDs and what the operator needs, with plain kubectl as in the README. Its Deployment is left out: here
+/// the operator is a process of this machine.
 ///
 /// # Errors
 /// When kubectl refuses anything.
 pub async fn install(cluster: &Cluster) -> Result<()> {
-    for folder in ["crds", "deploy"] {
-        let path = paths::repository().join(folder);
-        let path = path.to_string_lossy();
-        cluster.kubectl(&["apply", "--filename", &path]).await?;
+    let root = paths::repository();
+    let mut files = vec![root.join("crds")];
+    let deploy = std::fs::read_dir(root.join("deploy")).context("could not read deploy/")?;
+    for entry in deploy {
+        let path = entry?.path();
+        if !path.to_string_lossy().ends_with("operator.yaml") {
+            files.push(path);
+        }
+    }
+    // Their names begin with numbers, in the order in which they need each other.
+    files[1..].sort();
+    for file in files {
+        cluster.kubectl(&["apply", "--filename", &file.to_string_lossy()]).await?;
     }
     cluster
         .kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"])
