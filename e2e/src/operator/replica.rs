@@ -126,7 +126,7 @@ impl Replica {
 fn arguments(launch: &Launch, identity: &str) -> Vec<String> {
     let lease = launch.lease_seconds;
     [
-        "--lease-namespace".to_owned(),
+        "--namespace".to_owned(),
         NAMESPACE.to_owned(),
         "--lease-name".to_owned(),
         LEASE.to_owned(),
