@@ -116,6 +116,7 @@ async fn with_cluster(
     println!("ready after {:.1}s; {} scenarios", begin.elapsed().as_secs_f64(), chosen.len());
     let world = Arc::new(world);
     let report = runner::run(&world, chosen, args.side_by_side).await;
+    println!("the operator's replicas were started {:?} times", world.operators.starts().await);
     if let Err(error) = world.operators.stop_all().await {
         println!("{error:#}");
     }

@@ -8,11 +8,12 @@ mod replica;
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, task::JoinHandle};
 
 use self::replica::{Replica, Signal};
 pub use self::{credentials::NAMESPACE, replica::end_leftovers};
@@ -38,11 +39,23 @@ pub struct Launch {
     pub lease_seconds: u32,
 }
 
+/// How often is looked whether a replica has ended by itself.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// The replicas of the operator.
+///
+/// One that ends by itself is started again, as a kubelet does; one that was killed or stopped here is not.
 pub struct Operators {
     kube: KubeApi,
     launch: Launch,
-    replicas: Mutex<Vec<Replica>>,
+    replicas: Arc<Mutex<Vec<Replica>>>,
+    keeping: JoinHandle<()>,
+}
+
+impl Drop for Operators {
+    fn drop(&mut self) {
+        self.keeping.abort();
+    }
 }
 
 impl Operators {
@@ -61,10 +74,23 @@ impl Operators {
             program,
             kubeconfig: credentials::write(cluster, folder).await?,
             folder: folder.to_owned(),
-            lease_seconds: 4,
+            lease_seconds: 6,
         };
-        let replicas = (0..count).map(Replica::new).collect();
-        Ok(Self { kube, launch, replicas: Mutex::new(replicas) })
+        let replicas: Arc<Mutex<Vec<Replica>>> = Arc::new(Mutex::new((0..count).map(Replica::new).collect()));
+        let (kept, with) = (Arc::clone(&replicas), launch.clone());
+        let keeping = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                for replica in kept.lock().await.iter_mut() {
+                    if replica.is_wanting()
+                        && let Err(error) = replica.start(&with)
+                    {
+                        println!("{} could not be started again: {error:#}", replica.name());
+                    }
+                }
+            }
+        });
+        Ok(Self { kube, launch, replicas, keeping })
     }
 
     /// How long the lease outlives its last renewal.
@@ -170,6 +196,11 @@ impl Operators {
             })
         })
         .await
+    }
+
+    /// How many times each replica was started.
+    pub async fn starts(&self) -> Vec<u32> {
+        self.replicas.lock().await.iter().map(Replica::starts).collect()
     }
 
     /// The last lines of each replica's log.

@@ -36,11 +36,13 @@ pub(super) struct Replica {
     index: usize,
     starts: u32,
     child: Option<Child>,
+    /// It is to run: it was started, and neither stopped nor killed since.
+    wanted: bool,
 }
 
 impl Replica {
     pub(super) fn new(index: usize) -> Self {
-        Self { index, starts: 0, child: None }
+        Self { index, starts: 0, child: None, wanted: false }
     }
 
     pub(super) fn name(&self) -> String {
@@ -74,6 +76,7 @@ impl Replica {
         let record = format!("{} {}", child.id().unwrap_or_default(), launch.program.display());
         fs::write(launch.folder.join(format!("{}.pid", self.name())), record)?;
         self.child = Some(child);
+        self.wanted = true;
         Ok(())
     }
 
@@ -82,10 +85,22 @@ impl Replica {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
+    /// Whether it ended by itself although it is to run.
+    pub(super) fn is_wanting(&mut self) -> bool {
+        self.wanted && !self.is_running()
+    }
+
+    pub(super) fn starts(&self) -> u32 {
+        self.starts
+    }
+
     pub(super) async fn signal(&mut self, signal: Signal) -> Result<()> {
         let child = self.child.as_mut().context("this replica was never started")?;
         match signal {
-            Signal::Kill => child.kill().await.context("could not kill the replica"),
+            Signal::Kill => {
+                self.wanted = false;
+                child.kill().await.context("could not kill the replica")
+            }
             Signal::Stop => send("STOP", child.id()).await,
             Signal::Continue => send("CONT", child.id()).await,
         }
@@ -93,6 +108,7 @@ impl Replica {
 
     /// Lets its process outlive this program.
     pub(super) fn leave(&mut self) {
+        self.wanted = false;
         if let Some(child) = self.child.take() {
             // Dropping it would kill it.
             std::mem::forget(child);
@@ -101,6 +117,7 @@ impl Replica {
 
     /// Ends it, and says whether it ended by itself in time.
     pub(super) async fn stop(&mut self) -> bool {
+        self.wanted = false;
         let Some(mut child) = self.child.take() else { return true };
         if matches!(child.try_wait(), Ok(Some(_))) {
             return true;

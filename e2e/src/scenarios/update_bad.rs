@@ -36,8 +36,10 @@ pub(super) fn all() -> Vec<Scenario> {
     ]
 }
 
+/// A version whose instances end before they ever get ready, so that none is taken for good by chance.
 fn bad(service: &Service) -> Service {
-    service.clone().version(2).simulate("fail-after-seconds", "1").simulate("exit-code", "42")
+    let failing = service.clone().version(2).simulate("fail-after-seconds", "1");
+    failing.simulate("exit-code", "42").simulate("start-seconds", "30")
 }
 
 async fn rolls_back(scene: Scene) -> Result<()> {

@@ -150,7 +150,7 @@ async fn superseded(scene: Scene) -> Result<()> {
         })
         .await?;
     // The third config is bad; the way back goes to the first, not to the second that was never proven.
-    let bad = service.version(3).simulate("fail-after-seconds", "1");
+    let bad = service.version(3).simulate("fail-after-seconds", "1").simulate("start-seconds", "30");
     scene.apply(&bad).await?;
     let first = scene.update_in("web", 1, "ABORTED").await?;
     ensure!(text(&first, "/status/message").contains("superseded"), "message: {}", first["status"]);
