@@ -65,7 +65,7 @@ pub struct Settings {
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
     /// What is logged, as in RUST_LOG
-    #[arg(long, env = "RUST_LOG", default_value = "info,kube=warn")]
+    #[arg(long, env = "RUST_LOG", default_value = "info,kube=warn,kube_client::client::builder=off")]
     pub log: String,
 }
 

@@ -135,6 +135,8 @@ fn refusal(status: &Status) -> Failed {
         400..=499 if why.contains(&format!("'{TERM_POLICY}'")) => Failed::Term(why),
         // Admission comes before anything is stored, so nothing was.
         500 if why.contains("failed calling webhook") => Failed::Refused(why),
+        // Our account lacks a right, as all do for a moment after an API server's start: nobody's spec is at fault.
+        403 if why.contains("forbidden: User ") => Failed::Busy { after: None, why },
         // The request may still be worked on.
         408 => Failed::Unknown(why),
         400..=499 => Failed::Refused(why),
@@ -163,6 +165,7 @@ mod tests {
             (429, "TooManyRequests", "", "Busy"),
             (401, "Unauthorized", "", "Busy"),
             (403, "Forbidden", "exceeded quota", "Refused"),
+            (403, "Forbidden", "pods is forbidden: User \"x\" cannot create resource \"pods\"", "Busy"),
             (403, "Forbidden", of_term, "Term"),
             (422, "Invalid", of_term, "Term"),
             (422, "Invalid", "", "Refused"),
