@@ -14,7 +14,7 @@ use lru::LruCache;
 use crate::api::TaskConfig;
 
 /// How many are kept: a few kilobytes each.
-const CAPACITY: NonZeroUsize = match NonZeroUsize::new(128) {
+const CAPACITY: NonZeroUsize = match NonZeroUsize::new(512) {
     Some(count) => count,
     None => NonZeroUsize::MIN,
 };

@@ -149,27 +149,31 @@ impl<'a> Run<'a> {
             .await
     }
 
-    /// The stored config of this name.
+    /// The stored config of this name, which the plan supposes to be there.
     pub(super) async fn config(&self, revision: Revision) -> Result<Arc<TaskConfig>, Undone> {
+        self.stored_config(revision).await?.ok_or_else(|| {
+            self.index.unsettle(self.key);
+            Undone::stale(format!("config {revision} is not stored any more"))
+        })
+    }
+
+    /// The stored config of this name, if there is one.
+    pub(super) async fn stored_config(&self, revision: Revision) -> Result<Option<Arc<TaskConfig>>, Undone> {
         if let Some(config) = self.configs.get(self.facts.uid, revision) {
-            return Ok(config);
+            return Ok(Some(config));
         }
         let name = controller_revision_name(&self.key.name, revision);
         let stored = match self.calls.read(Verb::get, self.revisions.get(&name)).await {
             Ok(stored) => stored,
-            Err(failed) => {
-                if matches!(failed, Failed::Missing(_)) {
-                    self.index.unsettle(self.key);
-                }
-                return Err(self.undone("reading the stored config", &failed));
-            }
+            Err(Failed::Missing(_)) => return Ok(None),
+            Err(failed) => return Err(self.undone("reading the stored config", &failed)),
         };
         if self.whose(&stored.metadata) == Whose::Foreign {
             return Err(self.name_conflict("ControllerRevision", &name));
         }
         match TaskConfig::from_controller_revision(&stored) {
             Ok((found, config)) if found == revision => {
-                Ok(self.configs.put(self.facts.uid, revision, config))
+                Ok(Some(self.configs.put(self.facts.uid, revision, config)))
             }
             Ok((found, _)) => {
                 Err(self

@@ -4,6 +4,7 @@
 //! written. An object of the wanted name that is not the service's is never touched. Called by `executor`.
 
 use std::{
+    collections::BTreeMap,
     fmt::Debug,
     num::NonZeroUsize,
     sync::{Mutex, PoisonError},
@@ -41,6 +42,14 @@ const REMEMBERED: NonZeroUsize = match NonZeroUsize::new(4096) {
     Some(count) => count,
     None => NonZeroUsize::MIN,
 };
+
+/// A kind of children.
+trait Child:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + Debug
+{
+}
+impl Child for PodDisruptionBudget {}
+impl Child for Service {}
 
 /// What was lately found or made right, so that it is not looked at again before the watch has shown it.
 pub(super) struct Recent(Mutex<LruCache<(Uid, String), (String, Instant)>>);
@@ -82,7 +91,7 @@ impl Run<'_> {
         let mut budget = build_pdb(&self.job(), self.facts.sla.as_ref(), self.facts.instances);
         budget.metadata.annotations = Some([(labels::CONTENT.to_owned(), content.clone())].into());
         let budgets: Api<PodDisruptionBudget> = Api::namespaced(client.clone(), &self.key.namespace);
-        self.keep(&budgets, &budget, &content, &[]).await?;
+        self.keep(&budgets, &budget, self.facts.budget.is_some(), &content, &[]).await?;
         recent.note(self.facts.uid, "PodDisruptionBudget", content);
         Ok(())
     }
@@ -99,58 +108,44 @@ impl Run<'_> {
         if self.facts.headless.as_ref() == Some(&content) || recent.has(self.facts.uid, "Service", &content) {
             return Ok(());
         }
-        let config = self.config(self.facts.revision).await?;
+        // Not stored yet, because it may not be acted on: what is there stays meanwhile.
+        let Some(config) = self.stored_config(self.facts.revision).await? else { return Ok(()) };
         let mut service = build_headless_service(&self.job(), &config);
         service.metadata.annotations = Some([(labels::CONTENT.to_owned(), content.clone())].into());
         // A config without ports has to take away those of the one before.
-        self.keep(&services, &service, &content, &["ports"]).await?;
+        self.keep(&services, &service, self.facts.headless.is_some(), &content, &["ports"]).await?;
         recent.note(self.facts.uid, "Service", content);
         Ok(())
     }
 
-    /// Writes the object as it should be; `clear` names fields of the spec that go when it does not say them.
-    async fn keep<K>(&self, api: &Api<K>, wanted: &K, content: &str, clear: &[&str]) -> Result<(), Undone>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Serialize
-            + DeserializeOwned
-            + Clone
-            + Debug,
-    {
+    /// Writes the object as it should be. `exists` is what the index knows; `clear` names fields of the spec that go
+    /// when it does not say them.
+    async fn keep<K: Child>(
+        &self,
+        api: &Api<K>,
+        wanted: &K,
+        exists: bool,
+        content: &str,
+        clear: &[&str],
+    ) -> Result<(), Undone> {
         let (kind, name) = (K::kind(&()), &*self.key.name);
-        let what = format!("{kind} {name}");
-        let found = match self.calls.read(Verb::get, api.get_metadata(name)).await {
-            Ok(found) => found.metadata,
-            Err(Failed::Missing(_)) => {
-                let parameters = PostParams::default();
-                let created = self.calls.write(Verb::create, |_| api.create(&parameters, wanted)).await;
-                created.map_err(|failed| self.undone_or_refused(&kind, name, &failed))?;
-                self.note_write();
-                return Ok(());
+        let parameters = PostParams::default();
+        if !exists {
+            // Most often that is all: nothing has to be read.
+            match self.calls.write(Verb::create, |_| api.create(&parameters, wanted)).await {
+                Ok(_) => {
+                    self.note_write();
+                    return Ok(());
+                }
+                Err(Failed::Exists(_)) => {}
+                Err(failed) => return Err(self.undone_or_refused(&kind, name, &failed)),
             }
-            Err(failed) => return Err(self.undone(&format!("reading {what}"), &failed)),
-        };
-        match self.whose(&found) {
-            Whose::Ours => {}
-            // Left behind by a service of this name that was deleted without what it owned.
-            Whose::Nobodys if self.is_marked(&found) => {
-                let uid = found
-                    .uid
-                    .as_deref()
-                    .unwrap_or_default()
-                    .parse()
-                    .map_err(|_| Undone::stale(format!("{what} has no uid of its own")))?;
-                self.live_service().await?;
-                self.adopt(api, name, uid).await?;
-            }
-            Whose::Nobodys | Whose::Foreign => return Err(self.name_conflict(&kind, name)),
         }
-        if found
-            .annotations
-            .as_ref()
-            .and_then(|all| all.get(labels::CONTENT))
-            .is_some_and(|has| has == content)
-        {
+        let found = self.own_child(api).await?;
+        let is_right = |annotations: &BTreeMap<String, String>| {
+            annotations.get(labels::CONTENT).is_some_and(|found| found == content)
+        };
+        if found.annotations.as_ref().is_some_and(is_right) {
             return Ok(());
         }
         let mut body = serde_json::to_value(wanted).map_err(|error| Undone::stale(error.to_string()))?;
@@ -167,6 +162,26 @@ impl Run<'_> {
         patched.map_err(|failed| self.undone_or_refused(&kind, name, &failed))?;
         self.note_write();
         Ok(())
+    }
+
+    /// The child that is there: the service's, or made so if it was left behind.
+    async fn own_child<K: Child>(&self, api: &Api<K>) -> Result<ObjectMeta, Undone> {
+        let (kind, name) = (K::kind(&()), &*self.key.name);
+        let what = format!("{kind} {name}");
+        let read = self.calls.read(Verb::get, api.get_metadata(name)).await;
+        let found = read.map_err(|failed| self.undone(&format!("reading {what}"), &failed))?.metadata;
+        match self.whose(&found) {
+            Whose::Ours => {}
+            // Left behind by a service of this name that was deleted without what it owned.
+            Whose::Nobodys if self.is_marked(&found) => {
+                let uid = found.uid.as_deref().and_then(|uid| uid.parse().ok());
+                let uid = uid.ok_or_else(|| Undone::stale(format!("{what} has no uid of its own")))?;
+                self.live_service().await?;
+                self.adopt(api, name, uid).await?;
+            }
+            Whose::Nobodys | Whose::Foreign => return Err(self.name_conflict(&kind, name)),
+        }
+        Ok(found)
     }
 
     /// Whether an object carries the label that says it was made for a service of this name.

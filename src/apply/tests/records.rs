@@ -102,6 +102,15 @@ async fn a_config_that_is_gone_is_looked_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_config_not_stored_yet_has_no_headless_service() {
+    let mut world = World::new().await;
+    world.facts.revision = Revision::v1(42);
+    world.facts.discovery = true;
+    assert_eq!(world.run([]).await, Outcome::Done { wrote: false });
+    assert!(world.reports.take().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn old_records_go_by_uid() {
     let world = World::new().await;
     world.run([new_update(&world)]).await;
