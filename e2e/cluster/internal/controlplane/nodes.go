@@ -110,31 +110,80 @@ func (n node) ready() bool {
 	return false
 }
 
+// why says what keeps a node from being ready.
+func (n node) why() string {
+	words := []string{"Ready is not reported"}
+	for _, condition := range n.Status.Conditions {
+		if condition.Type == "Ready" {
+			words = []string{"Ready is " + condition.Status}
+		}
+	}
+	for _, taint := range n.Spec.Taints {
+		words = append(words, "taint "+taint.Key+":"+taint.Effect)
+	}
+	return n.Metadata.Name + ": " + strings.Join(words, ", ")
+}
+
 // ReadyNodes counts the nodes that a label selector chooses and those of them that are ready.
 func (c *Cluster) ReadyNodes(ctx context.Context, selector string) (ready, all int, err error) {
+	unready, all, err := c.unreadyNodes(ctx, selector)
+	return all - len(unready), all, err
+}
+
+func (c *Cluster) unreadyNodes(ctx context.Context, selector string) (unready []node, all int, err error) {
 	client, err := c.Admin()
 	if err != nil {
-		return 0, 0, err
+		return nil, 0, err
 	}
 	var list struct{ Items []node }
 	if err := client.Get(ctx, "/api/v1/nodes?labelSelector="+selector, &list); err != nil {
-		return 0, 0, err
+		return nil, 0, err
 	}
 	for _, node := range list.Items {
-		if node.ready() {
-			ready++
+		if !node.ready() {
+			unready = append(unready, node)
 		}
 	}
-	return ready, len(list.Items), nil
+	return unready, len(list.Items), nil
 }
 
+// nudgeAfter is how long nodes may take before they are touched.
+const nudgeAfter = 10 * time.Second
+
 // WaitNodes waits until so many nodes that the selector chooses are ready.
+//
+// Whoever takes a node's taints away acts when the node changes, and does not try again when that fails, on a busy
+// machine for example. So nodes that take long are touched, to have them looked at again.
 func (c *Cluster) WaitNodes(ctx context.Context, selector string, wanted int, limit time.Duration) error {
+	touched := time.Now()
 	return kubeapi.Until(ctx, "nodes with "+selector, limit, func(ctx context.Context) error {
-		ready, all, err := c.ReadyNodes(ctx, selector)
-		if err == nil && ready < wanted {
-			err = fmt.Errorf("%d of %d are ready (%d exist)", ready, wanted, all)
+		unready, all, err := c.unreadyNodes(ctx, selector)
+		if err != nil || all-len(unready) >= wanted {
+			return err
+		}
+		if time.Since(touched) > nudgeAfter {
+			touched = time.Now()
+			c.nudge(ctx, unready)
+		}
+		err = fmt.Errorf("%d of %d are ready (%d exist)", all-len(unready), wanted, all)
+		if len(unready) > 0 {
+			err = fmt.Errorf("%w; %s", err, unready[0].why())
 		}
 		return err
 	})
+}
+
+// nudge changes an annotation of nodes; where that fails the next time will do.
+func (c *Cluster) nudge(ctx context.Context, nodes []node) {
+	client, err := c.Admin()
+	if err != nil {
+		return
+	}
+	for _, node := range nodes {
+		_ = client.MergePatch(ctx, "/api/v1/nodes/"+node.Metadata.Name, kubeapi.Object{
+			"metadata": kubeapi.Object{"annotations": kubeapi.Object{
+				"sim.borealis.dev/nudged": time.Now().Format(time.RFC3339),
+			}},
+		})
+	}
 }
