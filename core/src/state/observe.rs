@@ -158,7 +158,8 @@ fn seen_state(facts: &PodFacts<'_>, from: TaskState) -> (TaskState, Option<EndRe
     if facts.intent == Some(Intent::Lose) && facts.deleting.is_some() {
         return (TaskState::Lost, Some(EndReason::NodeLost));
     }
-    if facts.deleting.is_some() || facts.intent.is_some() {
+    // A task that is stopped because one of its containers has ended ends by itself: it stays what it was till then.
+    if facts.deleting.is_some() || facts.intent.is_some_and(|intent| intent != Intent::Finish) {
         return (ending_state(facts), None);
     }
     let state = match facts.phase {

@@ -132,6 +132,7 @@ fn live_pods_are_on_their_way() {
         ("evicted", PodFacts { disrupted: true, ..deleting(run) }, Draining),
         ("stopped, to be kept", PodFacts { intent: Some(Intent::Kill), ..run }, Killing),
         ("preempted", PodFacts { intent: Some(Intent::Preempt), ..deleting(run) }, Preempting),
+        ("half ended, the rest is stopped", PodFacts { intent: Some(Intent::Finish), ..run }, Starting),
         ("drained", PodFacts { intent: Some(Intent::Drain), ..deleting(run) }, Draining),
         ("restarted", PodFacts { intent: Some(Intent::Restart), ..deleting(run) }, Restarting),
         ("given up on a lost node", PodFacts { intent: Some(Intent::Lose), ..deleting(run) }, Lost),
@@ -197,6 +198,19 @@ fn a_task_ends_when_one_regular_container_has_ended_for_good() {
         *for_good = false;
     }
     assert!(!half(&[again, running()]), "it is about to be started again");
+}
+
+#[test]
+fn stopping_the_rest_of_a_task_that_failed_does_not_unmake_its_failure() {
+    let half = [exited(5, 50), running()];
+    let stopping = PodFacts { intent: Some(Intent::Finish), ..facts(Phase::Running, &half) };
+    let seen = observe(&stopping, Some(&task(TaskState::Running)));
+    let record = Task { state: seen.state, before: seen.before, ..task(seen.state) };
+    let over = [exited(5, 50), exited(143, 51)];
+    let ended = PodFacts { intent: Some(Intent::Finish), ..facts(Phase::Failed, &over) };
+    let seen = observe(&ended, Some(&record));
+    let effects = transition(Kind::Service, seen.before, seen.state);
+    assert!(effects.is_ok_and(|effects| effects.count_failure), "{seen:?}");
 }
 
 #[test]
