@@ -46,12 +46,35 @@ pub(super) fn evaluate(
         let good_at = after(since, watch(update.settings.watch_seconds));
         return (if good_at <= fleet.now { Verdict::Good } else { Verdict::Wait(Some(good_at)) }, failures);
     }
+    let Some(task) = live else {
+        if !fleet.is_stored(wanted) {
+            return (Verdict::Failed, Some(unstored(fleet, wanted, failures)));
+        }
+        // Waiting for an old task's end, for its time after flapping or for an operator is nobody's failure. What
+        // the API server refuses is: the wait counts from when instances were last taken on.
+        if fleet.view.problem.is_none() {
+            return (Verdict::Wait(None), failures);
+        }
+        return wait(fleet, update, progress.advanced, None, failures);
+    };
+    let begun = task.ready_since.unwrap_or(task.created);
+    // A task that was there before this direction began has its time from when it was taken on.
+    let begun = if task.run > progress.floor { begun } else { begun.max(progress.advanced) };
+    wait(fleet, update, begun, Some(task), failures)
+}
+
+/// Waits for RUNNING up to the deadline.
+fn wait(
+    fleet: &Fleet<'_>,
+    update: &Update,
+    begun: Timestamp,
+    live: Option<&Task>,
+    failures: Option<Failures>,
+) -> (Verdict, Option<Failures>) {
     if update.settings.max_wait_seconds == 0 {
         return (Verdict::Wait(None), failures);
     }
-    // Where no Pod came to be, the wait counts from when instances were last taken on.
-    let begun = live.map_or(progress.advanced, |task| task.ready_since.unwrap_or(task.created));
-    let deadline = after(begun.max(progress.started), update.settings.max_wait_seconds);
+    let deadline = after(begun, update.settings.max_wait_seconds);
     if fleet.now < deadline {
         return (Verdict::Wait(Some(deadline)), failures);
     }
@@ -118,6 +141,17 @@ fn too_slow(fleet: &Fleet<'_>, update: &Update, live: Option<&Task>, failures: O
             "not RUNNING within the {} s of maxWaitSeconds: {stands}",
             update.settings.max_wait_seconds
         ),
+        at: fleet.now,
+    }
+}
+
+fn unstored(fleet: &Fleet<'_>, wanted: Revision, failures: Option<Failures>) -> Failures {
+    Failures {
+        count: failures.map_or(0, |failures| failures.count) + 1,
+        last_pod: None,
+        reason: EndReason::Unknown,
+        exit_code: None,
+        message: format!("its config {wanted} is not stored any more"),
         at: fleet.now,
     }
 }
