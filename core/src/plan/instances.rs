@@ -75,9 +75,8 @@ impl Work<'_, '_> {
             }
             (false, TaskState::Partitioned) => self.partitioned(task),
             (false, _) if task.half_ended => {
-                // How it ended stands in the Pod alone, so that is kept until it was read.
-                let keep = self.fleet.view.keep_allowed && self.fleet.view.service.history.failed > 0;
-                self.end(task, Intent::Finish, if keep { Ended::Kept } else { Ended::Deleted });
+                // How it ended stands in the Pod alone: it is kept until it was read, whatever the history takes.
+                self.end(task, Intent::Finish, Ended::Kept);
             }
             (false, _) => {}
         }
