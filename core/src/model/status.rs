@@ -95,7 +95,7 @@ pub struct ServiceStatus {
     pub highest_run: Run,
     /// Tasks and instances by what they are doing.
     pub counts: Counts,
-    /// Which instances run which config; at most 32 configs.
+    /// Which instances run, or are to run again, which config; at most 32 configs.
     pub revisions: Vec<(Revision, Ranges)>,
     /// Instances whose node is lost.
     pub lost: Ranges,

@@ -87,7 +87,8 @@ impl UpdateState {
 pub struct Instructions {
     /// What ran, of the instances that change or go (Aurora: initialState).
     pub from: Vec<(Revision, Ranges)>,
-    /// What shall run, of those that change or come; `None` where instances only go (Aurora: desiredState).
+    /// What shall run, and the instances that change or come; none of them where instances only go (Aurora:
+    /// desiredState).
     pub to: Option<(Revision, Ranges)>,
     /// Where a rollback goes, when this update follows others that were superseded half way: all that ran before
     /// the first of them; an instance it doesn't name goes. Empty otherwise, and `from` says where.
@@ -144,7 +145,7 @@ pub struct Progress {
     pub state: UpdateState,
     /// When it was begun.
     pub started: Timestamp,
-    /// When it ended.
+    /// When it ended; not known of one whose progress was lost.
     pub finished: Option<Timestamp>,
     /// The greatest run there was when the present direction began. What the update makes has greater ones, so its
     /// Pods are told from earlier ones of the same config without a clock.

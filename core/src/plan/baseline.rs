@@ -1,13 +1,17 @@
 //! Taking up a service that has no status: a new one, one restored from a backup, or one made again after its
 //! Pods were orphaned. What runs is adopted as it is; adopting never starts an update.
 
-use crate::model::{Intent, Revision, ServiceStatus, UpdateRef, UpdateState};
+use crate::model::{Intent, Revision, ServiceStatus, Task, UpdateRef, UpdateState};
 
 use super::{Action, Plan, ServiceView, fleet::Fleet, status};
 
 /// Takes over what carries the service's name and belongs to nobody.
 pub(super) fn adopt(view: &ServiceView<'_>, plan: &mut Plan) {
-    let tasks = view.tasks.iter().filter(|task| !task.owned && task.intent() != Some(Intent::Lose));
+    // What is being deleted need not be taken over, and may still be a service's that had this name before.
+    let stays = |task: &&Task| {
+        task.intent() != Some(Intent::Lose) && !task.ending.is_some_and(|ending| ending.deleting)
+    };
+    let tasks = view.tasks.iter().filter(|task| !task.owned).filter(stays);
     plan.actions.extend(tasks.map(|task| Action::AdoptTask {
         uid: task.uid,
         instance: task.instance,

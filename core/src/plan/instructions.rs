@@ -11,14 +11,18 @@ use super::{fleet::Fleet, targets};
 pub(super) fn instructions(
     fleet: &Fleet<'_>,
     known: &ServiceStatus,
-    base: Option<Base>,
+    base: Option<Vec<(Revision, Ranges)>>,
 ) -> Option<Instructions> {
     let service = fleet.view.service;
-    let previous_count = targets::settled_count(fleet, known);
-    let highest = fleet.instances().last().map_or(0, |last| last + 1);
+    let settled_count = targets::settled_count(fleet, known);
+    let previous_count = match &base {
+        Some(_) => settled_count,
+        None => settled_count.max(came(fleet)),
+    };
     let (mut from, mut to) = (BTreeMap::<Revision, Ranges>::new(), Ranges::default());
     let mut running = BTreeMap::<Revision, Ranges>::new();
-    for instance in 0..highest.max(service.instances).max(previous_count) {
+    // Whatever is beyond both counts goes at once, with the update or without.
+    for instance in 0..service.instances.max(previous_count) {
         let runs = targets::own_revision(fleet, known, instance, previous_count);
         let shall = (instance < service.instances).then_some(service.revision);
         if let Some(revision) = runs {
@@ -37,23 +41,21 @@ pub(super) fn instructions(
     if from.is_empty() && to.is_empty() {
         return None;
     }
-    let (base, previous_instances) = match base {
-        Some(base) => (base.revisions, base.instances),
-        None => (Vec::new(), previous_count),
-    };
     Some(Instructions {
         from: from.into_iter().collect(),
-        to: (!to.is_empty()).then_some((service.revision, to)),
-        base,
+        // Named even where instances only go: the update is this config's, and ends with another.
+        to: Some((service.revision, to)),
+        base: base.unwrap_or_default(),
         instances: service.instances,
-        previous_instances,
+        previous_instances: previous_count,
     })
 }
 
-/// What ran before the first of a chain of superseded updates.
-pub(super) struct Base {
-    pub(super) revisions: Vec<(Revision, Ranges)>,
-    pub(super) instances: u32,
+/// Up to where instances of a change of the count alone have come before the status could say so.
+fn came(fleet: &Fleet<'_>) -> u32 {
+    let stays = |instance: &Instance| fleet.live(*instance).is_some_and(|task| task.ending.is_none());
+    let wanted = fleet.instances().take_while(|instance| *instance < fleet.view.service.instances);
+    wanted.filter(stays).last().map_or(0, |last| last + 1)
 }
 
 impl Instructions {

@@ -1,13 +1,14 @@
 //! Beginning and concluding updates: what a change of the spec's config leads to, and what is left of an update
 //! that has ended. The status says up to where conclusions were drawn, so a crash in between draws them again.
 
-use crate::model::{Failure, Progress, RevisionRecord, ServiceStatus, Update, UpdateRef, UpdateState};
+use std::collections::BTreeMap;
 
-use super::{
-    Action, Held, NewUpdate, Plan,
-    fleet::Fleet,
-    instructions::{Base, instructions},
+use crate::model::{
+    Failure, Instructions, Progress, Ranges, Revision, RevisionRecord, ServiceStatus, Update, UpdateRef,
+    UpdateState,
 };
+
+use super::{Action, Held, NewUpdate, Plan, fleet::Fleet, instructions::instructions, targets};
 
 /// Draws the conclusions of the newest update, begins the next where the spec asks for one, and returns the status
 /// with the facts as they are then.
@@ -31,7 +32,17 @@ pub(super) fn conclude(
         begin(fleet, newest, &mut facts, plan);
     }
     mark(fleet, &facts, newest.map(|(_, progress)| progress), plan);
+    restore(fleet, &facts, plan);
     facts
+}
+
+/// Stores the last good config anew where somebody removed it and the spec still has it.
+fn restore(fleet: &Fleet<'_>, facts: &ServiceStatus, plan: &mut Plan) {
+    let revision = fleet.view.service.revision;
+    let recorded = |action: &Action| matches!(action, Action::RecordRevision { .. });
+    if facts.last_good == Some(revision) && !fleet.is_stored(revision) && !plan.actions.iter().any(recorded) {
+        plan.actions.push(Action::RecordRevision { revision, last_good: true });
+    }
 }
 
 /// What an update means for its service.
@@ -78,12 +89,30 @@ fn begin(
         update.controls.retry.is_some() && progress.state != UpdateState::RolledForward
     });
     // Instances that came while the update ran were made of the last good config, not of one not yet proven.
-    let left_over = of_spec.is_some_and(|(_, progress)| progress.state == UpdateState::RolledForward);
-    let changed = facts.observed_revision != Some(service.revision);
+    // An update that lost its progress is no reason: what was adopted stays.
+    let left_over = of_spec.is_some_and(|(_, progress)| {
+        progress.state == UpdateState::RolledForward && !progress.touched.is_empty()
+    });
+    // It gave way to another config, which is gone again before its own update began. One that lost its progress has
+    // no end to speak of, and does not count.
+    let came_back = of_spec.is_some_and(|(update, progress)| {
+        progress.state == UpdateState::Aborted
+            && update.controls.abort.is_none()
+            && progress.finished.is_some()
+    });
+    let changed = facts.observed_revision != Some(service.revision) || came_back;
     if !(changed || retried || left_over) {
         return;
     }
-    if service.instances == 0 {
+    // A person who aborts an update accepts what it left; one that was superseded is of no account. Whatever follows it
+    // is an update, if an empty one, so that the chain has an end.
+    let superseded = newest.filter(|(update, progress)| {
+        changed
+            && progress.state == UpdateState::Aborted
+            && update.controls.abort.is_none()
+            && progress.finished.is_some()
+    });
+    if service.instances == 0 && superseded.is_none() {
         facts.observed_revision = Some(service.revision);
         facts.last_good = Some(service.revision);
         if !fleet.is_stored(service.revision) {
@@ -91,18 +120,27 @@ fn begin(
         }
         return;
     }
-    // A person who aborts an update accepts what it left; one that was superseded is of no account.
-    let superseded = newest.filter(|(update, progress)| {
-        changed && progress.state == UpdateState::Aborted && update.controls.abort.is_none()
-    });
     let base = superseded.map(|(update, _)| base(fleet, update, facts));
-    let Some(instructions) = instructions(fleet, facts, base) else {
-        if changed {
-            facts.observed_revision = Some(service.revision);
-            facts.last_good = Some(service.revision);
+    let instructions = match instructions(fleet, facts, base) {
+        Some(instructions) => instructions,
+        None if superseded.is_some() => Instructions {
+            to: Some((service.revision, Ranges::default())),
+            instances: service.instances,
+            previous_instances: service.instances,
+            ..Instructions::default()
+        },
+        None => {
+            if changed {
+                facts.observed_revision = Some(service.revision);
+                facts.last_good = Some(service.revision);
+            }
+            return;
         }
-        return;
     };
+    // Instances that only go need no update.
+    if !(changed || retried) && instructions.to.as_ref().is_none_or(|(_, ranges)| ranges.is_empty()) {
+        return;
+    }
     if fleet.view.frozen {
         plan.held.push(Held { instance: None, reason: "Frozen", until: None });
         return;
@@ -120,25 +158,19 @@ fn begin(
     }));
 }
 
-/// Where the rollback of an update that supersedes another goes: to what ran before the first of them.
-fn base(fleet: &Fleet<'_>, superseded: &Update, facts: &ServiceStatus) -> Base {
-    let instructions = &superseded.instructions;
-    let revisions = if instructions.base.is_empty() {
-        let mut before = std::collections::BTreeMap::<_, crate::model::Ranges>::new();
-        for instance in 0..instructions.previous_instances {
-            // An instance the update was not about has what it had.
-            let revision = instructions.before(instance).or_else(|| {
-                super::targets::own_revision(fleet, facts, instance, instructions.previous_instances)
-            });
-            if let Some(revision) = revision {
-                before.entry(revision).or_default().insert(instance);
-            }
+/// Where the rollback of an update that supersedes another goes: to what ran before the first of them, with the count
+/// as it has been changed since by itself.
+fn base(fleet: &Fleet<'_>, superseded: &Update, facts: &ServiceStatus) -> Vec<(Revision, Ranges)> {
+    let count = targets::settled_count(fleet, facts);
+    let mut before = BTreeMap::<Revision, Ranges>::new();
+    for instance in 0..count {
+        // An instance the updates were not about has what it had.
+        let own = || targets::own_revision(fleet, facts, instance, count);
+        if let Some(revision) = superseded.instructions.back(instance).or_else(own) {
+            before.entry(revision).or_default().insert(instance);
         }
-        before.into_iter().collect()
-    } else {
-        instructions.base.clone()
-    };
-    Base { revisions, instances: instructions.previous_instances }
+    }
+    before.into_iter().collect()
 }
 
 /// Brings the marks of the stored configs in line: which is the last good one, which failed.

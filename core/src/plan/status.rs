@@ -26,7 +26,10 @@ pub(super) fn status(
     throttled: u32,
 ) -> ServiceStatus {
     let count = targets::settled_count(fleet, &facts);
-    let mut status = census(fleet, facts);
+    // An instance that is being replaced has a config as well: its Pods may be gone before the next one is there.
+    let absent = targets.iter().filter(|(instance, _)| fleet.live(**instance).is_none());
+    let absent = absent.filter_map(|(instance, target)| Some((*instance, target.revision?)));
+    let mut status = census(fleet, facts, absent);
     status.counts.desired = count;
     status.counts.throttled = throttled;
     status.counts.updated = updated(fleet);
@@ -38,10 +41,14 @@ pub(super) fn status(
 }
 
 /// The first status of a service.
-pub(super) fn first(fleet: &Fleet<'_>, facts: ServiceStatus) -> ServiceStatus {
-    let mut status = census(fleet, facts);
-    status.counts.desired = fleet.view.service.instances;
-    let wanted = fleet.view.service.instances as usize;
+pub(super) fn first(fleet: &Fleet<'_>, mut facts: ServiceStatus) -> ServiceStatus {
+    // Nobody can have changed the count since an update that is there was made, as far as is known.
+    let previous = fleet.view.update.map(|update| update.instructions.previous_instances);
+    facts.counts.desired = previous.unwrap_or(fleet.view.service.instances);
+    let desired = targets::settled_count(fleet, &facts);
+    let mut status = census(fleet, facts, std::iter::empty());
+    status.counts.desired = desired;
+    let wanted = desired as usize;
     let situation = Situation { fleet, progress: None, problem: None, wanted };
     status.conditions = conditions(&situation, &status);
     status
@@ -52,7 +59,10 @@ pub(super) fn first(fleet: &Fleet<'_>, facts: ServiceStatus) -> ServiceStatus {
 pub(super) fn blocked(fleet: &Fleet<'_>, problem: &Problem) -> ServiceStatus {
     let facts = fleet.view.status.cloned().unwrap_or_default();
     let desired = facts.counts.desired;
-    let mut status = census(fleet, facts);
+    let known = facts.revisions.clone();
+    let absent = known.iter().flat_map(|(revision, on)| on.iter().map(|instance| (instance, *revision)));
+    let absent = absent.filter(|(instance, _)| fleet.live(*instance).is_none());
+    let mut status = census(fleet, facts, absent);
     status.counts.desired = desired;
     status.observed_generation = fleet.view.service.generation;
     let situation = Situation { fleet, progress: None, problem: Some(problem), wanted: desired as usize };
@@ -60,8 +70,12 @@ pub(super) fn blocked(fleet: &Fleet<'_>, problem: &Problem) -> ServiceStatus {
     status
 }
 
-/// Counts the tasks.
-fn census(fleet: &Fleet<'_>, facts: ServiceStatus) -> ServiceStatus {
+/// Counts the tasks; `absent` are the instances without a live one and what they shall run.
+fn census(
+    fleet: &Fleet<'_>,
+    facts: ServiceStatus,
+    absent: impl Iterator<Item = (Instance, Revision)>,
+) -> ServiceStatus {
     let mut counts = Counts::default();
     let mut lost = Ranges::default();
     let mut revisions = BTreeMap::<Revision, Vec<Instance>>::new();
@@ -87,6 +101,9 @@ fn census(fleet: &Fleet<'_>, facts: ServiceStatus) -> ServiceStatus {
             }
             TaskState::Finished | TaskState::Failed | TaskState::Killed | TaskState::Lost => {}
         }
+    }
+    for (instance, revision) in absent {
+        revisions.entry(revision).or_default().push(instance);
     }
     let mut revisions: Vec<_> =
         revisions.into_iter().map(|(revision, on)| (revision, on.into_iter().collect::<Ranges>())).collect();

@@ -36,8 +36,13 @@ pub(super) fn targets(
 ) -> BTreeMap<Instance, Target> {
     let count = settled_count(fleet, known);
     let active = fleet.view.update.zip(progress).filter(|(_, progress)| !progress.state.is_terminal());
-    // While a new config waits for its update, what a superseded one had added is not yet taken away.
-    let stay = if is_pending(fleet, known) { count.max(fleet.view.service.instances) } else { count };
+    let stay = match active {
+        // What is as an update wants it already is not in its scope, and stays although the count is not yet settled.
+        Some((update, _)) => count.max(update.instructions.instances.min(fleet.view.service.instances)),
+        // While a new config waits for its update, what a superseded one had added is not yet taken away.
+        None if is_pending(fleet, known) => count.max(fleet.view.service.instances),
+        None => count,
+    };
     let beyond = fleet.instances().filter(|instance| *instance >= count);
     let target = |instance| {
         if instance < stay { Target::keep(own_revision(fleet, known, instance, count)) } else { Target::GONE }
@@ -94,6 +99,9 @@ pub(super) fn settled_count(fleet: &Fleet<'_>, known: &ServiceStatus) -> u32 {
         .view
         .update
         .filter(|update| known.update.is_none_or(|of| of.number < update.number || !of.state.is_terminal()));
+    // Whoever changes the count after a rollback means it, even if it comes to what the failed edit had asked for.
+    let rolled_back =
+        rolled_back.filter(|update| known.counts.desired == update.instructions.previous_instances);
     match rolled_back.or(active) {
         Some(update) if update.instructions.instances == service.instances => {
             update.instructions.previous_instances
@@ -119,8 +127,9 @@ pub(super) fn own_revision(
     }
     // What is left of an instance that was taken away says nothing about the one that comes now.
     let was_there = instance < known.counts.desired;
-    let ended =
-        fleet.newest(instance).filter(|task| task.end != Some(EndReason::Stopped)).map(|task| task.revision);
-    let own = ended.or_else(|| lookup(&known.revisions, instance)).filter(|_| was_there);
+    // The status knows better than the Pods: the newest of them may be gone, an older one of another config kept.
+    let recorded = || lookup(&known.revisions, instance);
+    let ended = || fleet.newest(instance).filter(|task| task.end != Some(EndReason::Stopped));
+    let own = was_there.then(|| recorded().or_else(|| ended().map(|task| task.revision))).flatten();
     own.filter(|revision| fleet.is_stored(*revision)).or(known.last_good)
 }

@@ -53,7 +53,8 @@ fn begin(fleet: &Fleet<'_>, known: &ServiceStatus, update: &Update, plan: &mut P
     Progress {
         state,
         started: fleet.now,
-        finished: state.is_terminal().then_some(fleet.now),
+        // When an update ended whose progress was lost nobody knows.
+        finished: None,
         floor: fleet.highest_run(known),
         advanced: fleet.now,
         touched: Ranges::default(),
