@@ -1,0 +1,282 @@
+//! What a seed means: the setting of a world, and everything that disturbs it, when.
+//!
+//! All of it is drawn before the world begins, so a failing script can be shortened one disturbance at a time.
+
+use std::collections::BTreeMap;
+
+use crate::model::*;
+
+use super::{
+    draw::Draw,
+    objects::Kind,
+    time::{MINUTE, Millis, SECOND},
+};
+
+/// How Pods of a config behave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quality {
+    /// They become Ready and stay so.
+    Good,
+    /// They end with an exit code soon after their start.
+    Crashes(i32),
+    /// They run and never become Ready.
+    NeverReady,
+    /// No node takes them.
+    NoNode,
+    /// One of their containers ends for good, the other runs on.
+    HalfEnds,
+    /// Every other Pod crashes.
+    Flaky,
+    /// The kubelet refuses every other Pod.
+    Rejected,
+}
+
+/// What is the same throughout a run.
+#[derive(Debug, Clone)]
+pub(super) struct Setting {
+    pub(super) seed: u64,
+    pub(super) service: Service,
+    pub(super) qualities: BTreeMap<Revision, Quality>,
+    /// Milliseconds each operator's clock is off.
+    pub(super) skews: [i64; 2],
+    /// How much an apiserver's view of the lease is behind.
+    pub(super) term_lag: Millis,
+    /// When the disturbances are over.
+    pub(super) quiet: Millis,
+    /// At the end a good config is asked for that was never tried.
+    pub(super) finale: bool,
+}
+
+/// A good config that no disturbance asks for.
+pub(super) const FINAL: Revision = Revision::v1(0xf17a1);
+
+/// Something that goes wrong in the way to the API server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Refused as a conflict.
+    Conflict,
+    /// Too many requests.
+    Busy,
+    /// The answer is lost, and nothing was done.
+    Dropped,
+    /// The answer is lost, and it was done.
+    Applied,
+    /// The answer is lost, and it will be done later.
+    Late(Millis),
+}
+
+/// One disturbance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Disturbance {
+    /// The spec asks for a config, and maybe for a number of instances.
+    Config(Revision, Option<u32>),
+    /// The spec asks for a number of instances.
+    Scale(u32),
+    /// The spec says how to update from now on.
+    Settings(UpdateSettings),
+    Pause,
+    Resume,
+    Abort,
+    RollBack,
+    Retry,
+    /// A person deletes the Pod of an instance, by force or not.
+    DeletePod(Instance, bool),
+    /// A person removes the newest update, or a stored config.
+    DeleteUpdate,
+    DeleteRevision(u32),
+    /// A restore without status.
+    WipeStatus,
+    /// The service is deleted and its objects are left, or collected; it is made again after a while.
+    Recreate {
+        orphan: bool,
+        after: Millis,
+        revision: Option<Revision>,
+    },
+    Freeze(Millis),
+    /// The cluster-wide cap of kept Pods is reached for a while.
+    KeepNothing(Millis),
+    /// The Pod of an instance ends by itself.
+    PodEnds(Instance, i32),
+    /// It is evicted.
+    Evict(Instance),
+    /// It stops being Ready for a while.
+    Unready(Instance, Millis),
+    /// From now on Pods are slow to die, for a while.
+    Stubborn(Millis),
+    NodeLost(NodeId, Millis),
+    /// A watch shows nothing for a while.
+    Lag(usize, Kind, Millis),
+    /// A watch shows its last events once more.
+    Duplicate(usize, Kind, usize),
+    /// A watch breaks, and comes back with a list that is so many changes old.
+    Relist(usize, Kind, Millis, u64),
+    /// An operator dies after so many more requests, and is away for a while.
+    Crash(usize, u32, Millis),
+    /// An operator stands still after so many more requests; the last of them may be held back as long.
+    Stop {
+        operator: usize,
+        requests: u32,
+        length: Millis,
+        held: bool,
+    },
+    /// An operator can't renew its lease for a while.
+    Unrenewed(usize, Millis),
+    /// So many requests meet trouble.
+    Troubled(Trouble, u32),
+}
+
+impl Setting {
+    /// The setting of a seed.
+    pub(super) fn draw(seed: u64) -> Self {
+        let mut draw = Draw::of(seed, &[1]);
+        let group_size = draw.small(1, 3);
+        let strategy =
+            if draw.chance(50) { Strategy::Queue { group_size } } else { Strategy::Batch { group_size } };
+        let service = Service {
+            uid: Uid::new(0),
+            generation: 1,
+            deleting: false,
+            instances: draw.small(1, 6),
+            revision: Revision::v1(1),
+            update: draw_settings(&mut draw, strategy),
+            flapping: Flapping {
+                threshold_seconds: draw.small(0, 60),
+                initial_delay_seconds: draw.small(1, 20),
+                max_delay_seconds: 60,
+            },
+            partition: Partition { reschedule: draw.chance(70), delay_seconds: draw.small(0, 60) },
+            history: History {
+                failed: draw.small(0, 3),
+                ended: draw.small(0, 2),
+                ttl_seconds: draw.pick(&[60, 600, 86_400]),
+            },
+            grace_seconds: draw.pick(&[1, 5, 30]),
+        };
+        let skew = |draw: &mut Draw| match draw.chance(50) {
+            true => 0,
+            false => i64::try_from(draw.below(20_000)).unwrap_or(0) - 10_000,
+        };
+        Self {
+            seed,
+            service,
+            qualities: draw_qualities(&mut draw),
+            skews: [skew(&mut draw), skew(&mut draw)],
+            term_lag: draw.pick(&[0, 20, 200]),
+            quiet: 12 * MINUTE,
+            finale: draw.chance(50),
+        }
+    }
+
+    pub(super) fn quality(&self, revision: Revision) -> Quality {
+        self.qualities.get(&revision).copied().unwrap_or(Quality::Good)
+    }
+}
+
+fn draw_settings(draw: &mut Draw, strategy: Strategy) -> UpdateSettings {
+    UpdateSettings {
+        strategy,
+        watch_seconds: draw.pick(&[0, 0, 3, 10, 20]),
+        max_per_instance_failures: draw.pick(&[0, 0, 1, 2]),
+        max_failed_instances: draw.pick(&[0, 0, 0, 1, 2]),
+        rollback_on_failure: draw.chance(80),
+        max_wait_seconds: draw.pick(&[60, 120]),
+    }
+}
+
+fn draw_qualities(draw: &mut Draw) -> BTreeMap<Revision, Quality> {
+    let bad = [
+        Quality::Crashes(1),
+        Quality::Crashes(0),
+        Quality::NeverReady,
+        Quality::NoNode,
+        Quality::HalfEnds,
+        Quality::Flaky,
+        Quality::Rejected,
+    ];
+    (2..=5)
+        .map(|hash| (Revision::v1(hash), if draw.chance(45) { Quality::Good } else { draw.pick(&bad) }))
+        .collect()
+}
+
+/// The disturbances of a seed, in the order of their times.
+pub(super) fn draw_script(setting: &Setting) -> Vec<(Millis, Disturbance)> {
+    let mut draw = Draw::of(setting.seed, &[2]);
+    let count = draw.between(3, 18);
+    let mut script: Vec<(Millis, Disturbance)> = (0..count)
+        .map(|_| {
+            let at = draw.between(SECOND, setting.quiet - MINUTE);
+            (at, draw_disturbance(&mut draw, setting))
+        })
+        .collect();
+    // Faults hit most where something is going on: put some right behind a change.
+    let changes: Vec<Millis> = script.iter().filter(|(_, it)| it.is_change()).map(|(at, _)| *at).collect();
+    if !changes.is_empty() {
+        for (at, disturbance) in &mut script {
+            if !disturbance.is_change() && draw.chance(60) {
+                *at = draw.pick(&changes) + draw.below(40 * SECOND);
+            }
+        }
+    }
+    script.sort_by_key(|(at, _)| *at);
+    script
+}
+
+fn draw_disturbance(draw: &mut Draw, setting: &Setting) -> Disturbance {
+    use Disturbance::*;
+    let revision = Revision::v1(draw.between(1, 5));
+    let instance = draw.small(0, 6);
+    let operator = usize::from(draw.chance(50));
+    let kind = draw.pick(&Kind::ALL);
+    let short = draw.between(SECOND, 30 * SECOND);
+    let long = draw.between(10 * SECOND, 2 * MINUTE);
+    let requests = draw.small(0, 12);
+    match draw.below(100) {
+        0..=17 => Config(revision, draw.chance(30).then(|| draw.small(0, 6))),
+        18..=25 => Scale(if draw.chance(10) { 0 } else { draw.small(1, 7) }),
+        26..=28 => Settings(draw_settings(draw, setting.service.update.strategy)),
+        29..=31 => Pause,
+        32..=34 => Resume,
+        35..=36 => Abort,
+        37..=38 => RollBack,
+        39..=41 => Retry,
+        42..=45 => DeletePod(instance, draw.chance(30)),
+        46 => DeleteUpdate,
+        47 => DeleteRevision(draw.small(0, 5)),
+        48..=50 => WipeStatus,
+        51..=53 => Recreate {
+            orphan: draw.chance(60),
+            after: draw.pick(&[10, 2 * SECOND, 30 * SECOND]),
+            revision: draw.chance(30).then_some(revision),
+        },
+        54..=55 => Freeze(long),
+        56 => KeepNothing(long),
+        57..=61 => PodEnds(instance, draw.pick(&[0, 1])),
+        62..=63 => Evict(instance),
+        64..=65 => Unready(instance, short),
+        66..=68 => Stubborn(long),
+        69..=72 => NodeLost(NodeId(draw.small(0, 2)), draw.between(5 * SECOND, 3 * MINUTE)),
+        73..=77 => Lag(operator, kind, long),
+        78..=79 => Duplicate(operator, kind, 8),
+        80..=84 => Relist(operator, kind, short, draw.between(0, 30)),
+        85..=89 => Crash(operator, requests, long),
+        90..=93 => Stop { operator, requests, length: long, held: draw.chance(70) },
+        94..=95 => Unrenewed(operator, long),
+        _ => Troubled(
+            match draw.below(5) {
+                0 => Trouble::Conflict,
+                1 => Trouble::Busy,
+                2 => Trouble::Dropped,
+                3 => Trouble::Applied,
+                _ => Trouble::Late(draw.between(100, 5000)),
+            },
+            draw.small(1, 4),
+        ),
+    }
+}
+
+impl Disturbance {
+    /// Whether it gives the operator something to do that takes a while.
+    fn is_change(&self) -> bool {
+        matches!(self, Self::Config(..) | Self::Scale(_) | Self::Recreate { .. } | Self::WipeStatus)
+    }
+}

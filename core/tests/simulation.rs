@@ -1,0 +1,38 @@
+//! Runs many seeded worlds: `SEEDS` of them (1000 by default), beginning with `SEED`. One alone is shown in detail.
+
+use borealis_core::sim::{Tally, run};
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn every_world_keeps_its_promises() {
+    let first = number("SEED");
+    let count = number("SEEDS").unwrap_or(if first.is_some() { 1 } else { 1000 });
+    let first = first.unwrap_or(0);
+    let mut total = Tally::default();
+    let mut failed = 0;
+    for seed in first..first + count {
+        match run(seed) {
+            Ok(tally) => total += tally,
+            Err(failure) => {
+                failed += 1;
+                println!("{failure}");
+                if count == 1 {
+                    failure.trace.iter().for_each(|line| println!("{line}"));
+                }
+            }
+        }
+    }
+    assert_eq!(failed, 0, "of {count} worlds went wrong; SEED=<seed> shows one of them in detail");
+    println!("{total:?}");
+    if count >= 1000 {
+        // A world in which nothing happens keeps every promise.
+        let least = total.rolled_forward.min(total.rolled_back).min(total.aborted).min(total.halted);
+        assert!(least > count / 100, "too few updates of a kind: {total:?}");
+        let least = total.crashes.min(total.fenced).min(total.troubles).min(total.given_up);
+        assert!(least > count / 100, "too few faults of a kind: {total:?}");
+        assert!(total.plans > 50 * count && total.terms > count, "too little happened: {total:?}");
+    }
+}
