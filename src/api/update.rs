@@ -85,8 +85,8 @@ pub struct Instructions {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub from: Vec<RevisionInstances>,
-    /// The config that is rolled out and the instances that get it; absent if instances are only
-    /// removed.
+    /// The config that is rolled out and the instances that get it: those that change or come, none where
+    /// instances only go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<RevisionInstances>,
     /// What a rollback goes back to when this update superseded others half way: all instances as they
