@@ -1,4 +1,4 @@
-//! `spec.health`: Aurora's health checker, as far as probes can express it (reference §4).
+//! `spec.health`: Aurora's health checker, as far as probes can express it.
 //!
 //! Holds the numbers and their arithmetic; `apply::pods` turns them into probes. What Aurora has and
 //! probes have not (body comparison, fractions of a second, the snooze file) has no field here.

@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a change of the config reaches the instances (reference §3.1).
+/// How a change of the config reaches the instances (Aurora: JobUpdateSettings).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UpdateSettings {
@@ -89,7 +89,7 @@ impl Default for BatchStrategy {
     }
 }
 
-/// How instances that keep ending soon after their start are held back (reference §2.4). With the
+/// How instances that keep ending soon after their start are held back. With the
 /// defaults the delays before the runs are 0, 60, 120, 240, 300, 300 … seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

@@ -77,7 +77,7 @@ pub struct AuroraUpdateSpec {
     pub controls: Controls,
 }
 
-/// What the update does: computed once, when it is made (reference §3.2).
+/// What the update does: computed once, when it is made (Aurora: JobUpdateInstructions).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Instructions {
@@ -138,7 +138,7 @@ pub struct Request {
     pub author: Option<String>,
 }
 
-/// State of an update, in Aurora's words (reference §3.4).
+/// State of an update, in Aurora's words (Aurora: JobUpdateStatus).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum UpdateState {

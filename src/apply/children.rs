@@ -16,7 +16,7 @@ use crate::api::{TaskConfig, labels};
 /// Instances that must stay up when Pods are moved on purpose.
 ///
 /// Without an SLA all but 5 percent, or all but one. Whatever is asked, one instance may be down, or
-/// no node with an instance could ever be drained (reference §8.2, relaxation).
+/// no node with an instance could ever be drained.
 #[must_use]
 pub fn min_available(sla: Option<&Sla>, instances: u32) -> u32 {
     let at_most = instances.saturating_sub(1);

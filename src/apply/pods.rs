@@ -2,7 +2,7 @@
 //!
 //! Pure: the same arguments make the same Pod. Whether and when it is created is the plan's business,
 //! sending it the executor's. What the template says stays, except for what is the operator's: name,
-//! host name, our labels and annotations (reference §4 for health, design §4.2, §4.4, §4.10).
+//! host name, our labels and annotations.
 
 use std::collections::BTreeMap;
 
