@@ -123,4 +123,32 @@ mod tests {
         }
         assert!(TooOld { found: "1.30".to_owned() }.to_string().contains("1.34"));
     }
+
+    /// What is installed and what the operator goes by are written down twice: they must say the same.
+    #[test]
+    fn the_installed_fence_is_the_one_we_know() {
+        use clap::Parser;
+        use serde::Deserialize;
+        use serde_yaml_ng::{Deserializer, Value};
+
+        let documents = |text| Deserializer::from_str(text).map(|one| Value::deserialize(one).unwrap());
+        let fence: Vec<Value> = documents(include_str!("../deploy/30-term-fence.yaml")).collect();
+        let [policy, binding] = fence.as_slice() else { panic!("a policy and its binding") };
+        assert_eq!(policy["metadata"]["name"], crate::apply::TERM_POLICY);
+        assert_eq!(binding["spec"]["policyName"], crate::apply::TERM_POLICY);
+        let account = documents(include_str!("../deploy/20-access.yaml")).next().unwrap();
+        let name = |field: &str| account["metadata"][field].as_str().unwrap().to_owned();
+        let user = format!("'system:serviceaccount:{}:{}'", name("namespace"), name("name"));
+        let condition = policy["spec"]["matchConditions"][0]["expression"].as_str().unwrap();
+        assert!(condition.ends_with(&user), "{condition}");
+        let term = policy["spec"]["variables"][0]["expression"].as_str().unwrap();
+        assert!(term.contains(crate::api::labels::TERM), "{term}");
+
+        let defaults = crate::Settings::parse_from(["borealis"]);
+        let lease = &binding["spec"]["paramRef"];
+        assert_eq!(
+            (&lease["name"], &lease["namespace"]),
+            (&defaults.lease_name.into(), &name("namespace").into())
+        );
+    }
 }
