@@ -19,7 +19,6 @@ pub struct Service {
     name: String,
     spec: Map<String, Value>,
     annotations: Map<String, Value>,
-    labels: Map<String, Value>,
     pod: Map<String, Value>,
     env: Vec<Value>,
 }
@@ -46,7 +45,6 @@ impl Service {
             name: name.to_owned(),
             spec: map(spec),
             annotations: Map::new(),
-            labels: Map::new(),
             pod: map(pod),
             env: Vec::new(),
         }
@@ -156,10 +154,12 @@ impl Service {
             pod["containers"][0]["env"] = json!(self.env);
         }
         let mut spec = self.spec.clone();
-        spec.insert(
-            "template".into(),
-            json!({ "metadata": { "annotations": self.annotations, "labels": self.labels }, "spec": pod }),
-        );
+        let mut template = json!({ "spec": pod });
+        // An empty map that is applied where there was a full one arrives as null, which no schema takes.
+        if !self.annotations.is_empty() {
+            template["metadata"] = json!({ "annotations": self.annotations });
+        }
+        spec.insert("template".into(), template);
         json!({
             "apiVersion": "borealis.dev/v1alpha1",
             "kind": "AuroraService",
