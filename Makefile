@@ -12,8 +12,6 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 # Seeds of the simulation; `make sim SEEDS=100000` for a long night.
 SEEDS ?= 1000
-# Nodes of `make cluster`.
-NODES ?= 20
 # Arguments of borealis-e2e, such as ARGS="--filter update,drain --keep".
 ARGS ?=
 
@@ -51,6 +49,12 @@ sim: ## The planner against seeded faults: SEEDS=1000
 bench: ## What planning one service of 4,000 instances costs
 	cargo bench --package borealis-core --bench plan --locked
 
+bench-cluster: ## Service against Deployment on 500 nodes: INSTANCES=4000 NODES=500 BATCH=400 RUNS=1
+	cargo build --release --locked --package borealis --bin borealis
+	cargo build --locked --package borealis-e2e --bin borealis-bench
+	@e2e/cluster/build >/dev/null
+	@BOREALIS_OPERATOR=$(TARGET)/release/borealis BOREALIS_LOG=info,kube=warn $(TARGET)/debug/borealis-bench
+
 go-test:
 	@e2e/cluster/build >/dev/null
 	cd e2e/cluster && CGO_ENABLED=0 go test -trimpath ./...
@@ -78,7 +82,7 @@ deny: ## Licences, sources and duplicates of the dependencies
 	cargo deny --workspace check bans licenses sources
 
 cluster: ## Start a local cluster named dev: NODES=20
-	@$(localcluster) up dev --nodes $(NODES)
+	@$(localcluster) up dev --nodes $(or $(NODES),20)
 
 cluster-down: ## Take the cluster of `make cluster` down
 	@$(localcluster) down dev

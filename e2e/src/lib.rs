@@ -1,4 +1,4 @@
-//! Tests of Borealis on a real Kubernetes API server, and its demo.
+//! Tests of Borealis on a real Kubernetes API server, its demo, and its benchmark.
 //!
 //! The pieces: `cluster` drives the local cluster, `operator` the operator's processes, `observer` records every
 //! Pod event on its own and judges them, `wait` waits with a deadline, `scene` is what one scenario works with,
@@ -6,6 +6,7 @@
 //! `borealis-demo` in `bin/`. Nothing here uses the operator's types: what is asserted is what a user sees.
 #![allow(clippy::print_stdout, reason = "the binaries talk to a person at a terminal")]
 
+pub mod bench;
 pub mod cluster;
 pub mod command;
 pub mod demo;

@@ -17,7 +17,7 @@ use crate::{
     cluster::{Cluster, Shape},
     kube_api::KubeApi,
     observer::Observer,
-    operator::Operators,
+    operator::{Launch, Operators},
     paths,
     service::{REAL, SIMULATED},
     wait::{self, Look},
@@ -73,8 +73,8 @@ impl World {
         }
         install(&cluster).await?;
         let observer = Observer::start(kube.client.clone()).await?;
-        let operators =
-            Operators::prepare(&cluster, kube.clone(), folder, paths::operator()?, plan.replicas).await?;
+        let launch = Launch::new(&cluster, folder, paths::operator()?).await?;
+        let operators = Operators::prepare(kube.clone(), launch, plan.replicas);
         operators.start_all().await?;
         let world = Self {
             cluster,

@@ -7,6 +7,7 @@ mod credentials;
 mod replica;
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -37,6 +38,24 @@ pub struct Launch {
     pub folder: PathBuf,
     /// How long the lease is held without renewal.
     pub lease_seconds: u32,
+    /// Where its probes and metrics are served; each replica at a port of its own unless this names one.
+    pub listen: SocketAddr,
+}
+
+impl Launch {
+    /// With what suits tests: a lease they can wait for.
+    ///
+    /// # Errors
+    /// When the operator's account has no token.
+    pub async fn new(cluster: &Cluster, folder: &Path, program: PathBuf) -> Result<Self> {
+        Ok(Self {
+            program,
+            kubeconfig: credentials::write(cluster, folder).await?,
+            folder: folder.to_owned(),
+            lease_seconds: 6,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        })
+    }
 }
 
 /// How often is looked whether a replica has ended by itself.
@@ -60,22 +79,7 @@ impl Drop for Operators {
 
 impl Operators {
     /// As many replicas as said, none of them started.
-    ///
-    /// # Errors
-    /// When the operator's account has no token.
-    pub async fn prepare(
-        cluster: &Cluster,
-        kube: KubeApi,
-        folder: &Path,
-        program: PathBuf,
-        count: usize,
-    ) -> Result<Self> {
-        let launch = Launch {
-            program,
-            kubeconfig: credentials::write(cluster, folder).await?,
-            folder: folder.to_owned(),
-            lease_seconds: 6,
-        };
+    pub fn prepare(kube: KubeApi, launch: Launch, count: usize) -> Self {
         let replicas: Arc<Mutex<Vec<Replica>>> = Arc::new(Mutex::new((0..count).map(Replica::new).collect()));
         let (kept, with) = (Arc::clone(&replicas), launch.clone());
         let keeping = tokio::spawn(async move {
@@ -90,7 +94,7 @@ impl Operators {
                 }
             }
         });
-        Ok(Self { kube, launch, replicas, keeping })
+        Self { kube, launch, replicas, keeping }
     }
 
     /// How long the lease outlives its last renewal.
@@ -166,6 +170,11 @@ impl Operators {
     pub async fn running(&self) -> Vec<usize> {
         let mut replicas = self.replicas.lock().await;
         (0..replicas.len()).filter(|&index| replicas[index].is_running()).collect()
+    }
+
+    /// The processes of those that were started.
+    pub async fn pids(&self) -> Vec<u32> {
+        self.replicas.lock().await.iter().filter_map(Replica::pid).collect()
     }
 
     /// Waits until a replica that runs holds the lease, and says which and since which term.

@@ -94,6 +94,11 @@ impl Replica {
         self.starts
     }
 
+    /// Its process; none before it was started.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
     pub(super) async fn signal(&mut self, signal: Signal) -> Result<()> {
         let child = self.child.as_mut().context("this replica was never started")?;
         match signal {
@@ -152,7 +157,7 @@ fn arguments(launch: &Launch, identity: &str) -> Vec<String> {
         format!("--lease-duration={lease}s"),
         format!("--lease-renew-deadline={}s", lease - 1),
         "--lease-retry-period=500ms".to_owned(),
-        "--listen=127.0.0.1:0".to_owned(),
+        format!("--listen={}", launch.listen),
     ]
     .into()
 }

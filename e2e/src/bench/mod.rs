@@ -1,0 +1,40 @@
+//! The cluster benchmark: one service and one Deployment of the same size, brought up and rolled on one cluster.
+//!
+//! `steps` is what is done, `probe` reads clocks and counters around each step, `process` and `counters` are where
+//! from, `table` says it. Wall time on a machine of two cores is mostly the API server's; what a controller itself
+//! costs in CPU, memory and writes is what is compared. Called by the binary `borealis-bench`.
+
+mod counters;
+mod probe;
+mod process;
+mod steps;
+mod table;
+
+use serde_json::{Value, json};
+
+pub use self::{
+    probe::{Phase, Probe},
+    steps::{Bench, Order},
+    table::{markdown, run_json},
+};
+
+/// The benchmark's cluster.
+pub const CLUSTER: &str = "bench";
+
+/// How much of everything.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Instances of the service, replicas of the Deployment.
+    pub instances: u32,
+    /// Simulated nodes.
+    pub nodes: u32,
+    /// Instances that are changed at a time: the batch of the service, maxUnavailable of the Deployment.
+    pub batch: u32,
+}
+
+impl Sizes {
+    /// For the report.
+    pub fn json(self) -> Value {
+        json!({ "instances": self.instances, "nodes": self.nodes, "batch": self.batch })
+    }
+}

@@ -1,0 +1,150 @@
+//! `borealis-bench`: a cluster per run, a service and a Deployment of one size on it, and what each cost.
+//!
+//! Called by `make bench-cluster`. The tables go to standard output, all that was read to a file of JSON; every
+//! cluster is taken down, also when something fails.
+#![allow(clippy::print_stdout, reason = "it tells a person what it measured")]
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use borealis_e2e::{
+    bench::{self, Bench, CLUSTER, Order, Phase, Probe, Sizes},
+    cluster::{Cluster, Shape},
+    kube_api::KubeApi,
+    operator::{self, Launch, Operators},
+    paths, world,
+};
+use clap::Parser;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Seconds the lease is held without renewal: the operator's own default. On a machine this full a shorter one
+/// would measure the lease.
+const LEASE_SECONDS: u32 = 15;
+
+/// Measures Borealis and a Deployment of the same size on a local cluster.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Instances of the service, replicas of the Deployment
+    #[arg(long, env = "INSTANCES", default_value_t = 4000)]
+    instances: u32,
+    /// Simulated nodes
+    #[arg(long, env = "NODES", default_value_t = 500)]
+    nodes: u32,
+    /// Instances that are changed at a time
+    #[arg(long, env = "BATCH", default_value_t = 400)]
+    batch: u32,
+    /// How many times, each on a cluster of its own; every other run does the Deployment first
+    #[arg(long, env = "RUNS", default_value_t = 1)]
+    runs: usize,
+    /// The first run does the Deployment first
+    #[arg(long)]
+    deployment_first: bool,
+    /// Where the JSON goes [default: beside the logs of the operator]
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(&Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("the benchmark could not be made: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> Result<()> {
+    let sizes = Sizes { instances: args.instances, nodes: args.nodes, batch: args.batch };
+    operator::end_leftovers(&paths::repository().join(".run").join(format!("{CLUSTER}-files"))).await?;
+    let folder = paths::run_folder(CLUSTER)?;
+    let file = args.json.clone().unwrap_or_else(|| folder.join("bench.json"));
+    let (mut runs, mut written) = (Vec::new(), Vec::new());
+    for number in 0..args.runs {
+        let deployment_first = (number % 2 == 1) != args.deployment_first;
+        let order = if deployment_first { Order::DeploymentFirst } else { Order::ServiceFirst };
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        println!("run {} of {}, {order:?}, load before {}", number + 1, args.runs, load.trim());
+        let phases = one(sizes, order, &folder).await?;
+        written.push(bench::run_json(&format!("{order:?}"), load.trim(), &phases));
+        // After each run, so that a later one that fails costs only itself.
+        let all = json!({ "sizes": sizes.json(), "runs": written });
+        std::fs::write(&file, format!("{all:#}\n")).with_context(|| file.display().to_string())?;
+        runs.push(phases);
+    }
+    println!("\n{}\nAll that was read: {}", bench::markdown(sizes, &runs)?, file.display());
+    Ok(())
+}
+
+/// One run on a cluster of its own.
+async fn one(sizes: Sizes, order: Order, folder: &Path) -> Result<Vec<Phase>> {
+    let mut cluster = Cluster::named(CLUSTER).await?;
+    let result = tokio::select! {
+        result = on_cluster(sizes, order, &mut cluster, folder) => result,
+        name = interrupted() => Err(anyhow::anyhow!("interrupted by {}", name?)),
+    };
+    cluster.down().await.context("the cluster left something behind")?;
+    result
+}
+
+async fn on_cluster(sizes: Sizes, order: Order, cluster: &mut Cluster, folder: &Path) -> Result<Vec<Phase>> {
+    cluster.up(Shape { nodes: sizes.nodes, real_node: false }).await?;
+    let kube = KubeApi::new(&cluster.kubeconfig).await?;
+    world::install(cluster).await?;
+    let address = free_address()?;
+    let launch = Launch::new(cluster, folder, paths::operator()?).await?;
+    let launch = Launch { lease_seconds: LEASE_SECONDS, listen: address, ..launch };
+    let operators = Operators::prepare(kube.clone(), launch, 1);
+    operators.start_all().await?;
+    let result = measured(&kube, &operators, cluster, address, sizes, order).await;
+    let stopped = operators.stop_all().await;
+    match result {
+        Ok(phases) => stopped.map(|()| phases),
+        Err(error) => bail!("{error:#}\n{}", operators.log_tails(40).await),
+    }
+}
+
+async fn measured(
+    kube: &KubeApi,
+    operators: &Operators,
+    cluster: &Cluster,
+    address: SocketAddr,
+    sizes: Sizes,
+    order: Order,
+) -> Result<Vec<Phase>> {
+    operators.leader(Duration::from_secs(60)).await?;
+    let pid = *operators.pids().await.first().context("the operator does not run")?;
+    let probe = Probe::new(&cluster.kubeconfig, address, pid).await?;
+    tokio::select! {
+        phases = Bench::new(kube, probe, sizes).run(order) => phases,
+        () = ended(operators, pid) => bail!("the operator ended by itself"),
+    }
+}
+
+/// Returns when the operator's process is not this one any more.
+async fn ended(operators: &Operators, pid: u32) {
+    while operators.running().await == [0] && operators.pids().await == [pid] {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// An address that nobody listens at just now.
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// Waits for Ctrl-C or SIGTERM, and says which it was.
+async fn interrupted() -> Result<&'static str> {
+    let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(tokio::select! {
+        _ = int.recv() => "SIGINT",
+        _ = term.recv() => "SIGTERM",
+    })
+}
