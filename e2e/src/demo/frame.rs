@@ -91,4 +91,25 @@ impl Frame {
     pub fn service(&self, name: &str) -> Option<&Value> {
         self.services.iter().find(|service| text(service, "/metadata/name") == name)
     }
+
+    /// Whether so many instances of a service run, it has seen its newest spec, and is ready for this reason.
+    pub fn runs(&self, name: &str, instances: u32, reason: &str) -> bool {
+        self.service(name).is_some_and(|service| {
+            let says = condition(service, "Ready").is_some_and(|(s, why, _)| (s, why) == ("True", reason));
+            let current =
+                number(service, "/metadata/generation") == number(service, "/status/observedGeneration");
+            says && current && number(service, "/status/counts/running") == i64::from(instances)
+        })
+    }
+
+    /// Whether all of these run.
+    pub fn all_run(&self, services: &[(&str, u32)], reason: &str) -> bool {
+        services.iter().all(|(name, instances)| self.runs(name, *instances, reason))
+    }
+
+    /// Whether the last update of each is in this state.
+    pub fn updates_are(&self, services: &[(&str, u32)], state: &str) -> bool {
+        let is = |name: &str| self.service(name).is_some_and(|s| text(s, "/status/update/state") == state);
+        services.iter().all(|(name, _)| is(name))
+    }
 }

@@ -9,7 +9,6 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
 
 use super::{
     frame::{Frame, NAMESPACE},
@@ -24,8 +23,10 @@ use crate::{
 
 /// How long any step may take.
 const LIMIT: Duration = Duration::from_secs(150);
-/// The service.
+/// The service on simulated nodes.
 const WEB: &str = "web";
+/// The service on the real node, where there is one, and how many instances it has.
+const REAL: (&str, u32) = ("real", 2);
 /// How many instances it has.
 const INSTANCES: u32 = 200;
 /// How many are changed at a time.
@@ -42,12 +43,16 @@ pub struct Story<'a> {
     view: &'a mut View,
     begin: Instant,
     seen: Seen,
+    /// The services and how many instances each has.
+    services: Vec<(&'static str, u32)>,
 }
 
 impl<'a> Story<'a> {
     /// The story of this world.
     pub fn new(world: &'a World, view: &'a mut View, begin: Instant) -> Self {
-        Self { world, view, begin, seen: Vec::new() }
+        let real = world.real_node.as_ref().map(|_| REAL);
+        let services = std::iter::once((WEB, INSTANCES)).chain(real).collect();
+        Self { world, view, begin, seen: Vec::new(), services }
     }
 
     /// Tells it from beginning to end.
@@ -71,8 +76,12 @@ impl<'a> Story<'a> {
 
     async fn start(&mut self) -> Result<()> {
         self.world.kube.make_namespace(NAMESPACE).await?;
-        self.apply("web.yaml", "A service of 200 instances starts.").await?;
-        self.until("200 instances start", "200 instances started", |frame| runs_all(frame, "Running")).await
+        self.apply("", "A service of 200 instances starts.").await?;
+        let services = self.services.clone();
+        self.until("200 instances start", "200 instances started", |frame| {
+            frame.all_run(&services, "Running")
+        })
+        .await
     }
 
     async fn heal(&mut self) -> Result<()> {
@@ -96,7 +105,7 @@ impl<'a> Story<'a> {
         let healed = |frame: &Frame| {
             let live = up(world);
             let replaced = live.iter().filter(|pod| !hit.contains(pod.uid.as_str())).count();
-            runs_all(frame, "Running") && replaced == INSTANCES as usize
+            frame.runs(WEB, INSTANCES, "Running") && replaced == INSTANCES as usize
         };
         self.until_since(begin, "the service heals", &format!("{} instances healed", hit.len()), healed)
             .await?;
@@ -114,26 +123,28 @@ impl<'a> Story<'a> {
     async fn update(&mut self) -> Result<()> {
         let mark = self.world.observer.mark();
         let old = self.current().await?;
-        self.apply("web-good.yaml", &format!("(2) A good version, {BATCH} instances at a time.")).await?;
+        self.apply("-good", &format!("(2) A good version, {BATCH} instances at a time.")).await?;
+        let services = self.services.clone();
         self.until("update to a good version", "200 instances updated in batches", |frame| {
-            update_is(frame, "ROLLED_FORWARD") && runs_all(frame, "Running")
+            frame.updates_are(&services, "ROLLED_FORWARD") && frame.all_run(&services, "Running")
         })
         .await?;
         let new = self.current().await?;
         ensure!(new != old, "the config did not change");
-        self.all_run(&new)?;
+        self.all_have(&new)?;
         self.bounded(mark)
     }
 
     async fn roll_back(&mut self) -> Result<()> {
         let mark = self.world.observer.mark();
         let good = self.current().await?;
-        self.apply("web-bad.yaml", "(3) A version whose health fails.").await?;
+        self.apply("-bad", "(3) A version whose health fails.").await?;
+        let services = self.services.clone();
         self.until("update to a bad version", "bad version rolled back by itself", |frame| {
-            update_is(frame, "ROLLED_BACK") && runs_all(frame, "RolledBack")
+            frame.updates_are(&services, "ROLLED_BACK") && frame.all_run(&services, "RolledBack")
         })
         .await?;
-        self.all_run(&good)?;
+        self.all_have(&good)?;
         self.bounded(mark)?;
         let service = self.world.kube.services(NAMESPACE).get(WEB).await?;
         let service = serde_json::to_value(service)?;
@@ -143,14 +154,25 @@ impl<'a> Story<'a> {
         let message =
             condition(&service, "Stalled").map(|(.., message)| message.to_owned()).unwrap_or_default();
         self.view.say(&format!("    The service says: {message}"));
+        if let Some((real, _)) = self.services.get(1) {
+            let service = serde_json::to_value(self.world.kube.services(NAMESPACE).get(real).await?)?;
+            let code = number(&service, "/status/failure/exitCode");
+            ensure!(code == 3, "the real container's exit code 3 is not told, but {code}");
+            self.view.say("    On the real node a real probe failed, and the kubelet ended the container (exit code 3).");
+        }
         Ok(())
     }
 
-    /// Applies a manifest as a person would.
-    async fn apply(&mut self, file: &str, why: &str) -> Result<()> {
-        let path = paths::repository().join("e2e/demo").join(file);
-        self.view.say(&format!("\n{why}\n    $ kubectl apply -f e2e/demo/{file}"));
-        self.world.cluster.kubectl(&["apply", "--filename", &path.to_string_lossy()]).await.map(|_| ())
+    /// Applies each service's manifest of this variant as a person would.
+    async fn apply(&mut self, variant: &str, why: &str) -> Result<()> {
+        self.view.say(&format!("\n{why}"));
+        for (service, _) in self.services.clone() {
+            let file = format!("{service}{variant}.yaml");
+            self.view.say(&format!("    $ kubectl apply -f e2e/demo/{file}"));
+            let path = paths::repository().join("e2e/demo").join(file);
+            self.world.cluster.kubectl(&["apply", "--filename", &path.to_string_lossy()]).await?;
+        }
+        Ok(())
     }
 
     async fn until(&mut self, step: &str, done: &str, holds: impl Fn(&Frame) -> bool) -> Result<()> {
@@ -193,7 +215,7 @@ impl<'a> Story<'a> {
         Ok(text(&serde_json::to_value(service)?, "/status/currentRevision").to_owned())
     }
 
-    fn all_run(&self, revision: &str) -> Result<()> {
+    fn all_have(&self, revision: &str) -> Result<()> {
         let live = self.live();
         let other = live.iter().filter(|pod| pod.revision != revision).count();
         ensure!(
@@ -219,22 +241,4 @@ impl<'a> Story<'a> {
 fn up(world: &World) -> Vec<Facts> {
     let ledger = world.observer.ledger();
     ledger.pods(NAMESPACE).into_iter().filter(|pod| pod.key.service == WEB && pod.is_up()).cloned().collect()
-}
-
-fn web(frame: &Frame) -> Option<&Value> {
-    frame.service(WEB)
-}
-
-fn runs_all(frame: &Frame, reason: &str) -> bool {
-    web(frame).is_some_and(|service| {
-        let says =
-            condition(service, "Ready").is_some_and(|(status, why, _)| (status, why) == ("True", reason));
-        let current =
-            number(service, "/metadata/generation") == number(service, "/status/observedGeneration");
-        says && current && number(service, "/status/counts/running") == i64::from(INSTANCES)
-    })
-}
-
-fn update_is(frame: &Frame, state: &str) -> bool {
-    web(frame).is_some_and(|service| text(service, "/status/update/state") == state)
 }

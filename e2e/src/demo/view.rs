@@ -92,6 +92,7 @@ fn line(frame: &Frame) -> String {
     let mut out = String::new();
     for row in &frame.rows {
         let Row { name, desired, running, updated, state, update } = row;
+        let state = if state.is_empty() { "not yet seen" } else { state };
         let _ = write!(out, "{name}: {running} of {desired} run, {updated} updated, {state}");
         if !update.is_empty() {
             let _ = write!(out, ", {update}");
