@@ -90,7 +90,7 @@ impl Index {
         let node = |task: Option<&Task>| task.and_then(|task| task.node);
         let (from, to) = (node(before), node(after));
         if from != to {
-            self.nodes().moved(slot, from, to, Timestamp::now());
+            self.nodes().moved(slot, from, to);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Nodes by number, which of them are lost and since when, and which services have tasks on them.
 //!
-//! A node is lost while its Ready condition is not True, or it carries the taint of a lost one, or Pods name it
-//! and it is not there. Decides nothing about the tasks: the partition policy is the planner's. Called by `feed`.
+//! A node is lost while its Ready condition is not True, or it carries the taint of a lost one, or it was there and
+//! is no more. One that was never seen is not: the news of a fresh node may come after that of a Pod on it, and
+//! Pods on a node that never comes are the garbage collector's. Decides nothing about the tasks: the partition policy is the planner's. Called by `feed`.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -28,8 +29,6 @@ pub(super) struct Nodes {
     rows: HashMap<NodeId, Row>,
     lost: Arc<BTreeMap<NodeId, Timestamp>>,
     next: u32,
-    /// The first list is complete, so that what it does not name is not there.
-    listed: bool,
 }
 
 #[derive(Debug)]
@@ -90,19 +89,9 @@ impl Nodes {
     }
 
     /// A task of the service left one node for another, came or went.
-    pub(super) fn moved(
-        &mut self,
-        slot: &Arc<Slot>,
-        from: Option<NodeId>,
-        to: Option<NodeId>,
-        now: Timestamp,
-    ) {
+    pub(super) fn moved(&mut self, slot: &Arc<Slot>, from: Option<NodeId>, to: Option<NodeId>) {
         if let Some(row) = to.and_then(|to| self.rows.get_mut(&to)) {
-            let gone = self.listed && row.object.is_none();
             count(row, slot, 1);
-            if let (true, Some(to)) = (gone, to) {
-                Arc::make_mut(&mut self.lost).entry(to).or_insert(now);
-            }
         }
         if let Some(from) = from {
             if let Some(row) = self.rows.get_mut(&from) {
@@ -156,8 +145,7 @@ impl Nodes {
 
     /// A relist that began in this epoch is complete.
     pub(super) fn relisted(&mut self, epoch: Epoch, now: Timestamp) -> Vec<Arc<Slot>> {
-        self.listed = true;
-        let absent = |row: &Row| row.object.is_none_or(|object| object.epoch != epoch);
+        let absent = |row: &Row| row.object.is_some_and(|object| object.epoch != epoch);
         let mut gone: Vec<NodeId> =
             self.rows.iter().filter(|(_, row)| absent(row)).map(|(id, _)| *id).collect();
         gone.sort_unstable();

@@ -24,6 +24,8 @@ pub const UPDATE_ABORTED: &str = "UpdateAborted";
 pub const UPDATE_ERROR: &str = "UpdateError";
 /// What ran was adopted, and it is not what the spec says.
 pub const ADOPTED: &str = "Adopted";
+/// The cluster-wide switch holds back what would be done.
+pub const FROZEN: &str = "Frozen";
 /// There is nothing to say: the condition does not hold.
 pub const SETTLED: &str = "Settled";
 /// The spec can't be acted on although the schema let it through.
@@ -33,7 +35,7 @@ pub const TEMPLATE_REFUSED: &str = "TemplateRefused";
 /// The job key, or a name the service needs, belongs to another object.
 pub const NAME_CONFLICT: &str = "NameConflict";
 
-const ALL: [&str; 16] = [
+const ALL: [&str; 17] = [
     RUNNING,
     STARTING,
     REPLACING,
@@ -46,6 +48,7 @@ const ALL: [&str; 16] = [
     UPDATE_ABORTED,
     UPDATE_ERROR,
     ADOPTED,
+    FROZEN,
     SETTLED,
     INVALID_SPEC,
     TEMPLATE_REFUSED,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{Ending, Instance, Intent, Revision, Run, ServiceStatus, Task, TaskState};
+use crate::model::{Ending, Instance, Intent, Revision, Run, ServiceStatus, Task, TaskState, reasons};
 
 use super::{Action, Ended, Held, Plan, flapping, fleet::Fleet, history::Keeping, targets::Target};
 
@@ -64,7 +64,7 @@ impl Work<'_, '_> {
         }
         let goes = wanted != Some(task.revision) && change;
         if goes && self.fleet.view.frozen {
-            return self.held(task.instance, "Frozen", None);
+            return self.held(task.instance, reasons::FROZEN, None);
         }
         match (goes, state) {
             // Nobody answers there: what shall go is given up at once.

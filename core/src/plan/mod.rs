@@ -23,6 +23,8 @@ mod tests;
 
 use jiff::Timestamp;
 
+use crate::model::reasons;
+
 pub use action::{Action, Ended, Event, Held, NewUpdate, Plan};
 pub use view::{Problem, ServiceView};
 
@@ -51,7 +53,14 @@ pub fn plan(view: &ServiceView<'_>, now: Timestamp) -> Plan {
     let targets = targets::targets(&fleet, &known, progress.as_ref());
     let throttled = instances::reconcile(&fleet, &known, &targets, &mut plan);
     history::tidy(&fleet, &known, &targets, &mut plan);
-    plan.status = Some(status::status(&fleet, known, progress.as_ref(), &targets, throttled));
+    let frozen = plan.held.iter().any(|held| held.reason == reasons::FROZEN);
+    plan.status = Some(status::status(
+        &fleet,
+        known,
+        progress.as_ref(),
+        &targets,
+        status::HeldBack { throttled, frozen },
+    ));
     if let (Some(update), Some(progress)) = (view.update, progress)
         && update.progress.as_ref() != Some(&progress)
     {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     Failure, Instructions, Progress, Ranges, Revision, RevisionRecord, ServiceStatus, Update, UpdateRef,
-    UpdateState,
+    UpdateState, reasons,
 };
 
 use super::{Action, Held, NewUpdate, Plan, fleet::Fleet, instructions::instructions, targets};
@@ -142,7 +142,7 @@ fn begin(
         return;
     }
     if fleet.view.frozen {
-        plan.held.push(Held { instance: None, reason: "Frozen", until: None });
+        plan.held.push(Held { instance: None, reason: reasons::FROZEN, until: None });
         return;
     }
     if !fleet.is_stored(service.revision) {

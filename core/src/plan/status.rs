@@ -17,13 +17,22 @@ use conditions::{Situation, conditions};
 /// Configs named in `status.revisions` at most.
 const REVISIONS: usize = 32;
 
+/// What this plan holds back.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HeldBack {
+    /// How many instances, because they flapped.
+    pub(super) throttled: u32,
+    /// Anything at all, because of the freeze.
+    pub(super) frozen: bool,
+}
+
 /// The status after this plan's decisions.
 pub(super) fn status(
     fleet: &Fleet<'_>,
     facts: ServiceStatus,
     progress: Option<&Progress>,
     targets: &BTreeMap<Instance, Target>,
-    throttled: u32,
+    held: HeldBack,
 ) -> ServiceStatus {
     let count = targets::settled_count(fleet, &facts);
     // An instance that is being replaced has a config as well: its Pods may be gone before the next one is there.
@@ -31,11 +40,11 @@ pub(super) fn status(
     let absent = absent.filter_map(|(instance, target)| Some((*instance, target.revision?)));
     let mut status = census(fleet, facts, absent);
     status.counts.desired = count;
-    status.counts.throttled = throttled;
+    status.counts.throttled = held.throttled;
     status.counts.updated = updated(fleet);
     status.observed_generation = fleet.view.service.generation;
     let wanted = targets.values().filter(|target| target.revision.is_some()).count();
-    let situation = Situation { fleet, progress, problem: fleet.view.problem, wanted };
+    let situation = Situation { fleet, progress, problem: fleet.view.problem, wanted, frozen: held.frozen };
     status.conditions = conditions(&situation, &status);
     status
 }
@@ -49,7 +58,7 @@ pub(super) fn first(fleet: &Fleet<'_>, mut facts: ServiceStatus) -> ServiceStatu
     let mut status = census(fleet, facts, std::iter::empty());
     status.counts.desired = desired;
     let wanted = desired as usize;
-    let situation = Situation { fleet, progress: None, problem: None, wanted };
+    let situation = Situation { fleet, progress: None, problem: None, wanted, frozen: false };
     status.conditions = conditions(&situation, &status);
     status
 }
@@ -65,7 +74,8 @@ pub(super) fn blocked(fleet: &Fleet<'_>, problem: &Problem) -> ServiceStatus {
     let mut status = census(fleet, facts, absent);
     status.counts.desired = desired;
     status.observed_generation = fleet.view.service.generation;
-    let situation = Situation { fleet, progress: None, problem: Some(problem), wanted: desired as usize };
+    let situation =
+        Situation { fleet, progress: None, problem: Some(problem), wanted: desired as usize, frozen: false };
     status.conditions = conditions(&situation, &status);
     status
 }

@@ -10,7 +10,7 @@ mod group;
 use jiff::Timestamp;
 
 use crate::{
-    model::{Progress, Ranges, ServiceStatus, Update, UpdateState},
+    model::{Progress, Ranges, ServiceStatus, Update, UpdateState, reasons},
     state::can_go,
 };
 
@@ -31,7 +31,7 @@ pub(super) fn step(fleet: &Fleet<'_>, known: &ServiceStatus, plan: &mut Plan) ->
     let mut step = Step { fleet, known, update, progress, plan };
     step.obey();
     if fleet.view.frozen {
-        step.plan.held.push(Held { instance: None, reason: "Frozen", until: None });
+        step.plan.held.push(Held { instance: None, reason: reasons::FROZEN, until: None });
     } else if matches!(step.progress.state, UpdateState::RollingForward | UpdateState::RollingBack) {
         step.roll();
     }

@@ -25,7 +25,7 @@ fn one_task() -> (Nodes, NodeId, Arc<Slot>) {
     let mut nodes = Nodes::default();
     let slot = Arc::new(Slot::new(ServiceKey::new("prod", "web")));
     let id = nodes.pin("a");
-    nodes.moved(&slot, None, Some(id), Timestamp::now());
+    nodes.moved(&slot, None, Some(id));
     nodes.unpin(id);
     (nodes, id, slot)
 }
@@ -58,19 +58,25 @@ fn the_taint_of_a_lost_node_counts() {
 }
 
 #[test]
-fn a_node_that_is_not_there_is_lost_since_it_was_missed() {
+fn a_node_that_was_never_seen_is_not_lost() {
     let (mut nodes, id, slot) = one_task();
-    assert!(nodes.lost().is_empty(), "the list of nodes is not complete yet");
+    assert!(nodes.relisted(1, at("2026-02-01T00:00:00Z")).is_empty());
+    assert!(nodes.lost().is_empty(), "its news may be on the way");
+    nodes.moved(&slot, Some(id), None);
+    assert!(nodes.rows.is_empty() && nodes.numbers.is_empty(), "nobody names it");
+}
+
+#[test]
+fn a_node_that_a_relist_misses_is_lost_since_then() {
+    let (mut nodes, id, slot) = one_task();
+    nodes.offer(&node("a", 1, "True"), 0).unwrap();
     let missed = at("2026-02-01T00:00:00Z");
     assert_eq!(nodes.relisted(1, missed).len(), 1);
     assert_eq!(nodes.lost().get(&id), Some(&missed));
     assert!(nodes.relisted(2, at("2026-03-01T00:00:00Z")).is_empty());
     assert_eq!(nodes.lost().get(&id), Some(&missed), "and not later");
-    nodes.moved(&slot, Some(id), None, missed);
+    nodes.moved(&slot, Some(id), None);
     assert!(nodes.lost().is_empty() && nodes.rows.is_empty() && nodes.numbers.is_empty(), "nobody names it");
-    let other = nodes.pin("b");
-    nodes.moved(&slot, None, Some(other), missed);
-    assert_eq!(nodes.lost().get(&other), Some(&missed), "a Pod names a node that is not there");
 }
 
 #[test]
@@ -81,7 +87,7 @@ fn a_deleted_node_stays_known_while_tasks_name_it() {
     assert_eq!(nodes.delete(&node("a", 2, "True"), gone).len(), 1);
     assert_eq!((nodes.lost().get(&id), nodes.name(id).as_deref()), (Some(&gone), Some("a")));
     assert_eq!(nodes.offer(&node("a", 3, "True"), 0).unwrap().len(), 1, "a node of that name came back");
-    nodes.moved(&slot, Some(id), None, gone);
+    nodes.moved(&slot, Some(id), None);
     nodes.delete(&node("a", 4, "True"), gone);
     assert!(nodes.rows.is_empty());
 }

@@ -12,6 +12,8 @@ pub(super) struct Situation<'a> {
     pub(super) problem: Option<&'a Problem>,
     /// Instances that shall run now.
     pub(super) wanted: usize,
+    /// Something would be done, were it not for the freeze.
+    pub(super) frozen: bool,
 }
 
 /// The conditions that follow from the situation; a condition that did not change keeps its time.
@@ -49,6 +51,11 @@ fn judge(situation: &Situation<'_>, status: &ServiceStatus) -> Verdict {
         let stalled = (true, problem.reason, problem.message.clone());
         let ready = (false, problem.reason, format!("{census}; {}", problem.message));
         return Verdict { ready, reconciling: quiet, stalled };
+    }
+    if situation.frozen {
+        let words = format!("{census}; the freeze holds back what the spec asks for");
+        let ready = (false, reasons::FROZEN, words.clone());
+        return Verdict { ready, reconciling: busy(reasons::FROZEN, words), stalled: unstalled };
     }
     if let Some((state, message)) = active(situation) {
         let words = format!("{message}; {census}");

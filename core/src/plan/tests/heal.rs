@@ -1,6 +1,6 @@
 //! Starting, replacing, scaling, and nodes that are lost.
 
-use super::job::{GOOD, Job};
+use super::job::{GOOD, Job, NEXT};
 use crate::{
     model::*,
     plan::{Action, Ended, Problem},
@@ -176,10 +176,13 @@ fn a_freeze_heals_and_does_nothing_else() {
     job.service.instances = 2;
     job.fail(0);
     job.settle();
-    assert_eq!(job.count(GOOD), 3);
+    assert_eq!((job.count(GOOD), job.ready()), (3, (reasons::FROZEN, false, false)));
+    job.edit(NEXT);
+    job.settle();
+    assert_eq!((job.count(GOOD), job.ready()), (3, (reasons::FROZEN, false, false)));
     job.frozen = false;
     job.settle();
-    assert_eq!(job.count(GOOD), 2);
+    assert_eq!((job.count(NEXT), job.count(GOOD), job.ready()), (2, 0, ("Running", true, false)));
 }
 
 #[test]
