@@ -44,7 +44,7 @@ unit:
 	cargo test --workspace --locked
 
 sim: ## The planner against seeded faults: SEEDS=1000
-	BOREALIS_SEEDS=$(SEEDS) cargo test --package borealis-core --features sim --locked sim:: -- --nocapture
+	SEEDS=$(SEEDS) cargo test --package borealis-core --features sim --locked --test simulation -- --nocapture
 
 bench: ## What planning one service of 4,000 instances costs
 	cargo bench --package borealis-core --bench plan --locked

@@ -265,3 +265,24 @@ fn instances_that_come_in_mid_update_run_the_last_good_config_until_it_is_proven
     job.settle();
     assert_eq!((job.count(GOOD), job.count(NEXT), job.progress().state), (1, 0, UpdateState::RolledForward));
 }
+
+#[test]
+fn the_way_back_is_the_exact_reverse() {
+    let mut job = Job::running(6);
+    job.edit(NEXT);
+    while job.count(NEXT) < 4 {
+        job.step();
+        job.pods_then(5);
+    }
+    job.update().controls.rollback = Some(Request::default());
+    let mut groups = Vec::new();
+    while !job.progress().state.is_terminal() {
+        job.step();
+        let working = job.progress().working.to_string();
+        if groups.last() != Some(&working) {
+            groups.push(working);
+        }
+        job.pods_then(5);
+    }
+    assert_eq!(groups, ["2-3", "0-1", ""]);
+}
