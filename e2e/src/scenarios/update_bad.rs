@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use crate::{
@@ -73,6 +75,8 @@ async fn rolls_back(scene: Scene) -> Result<()> {
     let down = scene.most_down(mark, "web", 8);
     ensure!(down <= 2, "{down} instances were down at once in batches of 2");
 
+    events_tell(&scene).await?;
+
     // The failed config is not tried again by applying it again.
     let mark = scene.mark();
     scene.apply(&bad(&good)).await?;
@@ -87,6 +91,23 @@ async fn rolls_back(scene: Scene) -> Result<()> {
     ensure!(at(&service, "/status/failure").is_null(), "an old failure is still told: {}", service["status"]);
     ensure!(condition(&service, "Stalled").is_none_or(|(status, ..)| status == "False"), "still stalled");
     Ok(())
+}
+
+/// The update's events tell of the instance that failed and of the way back.
+async fn events_tell(scene: &Scene) -> Result<()> {
+    wait::until("events about the update", super::LONG, || async {
+        let all = scene.world.kube.events(&scene.namespace).list(&ListParams::default()).await?.items;
+        let about = |event: &&Event| {
+            event.regarding.as_ref().is_some_and(|object| object.name.as_deref() == Some("web-1"))
+        };
+        let reasons: Vec<String> =
+            all.iter().filter(about).filter_map(|event| event.reason.clone()).collect();
+        let told = ["InstanceFailed", "RollingBack", "RolledBack"]
+            .iter()
+            .all(|reason| reasons.iter().any(|r| r == reason));
+        Ok(wait::when(told, format!("{reasons:?}")))
+    })
+    .await
 }
 
 /// A failure names its instance, a reason and the exit code.
