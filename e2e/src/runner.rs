@@ -36,6 +36,7 @@ pub struct Scenario {
     pub full: bool,
     /// It needs the real node.
     pub real_node: bool,
+    limit: Duration,
     run: fn(Scene) -> BoxFuture<'static, Result<()>>,
 }
 
@@ -46,7 +47,7 @@ impl Scenario {
         about: &'static str,
         run: fn(Scene) -> BoxFuture<'static, Result<()>>,
     ) -> Self {
-        Self { name, about, exclusive: false, full: false, real_node: false, run }
+        Self { name, about, exclusive: false, full: false, real_node: false, limit: LIMIT, run }
     }
 
     /// It disturbs others.
@@ -59,6 +60,12 @@ impl Scenario {
     #[must_use]
     pub fn full(self) -> Self {
         Self { full: true, ..self }
+    }
+
+    /// It may take this long.
+    #[must_use]
+    pub fn limit(self, limit: Duration) -> Self {
+        Self { limit, ..self }
     }
 
     /// It needs the real node.
@@ -99,13 +106,13 @@ async fn one(world: Arc<World>, scenario: Scenario) -> Line {
     // A scenario runs as a task of its own: what it blocks or breaks is its own affair.
     let running = tokio::spawn(AssertUnwindSafe((scenario.run)(scene.clone())).catch_unwind());
     let abort = running.abort_handle();
-    let result = match tokio::time::timeout(LIMIT, running).await {
+    let result = match tokio::time::timeout(scenario.limit, running).await {
         Ok(Ok(Ok(result))) => result,
         Ok(Ok(Err(panic))) => Err(anyhow!("it panicked: {}", panic_text(panic.as_ref()))),
         Ok(Err(error)) => Err(anyhow!("it was cancelled: {error}")),
         Err(_) => {
             abort.abort();
-            Err(anyhow!("it took more than {LIMIT:?}"))
+            Err(anyhow!("it took more than {:?}", scenario.limit))
         }
     };
     let violations = world.observer.ledger().violations(&scene.namespace);

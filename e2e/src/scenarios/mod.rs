@@ -3,6 +3,7 @@
 //! Each file opens with what its scenarios show. Called by the binary `borealis-e2e`; run by `runner`.
 
 mod adoption;
+mod chaos;
 mod controls;
 mod failover;
 mod healing;
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Scenario> {
         adoption::all(),
         malformed::all(),
         failover::all(),
+        chaos::all(),
     ]
     .concat()
 }
