@@ -159,9 +159,10 @@ impl Action {
             Self::StartUpdate(_) => 3,
             Self::End { .. } => 4,
             Self::Retire { .. } => 5,
-            Self::Create { .. } => 6,
-            Self::Prune { .. } => 7,
-            Self::PruneRevision { .. } | Self::PruneUpdate { .. } => 8,
+            // What is refused must not keep what is over from being removed.
+            Self::Prune { .. } => 6,
+            Self::PruneRevision { .. } | Self::PruneUpdate { .. } => 7,
+            Self::Create { .. } => 8,
         }
     }
 
