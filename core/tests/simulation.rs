@@ -1,13 +1,15 @@
 //! Runs many seeded worlds: `SEEDS` of them (1000 by default), beginning with `SEED`. One alone is shown in detail.
 
-use borealis_core::sim::{Tally, run};
+#![allow(clippy::print_stdout)]
+
+use borealis_core::sim::{Failure, Tally, run, run_steady};
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-#[test]
-fn every_world_keeps_its_promises() {
+/// Runs the worlds that were asked for; how many, and what they did.
+fn run_all(run: impl Fn(u64) -> Result<Tally, Box<Failure>>) -> (u64, Tally) {
     let first = number("SEED");
     let count = number("SEEDS").unwrap_or(if first.is_some() { 1 } else { 1000 });
     let first = first.unwrap_or(0);
@@ -27,6 +29,12 @@ fn every_world_keeps_its_promises() {
     }
     assert_eq!(failed, 0, "of {count} worlds went wrong; SEED=<seed> shows one of them in detail");
     println!("{total:?}");
+    (count, total)
+}
+
+#[test]
+fn every_world_keeps_its_promises() {
+    let (count, total) = run_all(run);
     if count >= 1000 {
         // A world in which nothing happens keeps every promise.
         let least = total.rolled_forward.min(total.rolled_back).min(total.aborted).min(total.halted);
@@ -34,5 +42,14 @@ fn every_world_keeps_its_promises() {
         let least = total.crashes.min(total.fenced).min(total.troubles).min(total.given_up);
         assert!(least > count / 100, "too few faults of a kind: {total:?}");
         assert!(total.plans > 50 * count && total.terms > count, "too little happened: {total:?}");
+    }
+}
+
+#[test]
+fn operators_that_fail_make_no_pod_more_and_none_less() {
+    let (count, total) = run_all(run_steady);
+    if count >= 1000 {
+        let least = total.crashes.min(total.fenced).min(total.troubles);
+        assert!(least > count / 100, "too few faults of a kind: {total:?}");
     }
 }

@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::{model::*, plan::ServiceView};
+use crate::{
+    model::*,
+    plan::{Problem, ServiceView},
+};
 
 use super::{
     objects::{Kind, Meta, Node, Object, RevisionObject, ServiceObject, UpdateObject},
@@ -41,6 +44,7 @@ pub(super) struct Snapshot {
     pub(super) lost_nodes: BTreeMap<NodeId, Timestamp>,
     pub(super) keep_allowed: bool,
     pub(super) frozen: bool,
+    pub(super) problem: Option<Problem>,
 }
 
 impl Snapshot {
@@ -56,7 +60,7 @@ impl Snapshot {
             lost_nodes: &self.lost_nodes,
             keep_allowed: self.keep_allowed,
             frozen: self.frozen,
-            problem: None,
+            problem: self.problem.as_ref(),
         }
     }
 }
@@ -190,6 +194,7 @@ impl Cache {
             lost_nodes: self.nodes.values().filter_map(|node| Some((node.id, node.lost?))).collect(),
             keep_allowed,
             frozen,
+            problem: None,
             object,
         })
     }

@@ -6,7 +6,7 @@
 
 use super::{
     objects::Kind,
-    request::{Request, brief, is_create},
+    request::{Request, brief},
     script::Trouble,
     server::{Answer, apply},
     store::Change,
@@ -23,6 +23,7 @@ impl World {
             let failed = operator.failed;
             operator.give_up_plan();
             operator.failures = if failed { operator.failures + 1 } else { 0 };
+            operator.refusal = operator.refusal.filter(|_| failed);
             let wait = if failed { 100 << operator.failures.min(5) } else { 5 };
             return self.rouse(id, wait);
         };
@@ -69,7 +70,7 @@ impl World {
             Some(Trouble::Dropped | Trouble::Late(_)) => Answer::Unknown,
             Some(Trouble::Applied) | None => {
                 let request = flight.request.clone();
-                let answer = apply(&mut self.store, &request, self.now, self.setting.term_lag);
+                let answer = apply(&mut self.store, &request, self.now, &self.setting);
                 if matches!(answer, Answer::Term) {
                     self.tally.fenced += 1;
                 }
@@ -106,50 +107,42 @@ impl World {
 
     pub(super) fn answered(&mut self, id: usize, number: u64) {
         let Some(Flight { request, answer: Some(answer), .. }) = self.flights.remove(&number) else { return };
+        if matches!(request, Request::Create { .. }) && self.is_in_doubt(id, &answer) {
+            self.note(|| format!("request {number} of operator {id}: {answer:?}, sent again"));
+            self.operators[id].todo.push_front(request);
+            return self.after(id, 200, Wake::Send);
+        }
+        let guards = self.setting.guards;
         let operator = &mut self.operators[id];
         let cache = &mut operator.cache;
         let mut news = false;
         let mut undone = true;
-        if let Request::Create { instance, run, .. } = request
-            && !matches!(answer, Answer::Busy | Answer::Unknown | Answer::Conflict | Answer::Term)
-        {
-            operator.doubtful.retain(|other| !is_create(other, instance, run));
-        }
         match &answer {
             Answer::Done(changes) => {
-                news = changes.iter().fold(false, |news, change| news | cache.take(change));
+                if guards.assume {
+                    news = changes.iter().fold(false, |news, change| news | cache.take(change));
+                }
                 undone = false;
             }
-            Answer::Missing | Answer::Conflict => match request {
-                Request::Tell { uid, .. }
-                | Request::Retire { uid }
-                | Request::Delete { kind: Kind::Pod, uid } => {
-                    if matches!(answer, Answer::Missing) {
-                        news = cache.forget(Kind::Pod, uid);
-                        undone = false;
-                    }
+            Answer::Missing => {
+                let gone = match request {
+                    Request::Tell { uid, .. } | Request::Retire { uid } => Some((Kind::Pod, uid)),
+                    Request::Delete { kind, uid } | Request::Adopt { kind, uid, .. } => Some((kind, uid)),
+                    _ => None,
+                };
+                if let Some((kind, uid)) = gone {
+                    news = cache.forget(kind, uid);
+                    undone = false;
                 }
-                Request::Delete { kind, uid } => {
-                    if matches!(answer, Answer::Missing) {
-                        news = cache.forget(kind, uid);
-                        undone = false;
-                    }
-                }
-                Request::Mark { .. } => operator.unsettled = true,
-                _ => {}
-            },
+                operator.unsettled |= matches!(request, Request::Mark { .. });
+            }
             Answer::Exists(object) => {
                 news = cache.take(&Change::Put((**object).clone()));
                 undone = matches!(request, Request::Start { .. });
             }
-            Answer::Term | Answer::Busy => {}
-            Answer::Unknown => {
-                operator.unsettled = true;
-                if let Request::Create { instance, run, .. } = request {
-                    operator.doubtful.retain(|other| !is_create(other, instance, run));
-                    operator.doubtful.push(request.clone());
-                }
-            }
+            Answer::Refused => operator.refusal = Some(operator.generation),
+            Answer::Conflict | Answer::Term | Answer::Busy => {}
+            Answer::Unknown => operator.unsettled = guards.settle,
         }
         if undone {
             self.note(|| format!("request {number} of operator {id}: {answer:?}"));
@@ -157,6 +150,8 @@ impl World {
             operator.failed = true;
             if request.is_record() {
                 operator.todo.clear();
+            } else if let (Request::Create { revision, .. }, Answer::Refused) = (&request, &answer) {
+                operator.todo.retain(|other| !other.creates(*revision));
             } else {
                 // The status still tells what was found.
                 operator.todo.retain(|request| matches!(request, Request::Status { .. }));
@@ -166,6 +161,18 @@ impl World {
             self.rouse(id, 15);
         }
         self.after(id, 0, Wake::Send);
+    }
+
+    /// Whether a create has to be sent again by the same name, until it is known what became of it: applied late, it
+    /// would be there beside what the next plan makes.
+    fn is_in_doubt(&mut self, id: usize, answer: &Answer) -> bool {
+        let operator = &mut self.operators[id];
+        operator.in_doubt = match answer {
+            Answer::Unknown => self.setting.guards.settle,
+            Answer::Busy | Answer::Conflict | Answer::Term => operator.in_doubt,
+            Answer::Done(_) | Answer::Missing | Answer::Exists(_) | Answer::Refused => false,
+        };
+        operator.in_doubt
     }
 
     pub(super) fn arm_crash(&mut self, id: usize, requests: u32, away: Millis) {

@@ -40,6 +40,13 @@ pub(super) struct Lives {
     parked: BTreeMap<NodeId, Vec<(Uid, Step)>>,
 }
 
+impl Lives {
+    /// Whether a Pod was not seen before.
+    pub(super) fn is_new(&self, uid: Uid) -> bool {
+        !self.lives.contains_key(&uid)
+    }
+}
+
 #[derive(Debug, Default, Clone, Copy)]
 struct Life {
     stopping: bool,
@@ -53,7 +60,7 @@ impl World {
         let uid = pod.meta.uid;
         let mut draw = self.draw(&[20, pod.instance.into(), pod.run.into()]);
         let quality = self.setting.quality(pod.revision);
-        let is_new = !self.lives.lives.contains_key(&uid);
+        let is_new = self.lives.is_new(uid);
         if is_new && quality != Quality::NoNode {
             self.at(self.now + draw.between(50, 2000), Event::Pod(uid, Step::Schedule));
         }
@@ -216,6 +223,19 @@ impl World {
             if self.lives.lives.get(&uid).is_some_and(|life| life.was_ready) {
                 self.at(self.now + SECOND, Event::Pod(uid, Step::Ready));
             }
+        }
+    }
+
+    /// Pods of a node that is no more are collected: said to be disrupted, ended, and removed.
+    pub(super) fn collect_pods_of(&mut self, id: NodeId) {
+        self.lives.parked.remove(&id);
+        for uid in self.pods_on(id) {
+            self.store.edit_pod(uid, |pod| {
+                if !pod.has_ended() {
+                    (pod.disrupted, pod.phase) = (true, Phase::Failed);
+                }
+            });
+            self.store.remove(Kind::Pod, uid);
         }
     }
 

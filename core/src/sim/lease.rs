@@ -36,7 +36,6 @@ impl World {
             operator.term = None;
             operator.past_barrier = false;
             operator.give_up_plan();
-            operator.doubtful.clear();
             self.note(|| format!("operator {id} has lost the lease"));
         }
         let operator = &mut self.operators[id];
@@ -52,12 +51,15 @@ impl World {
         self.store.lease = Lease { holder: Some(id), term, renewed: lease.renewed + 1 };
         self.store.terms.push((now, term));
         operator.term = Some((term, now + RENEW_WITHIN));
-        operator.past_barrier = false;
+        operator.past_barrier = !self.setting.guards.barrier;
         operator.give_up_plan();
-        operator.doubtful.clear();
         self.tally.terms += 1;
         self.note(|| format!("operator {id} takes the lease, term {term}"));
-        self.after(id, 30, Wake::Listed(Purpose::Barrier(term)));
+        if self.setting.guards.barrier {
+            self.after(id, 30, Wake::Listed(Purpose::Barrier(term)));
+        } else {
+            self.rouse(id, 30);
+        }
     }
 
     pub(super) fn unrenewed(&mut self, id: usize, length: Millis) {

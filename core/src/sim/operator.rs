@@ -6,7 +6,10 @@
 
 use std::collections::VecDeque;
 
-use crate::plan::plan;
+use crate::{
+    model::reasons,
+    plan::{Plan, Problem, plan},
+};
 
 use super::{
     cache::{Cache, Snapshot},
@@ -49,8 +52,12 @@ pub(super) struct Operator {
     pub(super) unrenewed_until: Millis,
     pub(super) past_barrier: bool,
     pub(super) unsettled: bool,
-    /// Creates of which the outcome is not known: sent again, by the same name, before anything else.
-    pub(super) doubtful: Vec<Request>,
+    /// It is not known what became of the create sent last.
+    pub(super) in_doubt: bool,
+    /// What the API server refused, of the spec of this generation.
+    pub(super) refusal: Option<i64>,
+    /// The generation its plan was made from.
+    pub(super) generation: i64,
     pub(super) look_at: Option<Millis>,
     pub(super) busy: bool,
     pub(super) todo: VecDeque<Request>,
@@ -79,7 +86,7 @@ impl Operator {
 
     pub(super) fn give_up_plan(&mut self) {
         self.todo.clear();
-        (self.busy, self.failed) = (false, false);
+        (self.busy, self.failed, self.in_doubt) = (false, false, false);
     }
 }
 
@@ -158,11 +165,6 @@ impl World {
         if operator.writes(now).is_none() {
             return;
         }
-        if !operator.doubtful.is_empty() {
-            operator.todo = operator.doubtful.clone().into();
-            operator.busy = true;
-            return self.after(id, 1, Wake::Send);
-        }
         if operator.unsettled {
             operator.busy = true;
             return self.after(id, 25, Wake::Listed(Purpose::Settle));
@@ -173,7 +175,16 @@ impl World {
     /// What an operator would plan from now.
     pub(super) fn snapshot(&self, id: usize) -> Option<Snapshot> {
         let keep_allowed = self.now >= self.no_keeping_until;
-        self.operators[id].cache.snapshot(keep_allowed, self.now < self.frozen_until)
+        let operator = &self.operators[id];
+        let mut snapshot = operator.cache.snapshot(keep_allowed, self.now < self.frozen_until)?;
+        let generation = snapshot.object.service.generation;
+        let problem = |reason, blocks| Problem { reason, message: String::new(), blocks };
+        if self.now < self.invalid_until {
+            snapshot.problem = Some(problem(reasons::INVALID_SPEC, true));
+        } else if operator.refusal == Some(generation) {
+            snapshot.problem = Some(problem(reasons::TEMPLATE_REFUSED, false));
+        }
+        Some(snapshot)
     }
 
     /// The operator that may write.
@@ -190,6 +201,9 @@ impl World {
         let local = self.local(id);
         let plan = plan(&snapshot.view(), local);
         self.tally.plans += 1;
+        if self.tally.plans.is_multiple_of(8) && plan != plan_again(&snapshot, local) {
+            self.oracle.object(|| "plans differently from the same".to_owned());
+        }
         self.oracle.decided(&snapshot, &plan, |uid| self.operators[id].cache.has_seen(uid));
         if let Some(at) = plan.next_check {
             let at = world(at, self.operators[id].skew).max(self.now + SECOND);
@@ -197,13 +211,21 @@ impl World {
         }
         let term = self.operators[id].writes(self.now).unwrap_or(0);
         let todo = requests(plan, &snapshot, local, term);
+        let operator = &mut self.operators[id];
+        operator.generation = snapshot.object.service.generation;
         if todo.is_empty() {
-            self.operators[id].failures = 0;
+            operator.failures = 0;
+            if operator.refusal.take().is_some() {
+                self.rouse(id, 5);
+            }
             return;
         }
-        let operator = &mut self.operators[id];
         operator.todo = todo;
         (operator.busy, operator.failed) = (true, false);
         self.after(id, 1, Wake::Send);
     }
+}
+
+fn plan_again(snapshot: &Snapshot, local: jiff::Timestamp) -> Plan {
+    plan(&snapshot.clone().view(), local)
 }

@@ -51,7 +51,7 @@ pub(super) struct Oracle {
 }
 
 impl Oracle {
-    fn object(&mut self, what: impl FnOnce() -> String) {
+    pub(super) fn object(&mut self, what: impl FnOnce() -> String) {
         if self.objection.is_none() {
             self.objection = Some(what());
         }

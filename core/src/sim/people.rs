@@ -54,6 +54,10 @@ impl World {
                 self.frozen_until = self.now + length;
                 self.at(self.now + length, Event::Released);
             }
+            Disturbance::InvalidSpec(length) => {
+                self.invalid_until = self.now + length;
+                self.at(self.now + length, Event::Released);
+            }
             Disturbance::KeepNothing(length) => {
                 self.no_keeping_until = self.now + length;
                 self.at(self.now + length, Event::Released);
@@ -77,6 +81,10 @@ impl World {
             }
             Disturbance::Stubborn(length) => self.stubborn_until = self.now + length,
             Disturbance::NodeLost(node, length) => self.lose_node(node, length),
+            Disturbance::NodeGone(node, length) => {
+                self.lose_node(node, length);
+                self.at(self.now + length / 2, Event::NodeGone(node));
+            }
             Disturbance::Lag(operator, kind, length) => self.lag(operator, kind, length),
             Disturbance::Duplicate(operator, kind, count) => self.duplicate(operator, kind, count),
             Disturbance::Relist(operator, kind, length, back) => {

@@ -73,6 +73,11 @@ pub(super) enum Request {
 }
 
 impl Request {
+    /// Whether it makes a Pod of this config.
+    pub(super) fn creates(&self, of: Revision) -> bool {
+        matches!(self, Self::Create { revision, .. } if *revision == of)
+    }
+
     /// Whether what comes after it in a plan builds on it.
     pub(super) fn is_record(&self) -> bool {
         match self {
@@ -141,10 +146,6 @@ pub(super) fn requests(plan: Plan, snapshot: &Snapshot, local: Timestamp, term: 
         all.push_back(Request::Status { uid, version, status: Box::new(status) });
     }
     all
-}
-
-pub(super) fn is_create(request: &Request, of: Instance, as_run: Run) -> bool {
-    matches!(request, Request::Create { instance, run, .. } if (*instance, *run) == (of, as_run))
 }
 
 /// A request in few words, for the trace.

@@ -29,6 +29,8 @@ pub(super) enum Quality {
     Flaky,
     /// The kubelet refuses every other Pod.
     Rejected,
+    /// The API server refuses them.
+    Refused,
 }
 
 /// What is the same throughout a run.
@@ -45,6 +47,27 @@ pub(super) struct Setting {
     pub(super) quiet: Millis,
     /// At the end a good config is asked for that was never tried.
     pub(super) finale: bool,
+    /// Nothing but operators and their ways to the API server go wrong, around one good update: every instance gets
+    /// just two Pods.
+    pub(super) steady: bool,
+    pub(super) guards: Guards,
+}
+
+/// What keeps the promises, each of which can be taken away to see that it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Guards {
+    /// The API server refuses Pods of another term than the lease's.
+    pub(super) fence: bool,
+    /// A new leader reads everything live before its first plan.
+    pub(super) barrier: bool,
+    /// An operator knows of its own writes before its watch shows them.
+    pub(super) assume: bool,
+    /// After a write of unknown outcome the service is read live, and a create sent again.
+    pub(super) settle: bool,
+}
+
+impl Guards {
+    pub(super) const ALL: Self = Self { fence: true, barrier: true, assume: true, settle: true };
 }
 
 /// A good config that no disturbance asks for.
@@ -93,6 +116,8 @@ pub(super) enum Disturbance {
         revision: Option<Revision>,
     },
     Freeze(Millis),
+    /// The spec can't be acted on for a while.
+    InvalidSpec(Millis),
     /// The cluster-wide cap of kept Pods is reached for a while.
     KeepNothing(Millis),
     /// The Pod of an instance ends by itself.
@@ -104,6 +129,8 @@ pub(super) enum Disturbance {
     /// From now on Pods are slow to die, for a while.
     Stubborn(Millis),
     NodeLost(NodeId, Millis),
+    /// A node is lost, its Pods are collected, and one of the same name comes in its place.
+    NodeGone(NodeId, Millis),
     /// A watch shows nothing for a while.
     Lag(usize, Kind, Millis),
     /// A watch shows its last events once more.
@@ -164,7 +191,17 @@ impl Setting {
             term_lag: draw.pick(&[0, 20, 200]),
             quiet: 12 * MINUTE,
             finale: draw.chance(50),
+            steady: false,
+            guards: Guards::ALL,
         }
+    }
+
+    /// The setting of a seed in which only operators go wrong.
+    pub(super) fn draw_steady(seed: u64) -> Self {
+        let mut setting = Self { finale: false, steady: true, ..Self::draw(seed) };
+        setting.qualities.clear();
+        setting.service.update.max_wait_seconds = 600;
+        setting
     }
 
     pub(super) fn quality(&self, revision: Revision) -> Quality {
@@ -192,6 +229,7 @@ fn draw_qualities(draw: &mut Draw) -> BTreeMap<Revision, Quality> {
         Quality::HalfEnds,
         Quality::Flaky,
         Quality::Rejected,
+        Quality::Refused,
     ];
     (2..=5)
         .map(|hash| (Revision::v1(hash), if draw.chance(45) { Quality::Good } else { draw.pick(&bad) }))
@@ -200,6 +238,9 @@ fn draw_qualities(draw: &mut Draw) -> BTreeMap<Revision, Quality> {
 
 /// The disturbances of a seed, in the order of their times.
 pub(super) fn draw_script(setting: &Setting) -> Vec<(Millis, Disturbance)> {
+    if setting.steady {
+        return draw_steady_script(setting);
+    }
     let mut draw = Draw::of(setting.seed, &[2]);
     let count = draw.between(3, 18);
     let mut script: Vec<(Millis, Disturbance)> = (0..count)
@@ -217,6 +258,19 @@ pub(super) fn draw_script(setting: &Setting) -> Vec<(Millis, Disturbance)> {
             }
         }
     }
+    script.sort_by_key(|(at, _)| *at);
+    script
+}
+
+/// One update, and what happens to operators around it.
+fn draw_steady_script(setting: &Setting) -> Vec<(Millis, Disturbance)> {
+    let mut draw = Draw::of(setting.seed, &[3]);
+    let change = 2 * MINUTE;
+    let mut script: Vec<_> = (0..draw.between(2, 12))
+        .map(|_| (change - 30 * SECOND + draw.below(3 * MINUTE), draw_disturbance(&mut draw, setting)))
+        .filter(|(_, disturbance)| disturbance.is_operators())
+        .collect();
+    script.push((change, Disturbance::Config(Revision::v1(2), None)));
     script.sort_by_key(|(at, _)| *at);
     script
 }
@@ -248,13 +302,15 @@ fn draw_disturbance(draw: &mut Draw, setting: &Setting) -> Disturbance {
             after: draw.pick(&[10, 2 * SECOND, 30 * SECOND]),
             revision: draw.chance(30).then_some(revision),
         },
-        54..=55 => Freeze(long),
+        54 => Freeze(long),
+        55 => InvalidSpec(long),
         56 => KeepNothing(long),
         57..=61 => PodEnds(instance, draw.pick(&[0, 1])),
         62..=63 => Evict(instance),
         64..=65 => Unready(instance, short),
         66..=68 => Stubborn(long),
-        69..=72 => NodeLost(NodeId(draw.small(0, 2)), draw.between(5 * SECOND, 3 * MINUTE)),
+        69..=71 => NodeLost(NodeId(draw.small(0, 2)), draw.between(5 * SECOND, 3 * MINUTE)),
+        72 => NodeGone(NodeId(draw.small(0, 2)), draw.between(20 * SECOND, MINUTE)),
         73..=77 => Lag(operator, kind, long),
         78..=79 => Duplicate(operator, kind, 8),
         80..=84 => Relist(operator, kind, short, draw.between(0, 30)),
@@ -275,6 +331,20 @@ fn draw_disturbance(draw: &mut Draw, setting: &Setting) -> Disturbance {
 }
 
 impl Disturbance {
+    /// Whether it concerns an operator or its way to the API server alone.
+    fn is_operators(&self) -> bool {
+        matches!(
+            self,
+            Self::Lag(..)
+                | Self::Duplicate(..)
+                | Self::Relist(..)
+                | Self::Crash(..)
+                | Self::Stop { .. }
+                | Self::Unrenewed(..)
+                | Self::Troubled(..)
+        )
+    }
+
     /// Whether it gives the operator something to do that takes a while.
     fn is_change(&self) -> bool {
         matches!(self, Self::Config(..) | Self::Scale(_) | Self::Recreate { .. } | Self::WipeStatus)

@@ -9,6 +9,7 @@ use crate::{model::*, plan::NewUpdate, state::Phase};
 use super::{
     objects::{Kind, Object, Pod, RevisionObject, UpdateObject},
     request::Request,
+    script::{Quality, Setting},
     store::{Change, Store},
     time::{Millis, clock, whole},
 };
@@ -24,6 +25,8 @@ pub(super) enum Answer {
     Conflict,
     /// An object of that name is there: this one.
     Exists(Box<Object>),
+    /// It won't have a Pod of this config.
+    Refused,
     /// The term is not the lease's.
     Term,
     /// Not now.
@@ -33,7 +36,7 @@ pub(super) enum Answer {
 }
 
 /// Does what a request asks for, if its conditions hold.
-pub(super) fn apply(store: &mut Store, request: &Request, now: Millis, term_lag: Millis) -> Answer {
+pub(super) fn apply(store: &mut Store, request: &Request, now: Millis, setting: &Setting) -> Answer {
     match request {
         Request::Progress { uid, version, progress } => set_progress(store, *uid, *version, progress),
         Request::Adopt { kind, uid, service } => adopt(store, *kind, *uid, *service),
@@ -61,8 +64,11 @@ pub(super) fn apply(store: &mut Store, request: &Request, now: Millis, term_lag:
             Answer::Done(vec![store.remove(*kind, *uid)])
         }
         Request::Create { service, term, instance, run, revision, flaps, failures } => {
-            if store.term_seen(now, term_lag) != *term {
+            if setting.guards.fence && store.term_seen(now, setting.term_lag) != *term {
                 return Answer::Term;
+            }
+            if setting.quality(*revision) == Quality::Refused {
+                return Answer::Refused;
             }
             if let Some(pod) = store.pods.get(&(*instance, *run)) {
                 return Answer::Exists(Box::new(pod.clone().into()));

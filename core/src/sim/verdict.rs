@@ -7,7 +7,7 @@ use crate::{model::*, plan::plan};
 
 use super::{
     cache::Snapshot,
-    objects::{Pod, UpdateObject},
+    objects::UpdateObject,
     request::{Request, requests},
     script::{FINAL, Quality},
     world::World,
@@ -37,9 +37,12 @@ pub(super) fn rest(world: &World) -> Result<(), String> {
         }
         return Err(format!("update {} is {state:?}", update.number));
     }
+    if world.setting.steady && world.tally.pods != 2 * u64::from(object.service.instances) {
+        return Err(format!("{} Pods were made", world.tally.pods));
+    }
     let count = count(world, object.service.instances, status, newest, state);
     instances(world, count, &restless)?;
-    configs(world, object.service.revision, count, newest, state)?;
+    configs(world, object.service.revision, count, newest, &restless)?;
     history(world, count, &object.service)
 }
 
@@ -52,8 +55,11 @@ fn restless(world: &World) -> BTreeSet<Instance> {
         // Somebody has removed what they would run.
         return (0..100).collect();
     }
-    let bad = |pod: &&Pod| world.setting.quality(pod.revision) != Quality::Good;
-    world.store.pods.values().filter(bad).map(|pod| pod.instance).collect()
+    let bad = |revision: Revision| world.setting.quality(revision) != Quality::Good;
+    let live = world.store.pods.values().filter(|pod| pod.is_live() && bad(pod.revision));
+    // What is refused, or was held back, has no live Pod.
+    let meant = status.iter().flat_map(|status| &status.revisions).filter(|(revision, _)| bad(*revision));
+    live.map(|pod| pod.instance).chain(meant.flat_map(|(_, ranges)| ranges.iter())).collect()
 }
 
 fn nothing_to_do(
@@ -125,14 +131,16 @@ fn configs(
     spec: Revision,
     count: u32,
     newest: Option<&UpdateObject>,
-    state: Option<UpdateState>,
+    restless: &BTreeSet<Instance>,
 ) -> Result<(), String> {
+    let state = newest.and_then(|update| update.progress.as_ref()).map(|progress| progress.state);
     let newest_pod = |instance| world.store.pods.values().rev().find(|pod| pod.instance == instance);
-    let all_run = |revision: Revision| match (0..count)
-        .find(|i| newest_pod(*i).is_some_and(|pod| pod.revision != revision))
-    {
-        Some(instance) => Err(format!("instance {instance} doesn't run {revision}")),
-        None => Ok(()),
+    let all_run = |revision: Revision| {
+        let other = |instance: &Instance| newest_pod(*instance).is_none_or(|pod| pod.revision != revision);
+        match (0..count).filter(|instance| !restless.contains(instance)).find(other) {
+            Some(instance) => Err(format!("instance {instance} doesn't run {revision}")),
+            None => Ok(()),
+        }
     };
     let adopted = world.oracle.adopted.map(|(revision, _)| revision);
     if world.setting.finale && adopted != Some(FINAL) {

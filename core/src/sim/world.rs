@@ -34,6 +34,7 @@ pub(super) enum Event {
     Orphan,
     Anew(Box<ServiceObject>),
     NodeBack(NodeId),
+    NodeGone(NodeId),
     Pod(Uid, Step),
     /// For an operator, in this life of it.
     Operator(usize, u32, Wake),
@@ -78,6 +79,7 @@ pub(super) struct World {
     pub(super) flights: BTreeMap<u64, Flight>,
     pub(super) troubles: VecDeque<Trouble>,
     pub(super) frozen_until: Millis,
+    pub(super) invalid_until: Millis,
     pub(super) no_keeping_until: Millis,
     pub(super) stubborn_until: Millis,
     pub(super) oracle: Oracle,
@@ -104,6 +106,7 @@ impl World {
             flights: BTreeMap::new(),
             troubles: VecDeque::new(),
             frozen_until: 0,
+            invalid_until: 0,
             no_keeping_until: 0,
             stubborn_until: 0,
             oracle: Oracle::default(),
@@ -191,6 +194,7 @@ impl World {
             Event::Orphan => self.orphan(),
             Event::Anew(service) => self.make_anew(*service),
             Event::NodeBack(node) => self.node_back(node),
+            Event::NodeGone(node) => self.collect_pods_of(node),
             Event::Pod(uid, step) => self.pod_step(uid, step),
             Event::Operator(operator, life, wake) => self.wake(operator, life, wake),
             Event::Arrive(flight) => self.arrive(flight),
@@ -205,6 +209,7 @@ impl World {
             let change = self.store.log[at].clone();
             self.note_change(&change);
             if let Change::Put(Object::Pod(pod)) = &change {
+                self.tally.pods += u64::from(self.lives.is_new(pod.meta.uid));
                 self.pod_seen(pod);
             }
             self.oracle.changed(&self.store, &change, self.now);
