@@ -64,6 +64,8 @@ impl Replica {
         let child = Command::new(&launch.program)
             .args(arguments(launch, &self.identity()))
             .env("KUBECONFIG", &launch.kubeconfig)
+            // As in `deploy/`.
+            .env("MIMALLOC_PURGE_DELAY", "0")
             .env("RUST_LOG", std::env::var("BOREALIS_LOG").unwrap_or_else(|_| "info,borealis=debug".into()))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
