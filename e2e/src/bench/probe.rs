@@ -25,7 +25,7 @@ pub(super) const CONTROLLERS: &str = "kube-controller-manager";
 pub struct Probe {
     api: Client,
     controllers: Client,
-    operator: Client,
+    operator: Option<Client>,
     /// The programs by name, and their processes.
     programs: BTreeMap<String, u32>,
 }
@@ -71,21 +71,20 @@ pub struct Phase {
 }
 
 impl Probe {
-    /// A probe of a cluster that runs, by its administrator's kubeconfig, and of the operator, where it serves.
+    /// A probe of a cluster that runs, by its administrator's kubeconfig.
     ///
     /// # Errors
     /// When the cluster's record can't be read.
-    pub async fn new(kubeconfig: &Path, operator: SocketAddr, pid: u32) -> Result<Self> {
+    pub async fn new(kubeconfig: &Path) -> Result<Self> {
         let record = kubeconfig.with_file_name("state.json");
         let record = fs::read_to_string(&record).with_context(|| format!("{}", record.display()))?;
         let record: Value = serde_json::from_str(&record)?;
         let components = record["components"].as_object().context("the cluster records no components")?;
         let pid_of = |component: &Value| component["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
-        let mut programs: BTreeMap<String, u32> = components
+        let programs: BTreeMap<String, u32> = components
             .iter()
             .filter_map(|(name, component)| Some((name.clone(), pid_of(component)?)))
             .collect();
-        programs.insert(OPERATOR.to_owned(), pid);
         let port = record["ports"][CONTROLLERS].as_u64().context("the controller manager has no port")?;
         let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
@@ -94,9 +93,25 @@ impl Probe {
         Ok(Self {
             api: Client::try_from(config)?,
             controllers: Client::try_from(of_controllers)?,
-            operator: Client::try_from(Config::new(format!("http://{operator}/").parse()?))?,
+            operator: None,
             programs,
         })
+    }
+
+    /// From now on the operator is read, too: this process, which serves there.
+    ///
+    /// # Errors
+    /// When there can't be a client for it.
+    pub fn operator_is(&mut self, pid: u32, address: SocketAddr) -> Result<()> {
+        self.operator = Some(Client::try_from(Config::new(format!("http://{address}/").parse()?))?);
+        self.programs.insert(OPERATOR.to_owned(), pid);
+        Ok(())
+    }
+
+    /// From now on there is no operator.
+    pub fn operator_is_gone(&mut self) {
+        self.operator = None;
+        self.programs.remove(OPERATOR);
     }
 
     /// Reads everything.
@@ -107,7 +122,10 @@ impl Probe {
         let usage = |(name, pid): (&String, &u32)| Ok((name.clone(), process::usage(*pid)?));
         Ok(Reading {
             api_writes: counters::api_writes(&metrics(&self.api).await.context("the API server")?),
-            operator_calls: counters::operator_calls(&metrics(&self.operator).await.context("the operator")?),
+            operator_calls: match &self.operator {
+                Some(operator) => counters::operator_calls(&metrics(operator).await.context("the operator")?),
+                None => Counts::new(),
+            },
             controllers_calls: counters::component_calls(
                 &metrics(&self.controllers).await.context("the controller manager")?,
             ),

@@ -5,12 +5,16 @@
 
 use std::{
     future::Future,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use futures::{StreamExt, TryStreamExt};
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Pod, ServiceAccount},
+};
 use kube::{
     Api,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
@@ -23,6 +27,7 @@ use super::{
 };
 use crate::{
     kube_api::{FIELD_MANAGER, KubeApi, condition, number, text},
+    operator::Operators,
     scene::update_name,
     service::Service,
     wait::{self, Look},
@@ -53,39 +58,60 @@ pub enum Order {
 /// One run.
 pub struct Bench<'a> {
     kube: &'a KubeApi,
+    operators: &'a Operators,
+    address: SocketAddr,
     probe: Probe,
     sizes: Sizes,
-    phases: Vec<Phase>,
+    /// What was measured so far.
+    pub phases: Vec<Phase>,
 }
 
 impl<'a> Bench<'a> {
-    /// A run on this cluster.
-    pub fn new(kube: &'a KubeApi, probe: Probe, sizes: Sizes) -> Self {
-        Self { kube, probe, sizes, phases: Vec::new() }
+    /// A run on this cluster, with an operator that does not run yet and will serve at this address.
+    pub fn new(
+        kube: &'a KubeApi,
+        operators: &'a Operators,
+        address: SocketAddr,
+        probe: Probe,
+        sizes: Sizes,
+    ) -> Self {
+        Self { kube, operators, address, probe, sizes, phases: Vec::new() }
     }
 
-    /// Does all of it and returns what was measured.
+    /// Does all of it.
     ///
     /// # Errors
     /// When any step does not come true.
-    pub async fn run(mut self, order: Order) -> Result<Vec<Phase>> {
+    pub async fn run(&mut self, order: Order) -> Result<()> {
         self.kube.make_namespace(NAMESPACE).await?;
-        let account = "the namespace's service account";
-        let accounts: Api<k8s_openapi::api::core::v1::ServiceAccount> =
-            Api::namespaced(self.kube.client.clone(), NAMESPACE);
-        wait::until(account, LIMIT, || async {
-            accounts.get("default").await.map(Look::Done).map_err(Into::into)
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.kube.client.clone(), NAMESPACE);
+        wait::until("the namespace's service account", LIMIT, || async {
+            Ok(Look::Done(accounts.get("default").await?))
         })
         .await?;
         if order == Order::ServiceFirst {
-            self.service().await?;
+            self.with_operator().await?;
             self.deployment().await?;
         } else {
             self.deployment().await?;
-            self.service().await?;
+            self.with_operator().await?;
         }
-        self.posts().await?;
-        Ok(self.phases)
+        self.posts().await
+    }
+
+    /// The service, with an operator for that time only: what is no business of its costs it nothing.
+    async fn with_operator(&mut self) -> Result<()> {
+        let operators = self.operators;
+        operators.start_all().await?;
+        operators.leader(Duration::from_secs(60)).await?;
+        let pid = *operators.pids().await.first().context("the operator does not run")?;
+        self.probe.operator_is(pid, self.address)?;
+        tokio::select! {
+            done = self.service() => done?,
+            () = ended(operators, pid) => bail!("the operator ended by itself"),
+        }
+        self.probe.operator_is_gone();
+        operators.stop_all().await
     }
 
     async fn service(&mut self) -> Result<()> {
@@ -158,6 +184,13 @@ impl<'a> Bench<'a> {
 /// The Pods of both: they stay up for a second before they count.
 fn template(instances: u32, version: u32) -> Service {
     Service::new(NAME, instances).version(version).set("/update/watchSeconds", json!(1))
+}
+
+/// Returns when the operator's process is not this one any more.
+async fn ended(operators: &Operators, pid: u32) {
+    while operators.running().await == [0] && operators.pids().await == [pid] {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 async fn idle() -> Result<()> {

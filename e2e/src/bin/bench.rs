@@ -8,7 +8,6 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -72,29 +71,39 @@ async fn run(args: &Args) -> Result<()> {
         let order = if deployment_first { Order::DeploymentFirst } else { Order::ServiceFirst };
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         println!("run {} of {}, {order:?}, load before {}", number + 1, args.runs, load.trim());
-        let phases = one(sizes, order, &folder).await?;
+        let mut phases = Vec::new();
+        let result = one(sizes, order, &folder, &mut phases).await;
         written.push(bench::run_json(&format!("{order:?}"), load.trim(), &phases));
-        // After each run, so that a later one that fails costs only itself.
+        // Also of a run that failed half way: what it measured before is true.
         let all = json!({ "sizes": sizes.json(), "runs": written });
         std::fs::write(&file, format!("{all:#}\n")).with_context(|| file.display().to_string())?;
         runs.push(phases);
+        if result.is_err() || number + 1 == args.runs {
+            println!("\n{}\nAll that was read: {}", bench::markdown(sizes, &runs)?, file.display());
+        }
+        result?;
     }
-    println!("\n{}\nAll that was read: {}", bench::markdown(sizes, &runs)?, file.display());
     Ok(())
 }
 
 /// One run on a cluster of its own.
-async fn one(sizes: Sizes, order: Order, folder: &Path) -> Result<Vec<Phase>> {
+async fn one(sizes: Sizes, order: Order, folder: &Path, phases: &mut Vec<Phase>) -> Result<()> {
     let mut cluster = Cluster::named(CLUSTER).await?;
     let result = tokio::select! {
-        result = on_cluster(sizes, order, &mut cluster, folder) => result,
+        result = on_cluster(sizes, order, &mut cluster, folder, phases) => result,
         name = interrupted() => Err(anyhow::anyhow!("interrupted by {}", name?)),
     };
     cluster.down().await.context("the cluster left something behind")?;
     result
 }
 
-async fn on_cluster(sizes: Sizes, order: Order, cluster: &mut Cluster, folder: &Path) -> Result<Vec<Phase>> {
+async fn on_cluster(
+    sizes: Sizes,
+    order: Order,
+    cluster: &mut Cluster,
+    folder: &Path,
+    phases: &mut Vec<Phase>,
+) -> Result<()> {
     cluster.up(Shape { nodes: sizes.nodes, real_node: false }).await?;
     let kube = KubeApi::new(&cluster.kubeconfig).await?;
     world::install(cluster).await?;
@@ -102,36 +111,14 @@ async fn on_cluster(sizes: Sizes, order: Order, cluster: &mut Cluster, folder: &
     let launch = Launch::new(cluster, folder, paths::operator()?).await?;
     let launch = Launch { lease_seconds: LEASE_SECONDS, listen: address, ..launch };
     let operators = Operators::prepare(kube.clone(), launch, 1);
-    operators.start_all().await?;
-    let result = measured(&kube, &operators, cluster, address, sizes, order).await;
+    let probe = Probe::new(&cluster.kubeconfig).await?;
+    let mut bench = Bench::new(&kube, &operators, address, probe, sizes);
+    let result = bench.run(order).await;
+    phases.append(&mut bench.phases);
     let stopped = operators.stop_all().await;
     match result {
-        Ok(phases) => stopped.map(|()| phases),
+        Ok(()) => stopped,
         Err(error) => bail!("{error:#}\n{}", operators.log_tails(40).await),
-    }
-}
-
-async fn measured(
-    kube: &KubeApi,
-    operators: &Operators,
-    cluster: &Cluster,
-    address: SocketAddr,
-    sizes: Sizes,
-    order: Order,
-) -> Result<Vec<Phase>> {
-    operators.leader(Duration::from_secs(60)).await?;
-    let pid = *operators.pids().await.first().context("the operator does not run")?;
-    let probe = Probe::new(&cluster.kubeconfig, address, pid).await?;
-    tokio::select! {
-        phases = Bench::new(kube, probe, sizes).run(order) => phases,
-        () = ended(operators, pid) => bail!("the operator ended by itself"),
-    }
-}
-
-/// Returns when the operator's process is not this one any more.
-async fn ended(operators: &Operators, pid: u32) {
-    while operators.running().await == [0] && operators.pids().await == [pid] {
-        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
