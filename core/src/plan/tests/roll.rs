@@ -286,3 +286,32 @@ fn the_way_back_is_the_exact_reverse() {
     }
     assert_eq!(groups, ["2-3", "0-1", ""]);
 }
+
+#[test]
+fn one_failure_beyond_the_budget_of_an_instance_is_enough() {
+    for borne in 0..3 {
+        let mut job = Job::running(1);
+        job.service.update.max_per_instance_failures = borne;
+        job.edit(BAD);
+        job.settle();
+        let (_, failures) = job.progress().cause.clone().unwrap();
+        assert_eq!((job.progress().state, failures.count), (UpdateState::RolledBack, borne + 1));
+    }
+}
+
+#[test]
+fn an_updates_pods_have_runs_beyond_all_before_it() {
+    let mut job = Job::running(2);
+    for _ in 0..4 {
+        job.fail(1);
+        job.settle();
+    }
+    job.edit(BAD);
+    job.service.update.strategy = Strategy::Queue { group_size: 1 };
+    job.settle();
+    let progress = job.progress();
+    assert_eq!((progress.state, progress.touched.to_string().as_str()), (UpdateState::RolledBack, "0"));
+    let bad: Vec<_> = job.tasks.iter().filter(|task| task.revision == BAD).map(|task| task.run).collect();
+    assert_eq!(bad, [6], "beyond the 5 of instance 1, and counted the first time");
+    assert_eq!(job.live(0).unwrap().run, 7);
+}
