@@ -57,7 +57,8 @@ impl<'a> Call<'a> {
 
     fn command(&self) -> Command {
         let mut command = Command::new(self.program);
-        command.args(&self.args).kill_on_drop(true);
+        // A group of its own: Ctrl-C at the terminal is for us, and taking a cluster down must not be cut short by it.
+        command.args(&self.args).kill_on_drop(true).process_group(0);
         for (name, value) in &self.env {
             command.env(name, value);
         }
