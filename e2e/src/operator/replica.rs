@@ -66,6 +66,7 @@ impl Replica {
             .env("KUBECONFIG", &launch.kubeconfig)
             // As in `deploy/`.
             .env("MIMALLOC_PURGE_DELAY", "0")
+            .env("MIMALLOC_ALLOW_THP", "0")
             .env("RUST_LOG", std::env::var("BOREALIS_LOG").unwrap_or_else(|_| "info,borealis=debug".into()))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
