@@ -45,7 +45,10 @@ impl Work<'_, '_> {
                 // Two live ones must not be; the newer is what was meant.
                 for older in live {
                     self.held(instance, "Duplicate", None);
-                    self.end(older, Intent::Kill, Ended::Deleted);
+                    match older.ending.filter(|ending| ending.deleting) {
+                        Some(ending) => self.ending(older, ending),
+                        None => self.end(older, Intent::Kill, Ended::Deleted),
+                    }
                 }
                 self.live(task, wanted, target.change);
             }
