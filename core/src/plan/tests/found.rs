@@ -270,3 +270,12 @@ fn a_count_that_was_changed_in_mid_chain_is_what_a_rollback_keeps() {
     job.settle();
     assert_eq!((job.progress().state, job.count(GOOD)), (UpdateState::RolledBack, 5));
 }
+
+#[test]
+fn the_older_of_two_is_told_to_end_once() {
+    let mut job = Job::running(1);
+    let twin = Task { uid: Uid::new(7), run: 9, ..job.tasks[0].clone() };
+    job.tasks.push(twin);
+    assert!(job.step());
+    assert!(!job.plan().actions.iter().any(Action::touches_tasks), "{:#?}", job.plan().actions);
+}
