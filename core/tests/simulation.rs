@@ -1,6 +1,6 @@
 //! Runs many seeded worlds: `SEEDS` of them (1000 by default), beginning with `SEED`. One alone is shown in detail.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "what went wrong has to be seen")]
 
 use borealis_core::sim::{Failure, Tally, run, run_steady};
 
