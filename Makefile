@@ -60,7 +60,7 @@ bench-cluster: ## Service against Deployment on 500 nodes: INSTANCES=4000 NODES=
 
 go-test:
 	@e2e/cluster/build >/dev/null
-	cd e2e/cluster && CGO_ENABLED=0 go test -trimpath ./...
+	cd e2e/cluster && CGO_ENABLED=0 go test -trimpath -vet=off ./...
 
 e2e: build ## The scenarios on a local cluster: ARGS="--filter NAME --keep"
 	@$(TARGET)/debug/borealis-e2e $(ARGS)
