@@ -15,7 +15,7 @@ use proptest::{collection::vec, prelude::*, strategy::Strategy};
 
 use still::Still;
 
-fn sorted(actions: Vec<Action>) -> Vec<String> {
+fn sorted(actions: &[Action]) -> Vec<String> {
     let mut all: Vec<String> = actions.iter().map(|action| format!("{action:?}")).collect();
     all.sort();
     all
@@ -59,7 +59,7 @@ proptest! {
 
         let mut shuffled = still.clone();
         shuffled.revisions.reverse();
-        prop_assert_eq!(sorted(shuffled.plan().actions), sorted(plan.actions.clone()));
+        prop_assert_eq!(sorted(&shuffled.plan().actions), sorted(&plan.actions));
 
         let mut renamed = still.clone();
         let mut uids = BTreeMap::new();
@@ -109,7 +109,7 @@ proptest! {
 }
 
 /// Something a person does, or misfortune.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Deed {
     Edit(Revision, u32),
     Scale(u32),
