@@ -17,6 +17,7 @@ mod people;
 mod request;
 mod script;
 mod server;
+mod steps;
 mod store;
 mod time;
 mod trace;

@@ -204,7 +204,7 @@ impl World {
         if self.tally.plans.is_multiple_of(8) && plan != plan_again(&snapshot, local) {
             self.oracle.object(|| "plans differently from the same".to_owned());
         }
-        self.oracle.decided(&snapshot, &plan, |uid| self.operators[id].cache.has_seen(uid));
+        self.oracle.decided(&snapshot, &plan, local, |uid| self.operators[id].cache.has_seen(uid));
         if let Some(at) = plan.next_check {
             let at = world(at, self.operators[id].skew).max(self.now + SECOND);
             self.rouse(id, at - self.now);

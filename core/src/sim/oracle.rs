@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use crate::{
     model::*,
     plan::{Action, Plan},
@@ -15,8 +17,8 @@ use super::{
     Tally,
     cache::Snapshot,
     objects::{Kind, Object, Pod, UpdateObject},
+    steps,
     store::{Change, Store},
-    time::Millis,
     trace::short,
 };
 
@@ -112,7 +114,7 @@ impl Oracle {
 
     // What changes.
 
-    pub(super) fn changed(&mut self, store: &Store, change: &Change, _now: Millis) {
+    pub(super) fn changed(&mut self, store: &Store, change: &Change) {
         match change {
             Change::Put(Object::Pod(pod)) => self.pod_changed(store, pod),
             Change::Put(Object::Update(update)) => self.update_changed(store, update),
@@ -206,7 +208,15 @@ impl Oracle {
     // What is planned.
 
     /// Looks at a plan; `has_seen` says which Pods its operator has ever known of.
-    pub(super) fn decided(&mut self, snapshot: &Snapshot, plan: &Plan, has_seen: impl Fn(Uid) -> bool) {
+    pub(super) fn decided(
+        &mut self,
+        snapshot: &Snapshot,
+        plan: &Plan,
+        local: Timestamp,
+        has_seen: impl Fn(Uid) -> bool,
+    ) {
+        let step = plan.progress.as_ref().and_then(|(_, new)| steps::objection(snapshot, new, local));
+        step.into_iter().for_each(|what| self.object(|| what));
         let mut created = BTreeSet::new();
         for action in &plan.actions {
             match action {

@@ -212,7 +212,7 @@ impl World {
                 self.tally.pods += u64::from(self.lives.is_new(pod.meta.uid));
                 self.pod_seen(pod);
             }
-            self.oracle.changed(&self.store, &change, self.now);
+            self.oracle.changed(&self.store, &change);
             self.collect_later(&change);
             for operator in 0..2 {
                 let mut draw = self.draw(&[10, operator as u64, at as u64]);
