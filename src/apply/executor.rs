@@ -1,15 +1,19 @@
 //! The order of a plan's parts, and what stops it.
 //!
 //! Progress first (what the actions build on; its failure stops the rest), then the actions in their order, the
-//! children, the status, the events. A failed record stops everything, since the status may speak of it; a failed
-//! Pod stops only what comes after it, so that its refusal is still told. Called by the service controller.
+//! children, the status; events after what they tell of. A failed record stops everything, since the status may speak
+//! of it; a failed Pod stops only what comes after it, so that its refusal is still told. Called by the service
+//! controller.
 
 use std::{sync::Arc, time::Duration};
 
-use borealis_core::plan::{Action, Plan};
-use futures::{StreamExt, stream};
+use borealis_core::{
+    model::Revision,
+    plan::{Action, Event, Plan},
+};
+use futures::{StreamExt, stream::FuturesUnordered};
 use kube::Client;
-use tracing::info;
+use tracing::{debug, info};
 
 use super::{
     Facts, Learn, Outcome,
@@ -17,12 +21,15 @@ use super::{
     configs::Configs,
     events::Announcer,
     run::{Run, Undone},
-    slow_start::rounds,
+    slow_start::Window,
     status::Pace,
     tasks::{Target, Wanted},
     upkeep::Recent,
 };
 use crate::{ServiceKey, lease::Fence, metrics::Metrics};
+
+/// Pods that are made, ended or removed in one go; the rest is planned anew.
+const PORTION: usize = 256;
 
 /// What the executor keeps to.
 #[derive(Debug, Clone, Copy)]
@@ -80,59 +87,107 @@ impl Executor {
         }
         let run = Run::new(&self.client, &self.calls, &*self.index, &self.configs, key, facts);
         match self.carry_out(&run, plan).await {
-            Ok(()) => Outcome::Done { wrote: run.wrote() },
+            Ok(rest) => Outcome::Done { wrote: rest || run.wrote() },
             Err(Undone::Fenced) => Outcome::Fenced,
             Err(Undone::Retry { after, why }) => Outcome::Retry { after, why },
             Err(Undone::Refused(problem)) => Outcome::Refused { problem },
         }
     }
 
-    async fn carry_out(&self, run: &Run<'_>, plan: Plan) -> Result<(), Undone> {
+    /// Whether something was left to the next plan.
+    async fn carry_out(&self, run: &Run<'_>, plan: Plan) -> Result<bool, Undone> {
         let Plan { progress, mut actions, status, events, next_check: _, held: _ } = plan;
         match &progress {
             Some((uid, progress)) => run.write_progress(*uid, progress).await?,
             None => run.repair_ended_mark().await?,
         }
-        actions.sort_by_key(Action::order);
+        // An event is told when what it tells is recorded: it is not found out a second time.
+        let (of_update, of_service): (Vec<_>, Vec<_>) =
+            events.into_iter().partition(|event| event.update.is_some());
+        self.announce(run, of_update);
+        let rest = leave_to_the_next(&mut actions);
         let mut failed = None;
-        for group in actions.chunk_by(|one, next| one.order() == next.order()) {
-            if let Err(undone) = self.carry_out_group(run, group).await {
-                let is_record = group.iter().any(|action| !is_about_task(action));
-                if is_record || matches!(undone, Undone::Fenced) {
-                    return Err(undone);
-                }
-                failed = Some(undone);
+        for group in actions.chunk_by(|one, next| kind(one) == kind(next)) {
+            let Err(undone) = self.carry_out_group(run, group).await else { continue };
+            let is_record = group.iter().any(|action| !is_about_task(action));
+            if is_record || matches!(undone, Undone::Fenced) {
+                return Err(undone);
+            }
+            // What is refused of one config is no reason not to make the Pods of another.
+            let goes_on = matches!((&undone, group), (Undone::Refused(_), [Action::Create { .. }, ..]));
+            failed = failed.into_iter().chain([undone]).reduce(Undone::worse);
+            if !goes_on {
                 break;
             }
+        }
+        if failed.is_none() {
+            sum_up(run.key, &actions);
         }
         let kept = run.keep_children(&self.client, &self.recent).await;
         let told = match &status {
             Some(status) => run.write_status(&self.pace, status).await,
             None => Ok(()),
         };
-        if failed.is_none() {
-            // Even when the status has to wait: what it tells may not be found out a second time.
-            for event in events {
-                self.announcer.announce(run.key, run.facts, event);
-            }
+        if told.is_ok() {
+            self.announce(run, of_service);
         }
+        let told = if rest { told.or_else(Undone::unless_merely_early) } else { told };
         let undone = failed.into_iter().chain(kept.err()).chain(told.err()).reduce(Undone::worse);
-        undone.map_or(Ok(()), Err)
+        undone.map_or(Ok(rest), Err)
     }
 
-    /// Does actions of one kind side by side; creates begin with one, since what one meets all will.
+    fn announce(&self, run: &Run<'_>, events: Vec<Event>) {
+        events.into_iter().for_each(|event| self.announcer.announce(run.key, run.facts, event));
+    }
+
+    /// Does actions of one kind side by side, as many as have room; begins nothing more after a failure.
     async fn carry_out_group(&self, run: &Run<'_>, group: &[Action]) -> Result<(), Undone> {
-        let ramp = matches!(group, [Action::Create { .. }, ..]);
-        for round in rounds(group, ramp, self.in_flight) {
-            // Collected first: a closure kept in the stream would make the future of `execute` unfit to be spawned.
-            let calls: Vec<_> = round.iter().map(|action| act(run, action)).collect();
-            let done = stream::iter(calls).buffer_unordered(self.in_flight);
-            let failures = done.filter_map(|done| async { done.err() }).collect::<Vec<_>>().await;
-            if let Some(undone) = failures.into_iter().reduce(Undone::worse) {
-                return Err(undone);
+        let mut window = Window::new(matches!(group, [Action::Create { .. }, ..]), self.in_flight);
+        let mut waiting = group.iter();
+        let mut under_way = FuturesUnordered::new();
+        let mut failed: Option<Undone> = None;
+        loop {
+            while failed.is_none() && window.has_room(under_way.len()) {
+                let Some(action) = waiting.next() else { break };
+                under_way.push(act(run, action));
+            }
+            match under_way.next().await {
+                Some(Ok(())) => window.widen(),
+                Some(Err(undone)) => {
+                    failed = failed.into_iter().chain([undone]).reduce(Undone::worse);
+                }
+                None => return failed.map_or(Ok(()), Err),
             }
         }
-        Ok(())
+    }
+}
+
+/// Sorts the actions and cuts off what is too much for one go; whether anything was.
+///
+/// A plan for thousands of Pods takes minutes, in which the status would stand still and nothing new be seen.
+fn leave_to_the_next(actions: &mut Vec<Action>) -> bool {
+    actions.sort_by_key(kind);
+    let first = actions.partition_point(|action| !is_about_task(action));
+    let rest = actions.len() > first + PORTION;
+    actions.truncate(first + PORTION);
+    rest
+}
+
+/// What is carried out side by side: actions of one order, creates of one config.
+fn kind(action: &Action) -> (u8, Option<Revision>) {
+    let revision = match action {
+        Action::Create { revision, .. } => Some(*revision),
+        _ => None,
+    };
+    (action.order(), revision)
+}
+
+/// One line for all Pods of a plan; each is told at the level below.
+fn sum_up(service: &ServiceKey, actions: &[Action]) {
+    let started = actions.iter().filter(|action| matches!(action, Action::Create { .. })).count();
+    let ended = actions.iter().filter(|action| matches!(action, Action::End { .. })).count();
+    if started + ended > 0 {
+        info!(%service, started, ended, "started and ended tasks");
     }
 }
 
@@ -182,7 +237,7 @@ async fn act(run: &Run<'_>, action: &Action) -> Result<(), Undone> {
         }
         Action::End { uid, instance, run: number, intent, how } => {
             run.end_task(Target { uid, instance, run: number }, intent, how).await?;
-            info!(%service, instance, run = number, ?intent, ?how, "ended a task");
+            debug!(%service, instance, run = number, ?intent, ?how, "ended a task");
         }
         Action::Retire { uid, instance, run: number } => {
             run.retire_task(Target { uid, instance, run: number }).await?;
@@ -192,7 +247,7 @@ async fn act(run: &Run<'_>, action: &Action) -> Result<(), Undone> {
         }
         Action::Create { instance, run: number, revision, flaps, failures } => {
             run.create_task(Wanted { instance, run: number, revision, flaps, failures }).await?;
-            info!(%service, instance, run = number, %revision, flaps, "started a task");
+            debug!(%service, instance, run = number, %revision, flaps, "started a task");
         }
     }
     Ok(())

@@ -16,9 +16,9 @@ use crate::{
 /// What came of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// All of it was carried out.
+    /// All of it was carried out, or as much as is done in one go.
     Done {
-        /// Whether anything had to be written.
+        /// Whether anything had to be written, or is left for another plan.
         wrote: bool,
     },
     /// Some of it was not: plan again from fresh.

@@ -64,6 +64,14 @@ impl Undone {
         }
     }
 
+    /// A failure, but for what has only to wait for its time.
+    pub(super) fn unless_merely_early(self) -> Result<(), Self> {
+        match self {
+            Self::Retry { after: Some(_), .. } => Ok(()),
+            undone => Err(undone),
+        }
+    }
+
     /// Something is not as the plan supposed.
     pub(super) fn stale(why: impl Into<String>) -> Self {
         Self::Retry { after: None, why: why.into() }

@@ -1,21 +1,31 @@
-//! In what portions actions of one kind are sent.
+//! How many actions of one kind are under way at a time.
 //!
-//! Creates of one service begin with one and double while all goes well: a template that the API server refuses
-//! costs one call, not thousands. Pure; called by `executor`, which stops at the first portion with a failure.
+//! Creates of one config begin with one, and each that goes well makes room for one more: a template that the API
+//! server refuses costs one call, not thousands. Pure; called by `executor`, which begins nothing after a failure.
 
-/// Cuts the actions into rounds: 1, 2, 4 … up to `most` when they ramp up, otherwise eight times that many.
-///
-/// Rounds are bounded, since what is to be sent takes memory from when its round begins.
-pub(super) fn rounds<T>(actions: &[T], ramp: bool, most: usize) -> impl Iterator<Item = &[T]> {
-    let mut rest = actions;
-    let most = most.max(1);
-    let (mut size, most) = if ramp { (1, most) } else { (most * 8, most * 8) };
-    std::iter::from_fn(move || {
-        let (round, left) = rest.split_at(size.min(rest.len()));
-        rest = left;
-        size = size.saturating_mul(2).min(most);
-        (!round.is_empty()).then_some(round)
-    })
+/// Room for actions that are under way.
+#[derive(Debug)]
+pub(super) struct Window {
+    room: usize,
+    most: usize,
+}
+
+impl Window {
+    /// All the room there may be at once, or one to begin with where it ramps up.
+    pub(super) fn new(ramp: bool, most: usize) -> Self {
+        let most = most.max(1);
+        Self { room: if ramp { 1 } else { most }, most }
+    }
+
+    /// Whether one more may begin beside so many.
+    pub(super) fn has_room(&self, under_way: usize) -> bool {
+        under_way < self.room
+    }
+
+    /// One went well.
+    pub(super) fn widen(&mut self) {
+        self.room = (self.room + 1).min(self.most);
+    }
 }
 
 #[cfg(test)]
@@ -23,17 +33,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn creates_double_up_to_the_limit() {
-        let sizes = |count, ramp, most| -> Vec<usize> {
-            rounds(&vec![(); count], ramp, most).map(<[()]>::len).collect()
+    fn it_doubles_with_each_round_that_goes_well() {
+        let rounds = |ramp, most| {
+            let mut window = Window::new(ramp, most);
+            std::array::from_fn::<usize, 5, _>(|_| {
+                let round = (0..).take_while(|under_way| window.has_room(*under_way)).count();
+                (0..round).for_each(|_| window.widen());
+                round
+            })
         };
-        assert_eq!(sizes(20, true, 8), [1, 2, 4, 8, 5]);
-        assert_eq!(sizes(1, true, 8), [1]);
-        assert_eq!(sizes(5, true, 1), [1, 1, 1, 1, 1]);
-        assert_eq!(sizes(5, true, 0), [1, 1, 1, 1, 1]);
-        assert_eq!(sizes(20, false, 8), [20]);
-        assert_eq!(sizes(20, false, 2), [16, 4]);
-        assert!(sizes(0, true, 8).is_empty());
-        assert!(sizes(0, false, 8).is_empty());
+        assert_eq!(rounds(true, 12), [1, 2, 4, 8, 12]);
+        assert_eq!(rounds(false, 12), [12; 5]);
+        assert_eq!(rounds(true, 0), [1; 5]);
     }
 }

@@ -123,6 +123,20 @@ impl World {
         self.facts.revision
     }
 
+    /// Changes the spec and stores the config it has then.
+    async fn store_another_config(&self) -> Revision {
+        let template = json!({"spec": {"containers": [{"name": "main", "image": "web:2"}]}});
+        let changed = json!({"spec": {"template": template}});
+        let service = self.api.merge("auroraservices", "prod", "web", &changed);
+        let revision = convert::service(&serde_json::from_value(service).unwrap()).unwrap().revision;
+        let facts = Facts { revision, highest_revision: 2, ..self.facts.clone() };
+        let actions = vec![Action::RecordRevision { revision, last_good: false }];
+        let plan = Plan { actions, ..Plan::default() };
+        assert_eq!(self.executor.execute(&self.key, &facts, plan).await, Outcome::Done { wrote: true });
+        self.api.take_calls();
+        revision
+    }
+
     async fn run(&self, actions: impl IntoIterator<Item = Action>) -> Outcome {
         self.execute(Plan { actions: actions.into_iter().collect(), ..Plan::default() }).await
     }

@@ -42,7 +42,7 @@ use crate::{
 /// How soon a planned check may follow.
 const FLOOR: Duration = Duration::from_millis(200);
 /// Rounds of one service without a pause; more look like a plan that never comes to rest.
-const ROUNDS: u32 = 64;
+const ROUNDS: u32 = 256;
 /// How long to wait where this process may not write now: it may again, or it ends.
 const CLOSED: Duration = Duration::from_secs(1);
 /// Over how many milliseconds all services are spread at most; one a millisecond otherwise.

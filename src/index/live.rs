@@ -15,13 +15,12 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::{Index, Kind, feed::Feed, lean::StoredRevision, meta, stamp::Version};
+use super::{Index, Kind, feed::Feed, lean::StoredRevision, meta, stamp::Version, streams::PAGE};
 use crate::{
     ServiceKey,
     api::{AuroraService, AuroraUpdate, labels},
 };
 
-const PAGE: u32 = 500;
 /// How long the reads may take in all.
 const TIMEOUT: Duration = Duration::from_secs(60);
 

@@ -41,7 +41,7 @@ use super::{
 use crate::api::{AuroraService, AuroraUpdate, labels};
 
 /// Objects of a page of a list. A page is held as text and as objects at once, which is most of a start's memory.
-const PAGE: u32 = 100;
+pub(super) const PAGE: u32 = 100;
 /// How long a page of a list may take; a call without a timeout could hang forever.
 const LIST_PATIENCE: Duration = Duration::from_secs(60);
 /// A watch is woken by a bookmark about once a minute and ends after 290 s; one that isn't is dead.

@@ -12,6 +12,7 @@ mod fleet;
 mod history;
 mod instances;
 mod instructions;
+mod news;
 mod rollout;
 mod status;
 mod targets;
@@ -40,13 +41,13 @@ pub fn plan(view: &ServiceView<'_>, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     if let Some(problem) = view.problem.filter(|problem| problem.blocks) {
         plan.status = Some(status::blocked(&fleet, problem));
-        return plan;
+        return finish(view, plan);
     }
     baseline::adopt(view, &mut plan);
     let Some(known) = view.status.filter(|status| status.observed_revision.is_some()) else {
         // Nothing is touched before there is a status: from it on, a change of the spec can be told from a restore.
         plan.status = Some(baseline::status(&fleet, &mut plan));
-        return finish(plan);
+        return finish(view, plan);
     };
     let progress = update::step(&fleet, known, &mut plan);
     let known = rollout::conclude(&fleet, known, progress.as_ref(), &mut plan);
@@ -66,11 +67,12 @@ pub fn plan(view: &ServiceView<'_>, now: Timestamp) -> Plan {
     {
         plan.progress = Some((update.uid, progress));
     }
-    finish(plan)
+    finish(view, plan)
 }
 
-fn finish(mut plan: Plan) -> Plan {
+fn finish(view: &ServiceView<'_>, mut plan: Plan) -> Plan {
     plan.actions.sort_by_key(Action::order);
+    plan.events.extend(plan.status.as_ref().and_then(|status| news::news(view.status, status)));
     plan
 }
 

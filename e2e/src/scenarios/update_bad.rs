@@ -93,18 +93,21 @@ async fn rolls_back(scene: Scene) -> Result<()> {
     Ok(())
 }
 
-/// The update's events tell of the instance that failed and of the way back.
+/// The update's events tell of the instance that failed and of the way back, the service's of what became of it.
 async fn events_tell(scene: &Scene) -> Result<()> {
-    wait::until("events about the update", super::LONG, || async {
+    told_of(scene, "web-1", &["InstanceFailed", "RollingBack", "RolledBack"]).await?;
+    told_of(scene, "web", &["Running", "Updating", "RollingBack", "RolledBack"]).await
+}
+
+async fn told_of(scene: &Scene, name: &str, expected: &[&str]) -> Result<()> {
+    wait::until(&format!("events about {name}"), super::LONG, || async {
         let all = scene.world.kube.events(&scene.namespace).list(&ListParams::default()).await?.items;
         let about = |event: &&Event| {
-            event.regarding.as_ref().is_some_and(|object| object.name.as_deref() == Some("web-1"))
+            event.regarding.as_ref().is_some_and(|object| object.name.as_deref() == Some(name))
         };
         let reasons: Vec<String> =
             all.iter().filter(about).filter_map(|event| event.reason.clone()).collect();
-        let told = ["InstanceFailed", "RollingBack", "RolledBack"]
-            .iter()
-            .all(|reason| reasons.iter().any(|r| r == reason));
+        let told = expected.iter().all(|reason| reasons.iter().any(|r| r == reason));
         Ok(wait::when(told, format!("{reasons:?}")))
     })
     .await

@@ -327,10 +327,10 @@ async fn failures_back_off_and_a_wish_for_later_is_kept() {
 async fn a_plan_that_never_comes_to_rest_is_slowed_down() {
     let mut fixture = Fixture::start(None);
     fixture.open(1);
-    fixture.instead("web", vec![Outcome::Done { wrote: true }; 200]);
+    fixture.instead("web", vec![Outcome::Done { wrote: true }; 400]);
     fixture.add("web", 1, 1);
     let began = Instant::now();
-    for _ in 0..70 {
+    for _ in 0..262 {
         fixture.next().await;
     }
     assert!(began.elapsed() >= Duration::from_millis(75 * 5), "{:?}", began.elapsed());
