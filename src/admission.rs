@@ -143,6 +143,10 @@ mod tests {
         assert!(condition.ends_with(&user), "{condition}");
         let term = policy["spec"]["variables"][0]["expression"].as_str().unwrap();
         assert!(term.contains(crate::api::labels::TERM), "{term}");
+        let given_up = policy["spec"]["variables"][3]["expression"].as_str().unwrap();
+        let lose = crate::api::convert::word(&borealis_core::model::Intent::Lose);
+        assert!(given_up.contains(&format!("[?'{}']", crate::api::labels::END_REASON)), "{given_up}");
+        assert!(given_up.ends_with(&format!("== '{lose}'")), "{given_up}");
 
         let defaults = crate::Settings::parse_from(["borealis"]);
         let lease = &binding["spec"]["paramRef"];

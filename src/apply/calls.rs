@@ -16,6 +16,9 @@ use crate::{
 /// Name of the ValidatingAdmissionPolicy that refuses Pods of another term; stands in its refusals.
 pub const TERM_POLICY: &str = "borealis-term";
 
+/// How long to leave a service alone whose namespace is being deleted.
+const NAMESPACE_GOES: Duration = Duration::from_secs(30);
+
 /// Why a call did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failed {
@@ -48,6 +51,13 @@ pub(super) enum Failed {
     /// The API server does not want it, and won't the next time.
     #[error("{0}")]
     Refused(String),
+}
+
+impl Failed {
+    /// Whether it also says what became of an earlier request for the same object that had no answer.
+    pub(super) fn settles_a_create(&self) -> bool {
+        matches!(self, Self::Fenced | Self::Exists(_))
+    }
 }
 
 /// The way to the API server. One for the process: the limit is the process's.
@@ -131,6 +141,8 @@ fn refusal(status: &Status) -> Failed {
         429 => Failed::Busy { after: retry_after(status), why },
         // Our account is not known for the moment: its token is being renewed, or was taken away.
         401 => Failed::Busy { after: None, why },
+        // Nothing is made any more in a namespace that goes, and soon our objects will be gone as well.
+        403 if is_terminating(status) => Failed::Busy { after: Some(NAMESPACE_GOES), why },
         // A policy's refusal names it; that it can't find its parameter means that our Lease is gone.
         400..=499 if why.contains(&format!("'{TERM_POLICY}'")) => Failed::Term(why),
         // Admission comes before anything is stored, so nothing was.
@@ -142,6 +154,11 @@ fn refusal(status: &Status) -> Failed {
         400..=499 => Failed::Refused(why),
         _ => Failed::Unknown(why),
     }
+}
+
+fn is_terminating(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 fn retry_after(status: &Status) -> Option<Duration> {

@@ -85,14 +85,19 @@ impl Run<'_> {
     /// successor might get another name, and then both would live. Under the same name they meet. Without the lease
     /// it ends: the term policy refuses what comes late.
     async fn post_until_answered(&self, pod: &Pod) -> Result<Pod, Failed> {
-        let (begun, mut pause) = (Instant::now(), Duration::from_millis(100));
+        let (begun, mut pause, mut doubtful) = (Instant::now(), Duration::from_millis(100), false);
         loop {
             let created = self.calls.write(Verb::create, |term| self.post(pod.clone(), term)).await;
-            let Err(Failed::Unknown(why)) = created else { return created };
+            let in_doubt = matches!(created, Err(Failed::Unknown(_)));
+            doubtful |= in_doubt;
+            let failed = match created {
+                Err(failed) if doubtful && !failed.settles_a_create() => failed,
+                settled => return settled,
+            };
             if begun.elapsed() > LIFE_OF_A_REQUEST {
-                return Err(Failed::Unknown(why));
+                return Err(Failed::Unknown(failed.to_string()));
             }
-            debug!(service = %self.key, why, "sending a Pod again of which it is not known what became");
+            debug!(service = %self.key, why = %failed, "sending a Pod again of which it is not known what became");
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

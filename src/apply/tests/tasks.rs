@@ -46,6 +46,20 @@ async fn a_pod_without_an_answer_is_sent_again_under_the_same_name() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_in_doubt_is_not_settled_by_a_refusal_of_the_second_try() {
+    let world = World::new().await;
+    // The first may still be applied when the second is told to come back later.
+    world.api.inject(Fault::once("create", "pods", Effect::Refuse(unavailable())));
+    let busy = Answer::new(429, "TooManyRequests", "busy");
+    world.api.inject(Fault::once("create", "pods", Effect::Refuse(busy)));
+    assert_eq!(world.run([world.create(0, 1)]).await, Outcome::Done { wrote: true });
+    assert_eq!(
+        writes(&world),
+        ["create pods/web-0-1 503", "create pods/web-0-1 429", "create pods/web-0-1 200"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_became_of_a_pod_is_looked_for_when_no_answer_ever_comes() {
     let world = World::new().await;
     world.api.inject(Fault::once("create", "pods", Effect::DoneBut(unavailable())).times(1000));
@@ -101,15 +115,44 @@ async fn a_refused_template_costs_one_call_and_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn creates_stop_at_the_first_round_that_fails() {
+async fn creates_stop_at_the_first_that_is_refused() {
     let world = World::new().await;
     let refusal = Answer::new(403, "Forbidden", "exceeded quota");
-    world.api.inject(Fault::once("create", "pods", Effect::Refuse(refusal)).after(2));
-    let outcome = world.run((0..5).map(|instance| world.create(instance, 1))).await;
+    world.api.inject(Fault::once("create", "pods", Effect::Refuse(refusal)).after(2).times(100));
+    let outcome = world.run((0..20).map(|instance| world.create(instance, 1))).await;
     assert!(matches!(outcome, Outcome::Refused { .. }), "{outcome:?}");
-    // 1, then 2 of which one fails; the other 2 are not tried.
-    assert_eq!(writes(&world).len(), 3);
     assert_eq!(world.pods().len(), 2);
+    // One, then two, and two more for the second that went well: three are refused, the other fifteen not tried.
+    let sent = writes(&world).len();
+    assert!((3..=5).contains(&sent), "{sent} were sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_config_does_not_keep_another_from_running() {
+    let world = World::new().await;
+    let other = world.store_another_config().await;
+    let refusal = Answer::new(422, "Invalid", "no such thing");
+    world.api.inject(Fault::once("create", "pods", Effect::Refuse(refusal)));
+    let of = |instance, revision| Action::Create { instance, run: 1, revision, flaps: 0, failures: 0 };
+    let ours = world.revision();
+    let outcome = world.run([of(0, ours), of(1, other), of(2, ours), of(3, other)]).await;
+    assert!(matches!(outcome, Outcome::Refused { .. }), "{outcome:?}");
+    // One of the two is refused at its first Pod; both Pods of the other are made.
+    assert_eq!(world.pods().len(), 2);
+    assert_eq!(writes(&world).len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_plan_is_carried_out_in_portions() {
+    let world = World::new().await;
+    let plan = || Plan {
+        actions: (0..300).map(|instance| world.create(instance, 1)).collect(),
+        status: Some(status(world.revision(), 0)),
+        ..Plan::default()
+    };
+    assert_eq!(world.execute(plan()).await, Outcome::Done { wrote: true });
+    assert_eq!(world.pods().len(), 256);
+    assert!(writes(&world).contains(&"patch auroraservices/web/status 200".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
