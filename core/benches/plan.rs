@@ -198,7 +198,6 @@ fn service(instances: u32) -> Service {
         flapping: Flapping { threshold_seconds: 300, initial_delay_seconds: 30, max_delay_seconds: 300 },
         partition: Partition { reschedule: true, delay_seconds: 0 },
         history: History { failed: 3, ended: 1, ttl_seconds: 172_800 },
-        grace_seconds: 30,
     }
 }
 

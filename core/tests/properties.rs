@@ -271,24 +271,3 @@ proptest! {
         }
     }
 }
-
-proptest! {
-    #[test]
-    fn ranges_are_sets(ops in vec((0..40u32, any::<bool>()), 0..60)) {
-        let (mut ranges, mut set) = (Ranges::default(), BTreeSet::new());
-        for (instance, insert) in ops {
-            if insert {
-                ranges.insert(instance);
-                set.insert(instance);
-            } else {
-                ranges.remove(instance);
-                set.remove(&instance);
-            }
-        }
-        prop_assert!(ranges.iter().eq(set.iter().copied()));
-        prop_assert_eq!(ranges.len() as usize, set.len());
-        prop_assert!((0..41).all(|instance| ranges.contains(instance) == set.contains(&instance)));
-        prop_assert_eq!(ranges.to_string().parse::<Ranges>().unwrap(), ranges.clone());
-        prop_assert_eq!(set.into_iter().collect::<Ranges>(), ranges);
-    }
-}

@@ -105,7 +105,9 @@ impl Index {
             let owner = state.owner(identity.controller);
             let owned = state.owns(owner);
             let news = self.news(Kind::Update, &identity, owner, source);
-            let offered = state.updates.offer(&number, &news, |_| build(identity.uid, number, owned));
+            let offered = state
+                .updates
+                .offer(&number, &news, |_| UpdateRow { owned, ..build(identity.uid, number, owned) });
             if matches!(offered, Offered::Changed(_)) {
                 state.trim_updates();
             }

@@ -93,9 +93,10 @@ pub(super) fn annotation<'a>(meta: &'a ObjectMeta, key: &str) -> Option<&'a str>
     meta.annotations.as_ref()?.get(key).map(String::as_str)
 }
 
-/// The number that stands in a label.
-pub(super) fn number(meta: &ObjectMeta, key: &'static str) -> Result<u32, Unreadable> {
-    label(meta, key).and_then(|text| text.parse().ok()).ok_or(Unreadable::Label(key))
+/// The number that stands in a label, if it is not greater than it can be.
+pub(super) fn number(meta: &ObjectMeta, key: &'static str, most: u32) -> Result<u32, Unreadable> {
+    let number = label(meta, key).and_then(|text| text.parse().ok());
+    number.filter(|number| *number <= most).ok_or(Unreadable::Label(key))
 }
 
 fn controller(meta: &ObjectMeta) -> Controller {

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 
 use borealis_core::{
-    model::{Ending, Instance, Intent, NodeId, Revision, Run, Task, Uid},
+    model::{Ending, Instance, Intent, MAX_INSTANCES, NodeId, Revision, Run, Task, Uid},
     state::{ContainerFacts, ContainerKind, ContainerState, Phase, PodFacts, observe},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -21,6 +21,11 @@ use super::{
     records::Record,
 };
 use crate::api::labels;
+
+/// Seconds a Pod has to stop that doesn't say (Kubernetes' own default).
+const DEFAULT_GRACE_SECONDS: i64 = 30;
+/// Above any run there can be: a run counts up by one, and starts over at the greatest of the job.
+const MAX_RUN: Run = 2_000_000_000;
 
 /// Which run of which instance a Pod is.
 #[derive(Debug, Clone, Copy)]
@@ -50,8 +55,8 @@ impl Record for Task {
 /// Reads whose Pod it is.
 pub(super) fn identify(meta: &ObjectMeta) -> Result<PodIdentity<'_>, Unreadable> {
     let object = Identity::read(meta)?;
-    let instance = number(meta, labels::INSTANCE)?;
-    let run = number(meta, labels::RUN)?;
+    let instance = number(meta, labels::INSTANCE, MAX_INSTANCES - 1)?;
+    let run = number(meta, labels::RUN, MAX_RUN)?;
     let revision = label(meta, labels::REVISION)
         .and_then(|text| text.parse().ok())
         .ok_or(Unreadable::Label(labels::REVISION))?;
@@ -108,7 +113,8 @@ pub(super) fn reduce(
     let ended_at = annotation(meta, labels::ENDED_AT).and_then(|text| text.parse().ok());
     let ending = (intent.is_some() || deleting.is_some()).then(|| Ending {
         intent,
-        at: ended_at.or(deleting).unwrap_or(created),
+        at: deleting.or(ended_at).unwrap_or(created),
+        grace_seconds: grace_seconds(pod),
         deleting: deleting.is_some(),
     });
     let task = Task {
@@ -153,6 +159,13 @@ fn deletion_asked(meta: &ObjectMeta) -> Option<Timestamp> {
     let over = meta.deletion_timestamp.as_ref()?.0;
     let grace = SignedDuration::from_secs(meta.deletion_grace_period_seconds.unwrap_or(0));
     Some(over.checked_sub(grace).unwrap_or(over))
+}
+
+/// Seconds it has to stop: as its deletion said, which need not be what its spec says.
+fn grace_seconds(pod: &Pod) -> u32 {
+    let own = || pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
+    let seconds = pod.metadata.deletion_grace_period_seconds.or_else(own).unwrap_or(DEFAULT_GRACE_SECONDS);
+    u32::try_from(seconds.max(0)).unwrap_or(u32::MAX)
 }
 
 fn counter(meta: &ObjectMeta, key: &str) -> u16 {

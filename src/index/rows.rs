@@ -36,6 +36,8 @@ pub(super) struct ServiceRow {
 pub(super) struct UpdateRow {
     pub(super) uid: Uid,
     pub(super) number: u32,
+    /// The object's controller is this very service.
+    pub(super) owned: bool,
     pub(super) generation: i64,
     /// It carries the label that says it has ended.
     pub(super) marked_ended: bool,
@@ -80,6 +82,7 @@ impl Record for UpdateRow {
     }
 
     fn set_owned(&mut self, owned: bool) {
+        self.owned = owned;
         if let Some(whole) = &mut self.whole {
             whole.owned = owned;
         }
@@ -172,7 +175,6 @@ fn nothing(uid: Uid) -> Service {
         flapping: Flapping { threshold_seconds: 0, initial_delay_seconds: 0, max_delay_seconds: 0 },
         partition: Partition { reschedule: false, delay_seconds: 0 },
         history: History { failed: 0, ended: 0, ttl_seconds: 0 },
-        grace_seconds: 0,
     }
 }
 
@@ -205,6 +207,7 @@ impl UpdateRow {
         Self {
             uid,
             number,
+            owned: false,
             generation: meta.generation.unwrap_or_default(),
             marked_ended: label(meta, labels::ENDED) == Some(labels::TRUE),
             whole: None,

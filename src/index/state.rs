@@ -13,7 +13,7 @@ use std::{
 
 use borealis_core::{
     model::{Instance, NodeId, RevisionRecord, Run, Task, Uid},
-    plan::ServiceView,
+    plan::{PastUpdate, ServiceView},
 };
 use jiff::Timestamp;
 
@@ -65,7 +65,7 @@ pub(super) struct State {
     /// The greatest run seen of each instance, Pods that are gone included.
     seen_runs: BTreeMap<Instance, Run>,
     /// The updates before the newest, ascending.
-    past_updates: Vec<(u32, Uid)>,
+    past_updates: Vec<PastUpdate>,
     /// Uids of controllers the records name, by number.
     owners: Vec<Uid>,
     /// A write of which the outcome is not known, or a record whose fate is not: read live before planning.
@@ -163,7 +163,8 @@ impl State {
         for row in past.iter_mut().filter(|row| !row.goes_on()) {
             row.whole = None;
         }
-        self.past_updates = past.iter().map(|row| (row.number, row.uid)).collect();
+        let read = |row: &UpdateRow| PastUpdate { number: row.number, uid: row.uid, owned: row.owned };
+        self.past_updates = past.iter().map(read).collect();
         // The newest was removed and of the one before too little is known.
         let known = |newest: &UpdateRow| newest.whole.is_some() || newest.problem.is_some();
         if rows.last().is_some_and(|newest| !known(newest)) {

@@ -233,7 +233,9 @@ fn updates_are_kept_whole_only_while_they_matter() {
     assert_eq!(whole(&slot), [false, true, true], "the second has not ended");
     let seen = fixture.index.view(&key("web"), |view, facts| {
         let update = view.update.unwrap();
-        (update.number, update.owned, view.past_updates.to_vec(), facts.update.unwrap().resource_version)
+        let past: Vec<_> = view.past_updates.iter().map(|update| (update.number, update.uid)).collect();
+        let all_owned = update.owned && view.past_updates.iter().all(|update| update.owned);
+        (update.number, all_owned, past, facts.update.unwrap().resource_version)
     });
     assert_eq!(seen, Viewed::Of((3, true, vec![(1, Uid::new(1)), (2, Uid::new(2))], "12".to_owned())));
 

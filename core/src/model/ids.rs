@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Number of an instance, `0..N`, stable for the life of the job (Aurora: instance id).
 pub type Instance = u32;
 
+/// The most instances a job can have.
+pub const MAX_INSTANCES: u32 = 10_000;
+
 /// How many Pods an instance has had, counted from 1; part of the Pod's name.
 pub type Run = u32;
 

@@ -11,7 +11,7 @@ mod status;
 mod task;
 mod update;
 
-pub use ids::{Instance, ParseError, Revision, Run, Uid};
+pub use ids::{Instance, MAX_INSTANCES, ParseError, Revision, Run, Uid};
 pub use ranges::Ranges;
 pub use service::{Flapping, History, Partition, RevisionRecord, Service, Strategy, UpdateSettings};
 pub use status::{Condition, ConditionType, Counts, Failure, ServiceStatus, UpdateRef};

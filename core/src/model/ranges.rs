@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Instance, ParseError};
+use super::{Instance, MAX_INSTANCES, ParseError};
 
 /// A set of instance numbers, kept sorted and merged (Aurora: `Set<Range>`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -109,14 +109,14 @@ impl FromStr for Ranges {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let wrong = || ParseError::new(text, "a list of instances (\"0-17,20\")");
+        let wrong = || ParseError::new(text, "a list of instances below 10000 (\"0-17,20\")");
         let mut spans = Vec::new();
         for part in text.split(',').filter(|_| !text.is_empty()) {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let number = |t: &str| t.trim().parse::<Instance>().map_err(|_| wrong());
             let (first, last) = (number(first)?, number(last)?);
-            // The successor of an instance has to exist, so the last number of the type is not one.
-            if first > last || last == Instance::MAX {
+            // Whoever goes through a set from outside goes through no more than a job can have.
+            if first > last || last >= MAX_INSTANCES {
                 return Err(wrong());
             }
             spans.push((first, last));
@@ -159,7 +159,7 @@ mod tests {
             assert_eq!(text.parse::<Ranges>().unwrap().to_string(), text);
         }
         assert_eq!("5-6,0-4".parse::<Ranges>().unwrap().to_string(), "0-6");
-        for text in ["a", "3-1", "-", "1,,2", "0-4294967295"] {
+        for text in ["a", "3-1", "-", "1,,2", "0-4294967294", "0-10000"] {
             assert!(text.parse::<Ranges>().is_err(), "{text}");
         }
     }

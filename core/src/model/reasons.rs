@@ -34,8 +34,10 @@ pub const INVALID_SPEC: &str = "InvalidSpec";
 pub const TEMPLATE_REFUSED: &str = "TemplateRefused";
 /// The job key, or a name the service needs, belongs to another object.
 pub const NAME_CONFLICT: &str = "NameConflict";
+/// Instances can't be made since their stored config was removed.
+pub const REVISION_MISSING: &str = "RevisionMissing";
 
-const ALL: [&str; 17] = [
+const ALL: [&str; 18] = [
     RUNNING,
     STARTING,
     REPLACING,
@@ -53,6 +55,7 @@ const ALL: [&str; 17] = [
     INVALID_SPEC,
     TEMPLATE_REFUSED,
     NAME_CONFLICT,
+    REVISION_MISSING,
 ];
 
 /// The reason of this name, if it is one.

@@ -23,8 +23,6 @@ pub struct Service {
     pub partition: Partition,
     /// Which ended tasks keep their Pod and logs.
     pub history: History,
-    /// Seconds a task has between the order to stop and its end (terminationGracePeriodSeconds).
-    pub grace_seconds: u32,
 }
 
 /// How a change of config is rolled out (Aurora: JobUpdateSettings).

@@ -91,10 +91,12 @@ pub enum Intent {
 /// How far the ending of a task has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ending {
-    /// Why; `None` where it was deleted by somebody else.
+    /// Why, as its annotation says; `None` where it was merely deleted.
     pub intent: Option<Intent>,
-    /// When it was ordered.
+    /// When it was ordered: its deletion, once it is being deleted.
     pub at: Timestamp,
+    /// Seconds it has from then to stop by itself: of its own Pod, whatever the service's config says by now.
+    pub grace_seconds: u32,
     /// The Pod is being deleted; otherwise it was told to end and keep its Pod (activeDeadlineSeconds).
     pub deleting: bool,
 }
@@ -112,7 +114,7 @@ pub enum EndReason {
     OutOfMemory,
     /// The Pod used more of a local resource than its own limit (ephemeral storage).
     OwnLimit,
-    /// Stopped by its deadline, which Borealis set.
+    /// Stopped: by its deadline, which Borealis or its template set, or by being deleted.
     Stopped,
     /// The kubelet refused it (OutOfcpu, admission, affinity).
     Rejected,
@@ -145,7 +147,7 @@ pub struct Task {
     pub ready_since: Option<Timestamp>,
     /// When the Pod was created.
     pub created: Timestamp,
-    /// When its first container started.
+    /// When its first regular container started.
     pub started: Option<Timestamp>,
     /// When it ended.
     pub ended: Option<Timestamp>,

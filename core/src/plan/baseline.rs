@@ -20,8 +20,10 @@ pub(super) fn adopt(view: &ServiceView<'_>, plan: &mut Plan) {
     let revisions = view.revisions.iter().filter(|record| !record.owned);
     plan.actions
         .extend(revisions.map(|record| Action::AdoptRevision { revision: record.revision, uid: record.uid }));
-    let update = view.update.filter(|update| !update.owned);
-    plan.actions.extend(update.map(|update| Action::AdoptUpdate { number: update.number, uid: update.uid }));
+    let newest = view.update.filter(|update| !update.owned).map(|update| (update.number, update.uid));
+    let past = view.past_updates.iter().filter(|update| !update.owned);
+    let updates = past.map(|update| (update.number, update.uid)).chain(newest);
+    plan.actions.extend(updates.map(|(number, uid)| Action::AdoptUpdate { number, uid }));
 }
 
 /// The first status of a service, from what is there.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{Instance, Revision, ServiceStatus, Task, Uid};
+use crate::model::{Instance, Intent, Revision, ServiceStatus, Task, Uid};
 
 use super::{Action, Ended, Plan, fleet::Fleet, targets::Target};
 
@@ -44,9 +44,11 @@ impl Keeping {
     }
 }
 
-/// Whether the task was, or is being, ended on purpose with its Pod kept.
+/// Whether the task was, or is being, ended on purpose with its Pod kept. One that is stopped because a container of
+/// it has ended ends by itself.
 fn was_meant(task: &Task) -> bool {
-    task.ending.is_some_and(|ending| ending.intent.is_some() && !ending.deleting)
+    let meant = |intent| intent != Intent::Finish;
+    task.ending.is_some_and(|ending| ending.intent.is_some_and(meant) && !ending.deleting)
 }
 
 /// Removes what is no longer kept, and takes the live mark from what is.
@@ -60,9 +62,8 @@ pub(super) fn tidy(
     revisions(fleet, known, targets, plan);
     let past = fleet.view.past_updates;
     let surplus = past.len().saturating_sub(UPDATES - 1);
-    plan.actions.extend(
-        past[..surplus].iter().map(|(number, uid)| Action::PruneUpdate { number: *number, uid: *uid }),
-    );
+    let prune = past[..surplus].iter().map(|update| (update.number, update.uid));
+    plan.actions.extend(prune.map(|(number, uid)| Action::PruneUpdate { number, uid }));
 }
 
 fn tasks(fleet: &Fleet<'_>, targets: &BTreeMap<Instance, Target>, plan: &mut Plan) {
@@ -74,13 +75,16 @@ fn tasks(fleet: &Fleet<'_>, targets: &BTreeMap<Instance, Target>, plan: &mut Pla
         .filter(|task| task.is_terminal() && !task.ending.is_some_and(|ending| ending.deleting))
         .collect();
     ended.sort_by_key(|task| std::cmp::Reverse((ended_at(task), task.run, task.instance)));
-    let (mut own, mut meant) = (history.failed, history.ended);
+    // Beyond the cap of all services each keeps the one that says most.
+    let (mut own, mut meant) =
+        if fleet.view.keep_allowed { (history.failed, history.ended) } else { (history.failed.min(1), 0) };
     let mut keep = BTreeSet::new();
-    for task in &ended {
+    // What never started has no logs, and takes no room from what has.
+    for task in ended.iter().filter(|task| task.started.is_some()) {
         let room = if was_meant(task) { &mut meant } else { &mut own };
         let expiry = ended_at(task).checked_add(SignedDuration::from_secs(history.ttl_seconds.into()));
         let expiry = expiry.unwrap_or(Timestamp::MAX);
-        if *room > 0 && fleet.now < expiry && fleet.view.keep_allowed {
+        if *room > 0 && fleet.now < expiry {
             *room -= 1;
             keep.insert(task.uid);
             plan.check_at(expiry);

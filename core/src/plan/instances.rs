@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{Ending, Instance, Intent, Revision, Run, ServiceStatus, Task, TaskState, reasons};
+use crate::model::{
+    Ending, Instance, Intent, Ranges, Revision, Run, ServiceStatus, Task, TaskState, reasons,
+};
 
 use super::{Action, Ended, Held, Plan, flapping, fleet::Fleet, history::Keeping, targets::Target};
 
@@ -15,18 +17,27 @@ const KEEP_PATIENCE: i64 = 60;
 /// transient_task_state_timeout).
 const DELETE_PATIENCE: i64 = 300;
 
-/// Plans what brings each instance to its target; returns how many are held back because they flapped.
+/// What keeps instances from having a Pod.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// How many are held back because they flapped.
+    pub(super) throttled: u32,
+    /// A config that is not stored any more, and the instances that need it.
+    pub(super) missing: BTreeMap<Revision, Ranges>,
+}
+
+/// Plans what brings each instance to its target; returns what can't be brought there.
 pub(super) fn reconcile(
     fleet: &Fleet<'_>,
     known: &ServiceStatus,
     targets: &BTreeMap<Instance, Target>,
     plan: &mut Plan,
-) -> u32 {
-    let mut work = Work { fleet, known, keeping: Keeping::new(fleet), plan, throttled: 0 };
+) -> Kept {
+    let mut work = Work { fleet, known, keeping: Keeping::new(fleet), plan, kept: Kept::default() };
     for (instance, target) in targets {
         work.instance(*instance, *target);
     }
-    work.throttled
+    work.kept
 }
 
 struct Work<'a, 'p> {
@@ -34,7 +45,7 @@ struct Work<'a, 'p> {
     known: &'a ServiceStatus,
     keeping: Keeping,
     plan: &'p mut Plan,
-    throttled: u32,
+    kept: Kept,
 }
 
 impl Work<'_, '_> {
@@ -101,7 +112,7 @@ impl Work<'_, '_> {
     /// A task that was told to end: more strongly, when it does not.
     fn ending(&mut self, task: &Task, ending: Ending) {
         let patience = if ending.deleting { DELETE_PATIENCE } else { KEEP_PATIENCE };
-        let due = later(ending.at, i64::from(self.fleet.view.service.grace_seconds) + patience);
+        let due = later(ending.at, i64::from(ending.grace_seconds) + patience);
         if self.fleet.now < due {
             return self.held(task.instance, "Ending", Some(due));
         }
@@ -114,7 +125,8 @@ impl Work<'_, '_> {
 
     fn absent(&mut self, instance: Instance, revision: Revision, floor: Run) {
         if !self.fleet.is_stored(revision) {
-            return self.held(instance, "RevisionMissing", None);
+            self.kept.missing.entry(revision).or_default().insert(instance);
+            return self.held(instance, reasons::REVISION_MISSING, None);
         }
         let run = self.fleet.next_run(instance, self.known).max(floor + 1);
         // Only the direct predecessor counts; another config begins anew.
@@ -124,7 +136,7 @@ impl Work<'_, '_> {
             .map(|task| flapping::inherit(task, &self.fleet.view.service.flapping))
             .unwrap_or_default();
         if let Some(due) = inherited.due.filter(|due| self.fleet.now < *due) {
-            self.throttled += 1;
+            self.kept.throttled += 1;
             return self.held(instance, "Throttled", Some(due));
         }
         let flapping::Inherited { flaps, failures, due: _ } = inherited;

@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use crate::model::reasons;
 
 pub use action::{Action, Ended, Event, Held, NewUpdate, Plan};
-pub use view::{Problem, ServiceView};
+pub use view::{PastUpdate, Problem, ServiceView};
 
 use fleet::Fleet;
 
@@ -52,16 +52,11 @@ pub fn plan(view: &ServiceView<'_>, now: Timestamp) -> Plan {
     let progress = update::step(&fleet, known, &mut plan);
     let known = rollout::conclude(&fleet, known, progress.as_ref(), &mut plan);
     let targets = targets::targets(&fleet, &known, progress.as_ref());
-    let throttled = instances::reconcile(&fleet, &known, &targets, &mut plan);
+    let kept = instances::reconcile(&fleet, &known, &targets, &mut plan);
     history::tidy(&fleet, &known, &targets, &mut plan);
     let frozen = plan.held.iter().any(|held| held.reason == reasons::FROZEN);
-    plan.status = Some(status::status(
-        &fleet,
-        known,
-        progress.as_ref(),
-        &targets,
-        status::HeldBack { throttled, frozen },
-    ));
+    plan.status =
+        Some(status::status(&fleet, known, progress.as_ref(), &targets, &status::HeldBack { kept, frozen }));
     if let (Some(update), Some(progress)) = (view.update, progress)
         && update.progress.as_ref() != Some(&progress)
     {

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Failure, Instructions, Progress, Ranges, Revision, RevisionRecord, ServiceStatus, Update, UpdateRef,
-    UpdateState, reasons,
+    Failure, Instructions, Progress, Ranges, Revision, RevisionRecord, Service, ServiceStatus, Update,
+    UpdateRef, UpdateState, reasons,
 };
 
 use super::{Action, Held, NewUpdate, Plan, fleet::Fleet, instructions::instructions, targets};
@@ -47,6 +47,10 @@ fn restore(fleet: &Fleet<'_>, facts: &ServiceStatus, plan: &mut Plan) {
 
 /// What an update means for its service.
 fn settle(fleet: &Fleet<'_>, update: &Update, progress: &Progress, facts: &mut ServiceStatus) {
+    // The newest was removed: of this one the conclusions were drawn long ago.
+    if facts.update.is_some_and(|known| known.number > update.number) {
+        return;
+    }
     let news = UpdateRef { number: update.number, state: progress.state };
     // Conclusions are drawn once: the spec may have gone on to another config, and even come back, since.
     if facts.update.replace(news) == Some(news) {
@@ -123,6 +127,7 @@ fn begin(
     let base = superseded.map(|(update, _)| base(fleet, update, facts));
     let instructions = match instructions(fleet, facts, base) {
         Some(instructions) => instructions,
+        None if retried => over_again(service, facts),
         None if superseded.is_some() => Instructions {
             to: Some((service.revision, Ranges::default())),
             instances: service.instances,
@@ -156,6 +161,18 @@ fn begin(
         instructions,
         settings: service.update.clone(),
     }));
+}
+
+/// An update to a config that all instances run already: it is judged anew, and its way back is the last good one.
+fn over_again(service: &Service, facts: &ServiceStatus) -> Instructions {
+    let all = |revision| (revision, Ranges::up_to(service.instances));
+    Instructions {
+        from: vec![all(service.revision)],
+        to: Some(all(service.revision)),
+        base: facts.last_good.map(all).into_iter().collect(),
+        instances: service.instances,
+        previous_instances: service.instances,
+    }
 }
 
 /// Where the rollback of an update that supersedes another goes: to what ran before the first of them, with the count

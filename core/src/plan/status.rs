@@ -4,11 +4,12 @@ mod conditions;
 
 use std::collections::BTreeMap;
 
-use crate::model::{Counts, Instance, Progress, Ranges, Revision, ServiceStatus, TaskState};
+use crate::model::{Counts, Instance, Progress, Ranges, Revision, ServiceStatus, TaskState, reasons};
 
 use super::{
     Problem,
     fleet::Fleet,
+    instances::Kept,
     targets::{self, Target},
 };
 
@@ -18,10 +19,10 @@ use conditions::{Situation, conditions};
 const REVISIONS: usize = 32;
 
 /// What this plan holds back.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct HeldBack {
-    /// How many instances, because they flapped.
-    pub(super) throttled: u32,
+    /// Instances that can't have a Pod now.
+    pub(super) kept: Kept,
     /// Anything at all, because of the freeze.
     pub(super) frozen: bool,
 }
@@ -32,7 +33,7 @@ pub(super) fn status(
     facts: ServiceStatus,
     progress: Option<&Progress>,
     targets: &BTreeMap<Instance, Target>,
-    held: HeldBack,
+    held: &HeldBack,
 ) -> ServiceStatus {
     let count = targets::settled_count(fleet, &facts);
     // An instance that is being replaced has a config as well: its Pods may be gone before the next one is there.
@@ -40,13 +41,25 @@ pub(super) fn status(
     let absent = absent.filter_map(|(instance, target)| Some((*instance, target.revision?)));
     let mut status = census(fleet, facts, absent);
     status.counts.desired = count;
-    status.counts.throttled = held.throttled;
+    status.counts.throttled = held.kept.throttled;
     status.counts.updated = updated(fleet);
     status.observed_generation = fleet.view.service.generation;
     let wanted = targets.values().filter(|target| target.revision.is_some()).count();
-    let situation = Situation { fleet, progress, problem: fleet.view.problem, wanted, frozen: held.frozen };
+    let missing = missing(&held.kept);
+    let problem = fleet.view.problem.or(missing.as_ref());
+    let situation = Situation { fleet, progress, problem, wanted, frozen: held.frozen };
     status.conditions = conditions(&situation, &status);
     status
+}
+
+/// That instances can't be made for want of their config.
+fn missing(kept: &Kept) -> Option<Problem> {
+    let (revision, instances) = kept.missing.first_key_value()?;
+    let message = format!(
+        "instances {instances} can't be started: their config {revision} is not stored any more; restore the \
+         ControllerRevision with the label borealis.dev/revision={revision}, or change the config"
+    );
+    Some(Problem { reason: reasons::REVISION_MISSING, message, blocks: false })
 }
 
 /// The first status of a service.

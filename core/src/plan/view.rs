@@ -19,8 +19,8 @@ pub struct ServiceView<'a> {
     pub revisions: &'a [RevisionRecord],
     /// Its newest update, whatever its state.
     pub update: Option<&'a Update>,
-    /// Its updates before that, ascending: number and uid.
-    pub past_updates: &'a [(u32, Uid)],
+    /// Its updates before that, ascending.
+    pub past_updates: &'a [PastUpdate],
     /// What its status says; `None` when it has none (a new service, a restore).
     pub status: Option<&'a ServiceStatus>,
     /// Nodes that are lost, and since when.
@@ -31,6 +31,17 @@ pub struct ServiceView<'a> {
     pub frozen: bool,
     /// What stands in the way of acting on the spec, as the API server or the conversion said.
     pub problem: Option<&'a Problem>,
+}
+
+/// An update that others have followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PastUpdate {
+    /// Its number.
+    pub number: u32,
+    /// The object's uid.
+    pub uid: Uid,
+    /// The object's controller is this very service.
+    pub owned: bool,
 }
 
 /// What stands in the way of acting on a spec.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::{
     model::*,
-    plan::{Problem, ServiceView},
+    plan::{PastUpdate, Problem, ServiceView},
 };
 
 use super::{
@@ -40,7 +40,7 @@ pub(super) struct Snapshot {
     pub(super) update: Option<Update>,
     /// The version its update was read at.
     pub(super) update_version: u64,
-    pub(super) past_updates: Vec<(u32, Uid)>,
+    pub(super) past_updates: Vec<PastUpdate>,
     pub(super) lost_nodes: BTreeMap<NodeId, Timestamp>,
     pub(super) keep_allowed: bool,
     pub(super) frozen: bool,
@@ -190,7 +190,13 @@ impl Cache {
                 owned: owned(&update.meta),
             }),
             update_version: newest.map_or(0, |update| update.meta.version),
-            past_updates: past.map(|update| (update.number, update.meta.uid)).collect(),
+            past_updates: past
+                .map(|update| PastUpdate {
+                    number: update.number,
+                    uid: update.meta.uid,
+                    owned: owned(&update.meta),
+                })
+                .collect(),
             lost_nodes: self.nodes.values().filter_map(|node| Some((node.id, node.lost?))).collect(),
             keep_allowed,
             frozen,

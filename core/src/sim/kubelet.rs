@@ -65,7 +65,7 @@ impl World {
             self.at(self.now + draw.between(50, 2000), Event::Pod(uid, Step::Schedule));
         }
         let stubborn = self.now < self.stubborn_until && draw.chance(60);
-        let grace = Millis::from(self.setting.service.grace_seconds) * SECOND;
+        let grace = Millis::from(self.setting.grace_seconds(pod.revision)) * SECOND;
         let quickly = if draw.chance(85) { draw.between(20, 1500) } else { draw.between(20, grace + 500) };
         let now = self.now;
         let life = self.lives.lives.entry(uid).or_default();

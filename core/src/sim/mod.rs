@@ -8,6 +8,7 @@
 mod cache;
 mod carry;
 mod draw;
+mod ends;
 mod kubelet;
 mod lease;
 mod objects;

@@ -46,6 +46,7 @@ pub(super) struct Pod {
     pub(super) instance: Instance,
     pub(super) run: Run,
     pub(super) revision: Revision,
+    pub(super) grace_seconds: u32,
     pub(super) flaps: u16,
     pub(super) failures: u16,
     pub(super) created: Timestamp,
@@ -193,7 +194,8 @@ impl Pod {
         let seen = observe(&facts, known);
         let ending = (intent.is_some() || self.deleting.is_some()).then(|| Ending {
             intent,
-            at: self.intent.map(|(_, at)| at).or(self.deleting).unwrap_or(self.created),
+            at: self.deleting.or(self.intent.map(|(_, at)| at)).unwrap_or(self.created),
+            grace_seconds: self.grace_seconds,
             deleting: self.deleting.is_some(),
         });
         Task {

@@ -16,6 +16,7 @@ use crate::{
 use super::{
     Tally,
     cache::Snapshot,
+    ends,
     objects::{Kind, Object, Pod, UpdateObject},
     steps,
     store::{Change, Store},
@@ -220,8 +221,12 @@ impl Oracle {
         let mut created = BTreeSet::new();
         for action in &plan.actions {
             match action {
-                Action::End { uid, instance, intent: Intent::Kill, .. } => {
-                    self.kills(snapshot, plan, *uid, *instance);
+                Action::End { uid, instance, intent, how, .. } => {
+                    if *intent == Intent::Kill {
+                        self.kills(snapshot, plan, *uid, *instance);
+                    }
+                    let ends = ends::objection(snapshot, *uid, *intent, *how, local);
+                    ends.into_iter().for_each(|what| self.object(|| what));
                 }
                 Action::Create { instance, run, revision, .. } => {
                     if !created.insert(*instance) {
@@ -261,7 +266,6 @@ impl Oracle {
                 | Action::RecordRevision { .. }
                 | Action::MarkRevision { .. }
                 | Action::PruneUpdate { .. }
-                | Action::End { .. }
                 | Action::Retire { .. } => {}
             }
         }

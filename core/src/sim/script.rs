@@ -39,6 +39,8 @@ pub(super) struct Setting {
     pub(super) seed: u64,
     pub(super) service: Service,
     pub(super) qualities: BTreeMap<Revision, Quality>,
+    /// Seconds Pods have to stop, but for those of one config.
+    pub(super) grace_seconds: u32,
     /// Milliseconds each operator's clock is off.
     pub(super) skews: [i64; 2],
     /// How much an apiserver's view of the lease is behind.
@@ -177,8 +179,8 @@ impl Setting {
                 ended: draw.small(0, 2),
                 ttl_seconds: draw.pick(&[60, 600, 86_400]),
             },
-            grace_seconds: draw.pick(&[1, 5, 30]),
         };
+        let grace_seconds = draw.pick(&[1, 5, 30]);
         let skew = |draw: &mut Draw| match draw.chance(50) {
             true => 0,
             false => i64::try_from(draw.below(20_000)).unwrap_or(0) - 10_000,
@@ -186,6 +188,7 @@ impl Setting {
         Self {
             seed,
             service,
+            grace_seconds,
             qualities: draw_qualities(&mut draw),
             skews: [skew(&mut draw), skew(&mut draw)],
             term_lag: draw.pick(&[0, 20, 200]),
@@ -202,6 +205,12 @@ impl Setting {
         setting.qualities.clear();
         setting.service.update.max_wait_seconds = 600;
         setting
+    }
+
+    /// Seconds a Pod of this config has to stop.
+    pub(super) fn grace_seconds(&self, revision: Revision) -> u32 {
+        // One that takes longer than the patience with the others.
+        if revision == Revision::v1(2) { 330 } else { self.grace_seconds }
     }
 
     pub(super) fn quality(&self, revision: Revision) -> Quality {

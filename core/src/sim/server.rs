@@ -79,6 +79,7 @@ pub(super) fn apply(store: &mut Store, request: &Request, now: Millis, setting: 
                 instance: *instance,
                 run: *run,
                 revision: *revision,
+                grace_seconds: setting.grace_seconds(*revision),
                 flaps: *flaps,
                 failures: *failures,
                 created: whole(clock(now, 0)),

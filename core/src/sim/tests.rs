@@ -23,7 +23,7 @@ fn setting(instances: u32, guards: Guards) -> Setting {
     setting.service.flapping =
         Flapping { threshold_seconds: 300, initial_delay_seconds: 20, max_delay_seconds: 40 };
     setting.service.history = History { failed: 0, ended: 0, ttl_seconds: 600 };
-    setting.service.grace_seconds = 1;
+    setting.grace_seconds = 1;
     setting.qualities.clear();
     setting.skews = [0, 0];
     setting.finale = false;

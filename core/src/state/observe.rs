@@ -9,6 +9,11 @@ use crate::model::{EndReason, Intent, Task, TaskState};
 
 use super::task::{Kind, transition};
 
+/// Exit code of a process that was killed by a signal: 128 and its number.
+const SIGKILLED: i32 = 128 + 9;
+/// The same of one that was asked to stop.
+const SIGTERMED: i32 = 128 + 15;
+
 /// `status.phase`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -261,8 +266,14 @@ fn ends<'a>(facts: &'a PodFacts<'_>) -> impl Iterator<Item = (Option<Timestamp>,
 /// The exit code that decides: the first failure where the task was not stopped for another's end, else success.
 fn deciding_exit(facts: &PodFacts<'_>) -> Option<i32> {
     if facts.intent == Some(Intent::Finish) {
-        // What ended first is why the others were stopped.
-        return ends(facts).min_by_key(|(finished, _)| *finished).map(|(_, code)| code);
+        // What ended first is why the others were stopped. Times are whole seconds: in the same one a failure of its own
+        // comes before success, and both before the code of a container that was told to stop.
+        let rank = |code: i32| match code {
+            0 => 1,
+            SIGKILLED | SIGTERMED => 2,
+            _ => 0,
+        };
+        return ends(facts).min_by_key(|(finished, code)| (*finished, rank(*code))).map(|(_, code)| code);
     }
     let mut all: Vec<_> = ends(facts).collect();
     all.sort_by_key(|(finished, code)| (*code == 0, *finished));

@@ -54,7 +54,6 @@ pub(crate) fn service() -> impl Strategy<Value = Service> {
             flapping: Flapping { threshold_seconds, initial_delay_seconds: 60, max_delay_seconds: 300 },
             partition: Partition { reschedule, delay_seconds: 30 },
             history: History { failed, ended, ttl_seconds: 86_400 },
-            grace_seconds: 30,
         },
     )
 }
@@ -70,8 +69,12 @@ fn task() -> impl Strategy<Value = Task> {
         |(revision, state, created, started, (intent, at, deleting), flags, end, flaps, node)| {
             let (ready, half_ended, live_label, owned) = flags;
             let ended = state.is_terminal();
-            let ending =
-                (state.is_ending() || (ended && deleting)).then_some(Ending { intent, at, deleting });
+            let ending = (state.is_ending() || (ended && deleting)).then_some(Ending {
+                intent,
+                at,
+                grace_seconds: 30,
+                deleting,
+            });
             Task {
                 state,
                 before: if ended { TaskState::Running } else { state },

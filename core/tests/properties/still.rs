@@ -8,7 +8,7 @@ use std::{
 
 use borealis_core::{
     model::*,
-    plan::{Action, Ended, NewUpdate, Plan, ServiceView, plan},
+    plan::{Action, Ended, NewUpdate, PastUpdate, Plan, ServiceView, plan},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -90,7 +90,14 @@ impl Still {
     }
 
     pub(crate) fn plan(&self) -> Plan {
-        let past: Vec<_> = self.updates.iter().rev().skip(1).rev().map(|u| (u.number, u.uid)).collect();
+        let past: Vec<_> = self
+            .updates
+            .iter()
+            .rev()
+            .skip(1)
+            .rev()
+            .map(|u| PastUpdate { number: u.number, uid: u.uid, owned: u.owned })
+            .collect();
         let view = ServiceView {
             service: &self.service,
             tasks: &self.tasks,
@@ -207,7 +214,12 @@ impl Still {
                 let at = self.now;
                 let task = self.task(uid).expect("is there");
                 let lost = how == Ended::GivenUp;
-                task.ending = Some(Ending { intent: Some(intent), at, deleting: how != Ended::Kept });
+                task.ending = Some(Ending {
+                    intent: Some(intent),
+                    at,
+                    grace_seconds: 30,
+                    deleting: how != Ended::Kept,
+                });
                 task.before = if task.is_terminal() { task.before } else { task.state };
                 task.state = if lost { TaskState::Lost } else { TaskState::Killing };
                 task.end = lost.then_some(EndReason::NodeLost);

@@ -9,8 +9,6 @@ use crate::api::status::{AuroraServiceStatus, Counts, Failure, UpdateRef};
 use crate::api::update::update_name;
 use crate::api::{AuroraService, Invalid, conditions, labels};
 
-/// Kubernetes' default of `terminationGracePeriodSeconds`.
-const DEFAULT_GRACE: i64 = 30;
 /// The bounds of `settings`, once more: a stored object may be of another version.
 const DAY: i32 = 86_400;
 
@@ -24,8 +22,6 @@ pub fn service(object: &AuroraService) -> Result<model::Service, Invalid> {
         field: "spec.template",
         reason: format!("cannot be written as JSON: {error}; remove what is not plain JSON"),
     })?;
-    let pod = spec.template.spec.as_ref();
-    let grace = pod.and_then(|pod| pod.termination_grace_period_seconds).unwrap_or(DEFAULT_GRACE);
     Ok(model::Service {
         uid: uid(metadata)?,
         generation: metadata.generation.unwrap_or_default(),
@@ -39,7 +35,6 @@ pub fn service(object: &AuroraService) -> Result<model::Service, Invalid> {
             delay_seconds: number("spec.partition.delaySeconds", spec.partition.delay_seconds, 0, 7 * DAY)?,
         },
         history: history(&spec.history)?,
-        grace_seconds: u32::try_from(grace.max(0)).unwrap_or(u32::MAX),
     })
 }
 

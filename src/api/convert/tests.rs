@@ -50,7 +50,6 @@ fn a_minimal_service_has_auroras_defaults() {
             },
             partition: model::Partition { reschedule: true, delay_seconds: 0 },
             history: model::History { failed: 3, ended: 1, ttl_seconds: 172_800 },
-            grace_seconds: 30,
         }
     );
     assert_eq!((object.spec.tier.as_str(), object.spec.priority), ("preemptible", 0));

@@ -98,14 +98,26 @@ fn a_pod_with_another_name_or_controller_is_left_alone() {
 #[test]
 fn the_order_to_end_is_read_with_its_time() {
     let mut pod = running();
+    pod["spec"]["terminationGracePeriodSeconds"] = json!(600);
     pod["metadata"]["annotations"]["borealis.dev/end-reason"] = json!("Drain");
     pod["metadata"]["annotations"]["borealis.dev/ended-at"] = json!("2026-01-01T00:01:00Z");
     let kept = read(pod.clone()).unwrap();
     assert_eq!(
         kept.ending,
-        Some(Ending { intent: Some(Intent::Drain), at: at("2026-01-01T00:01:00Z"), deleting: false })
+        Some(Ending {
+            intent: Some(Intent::Drain),
+            at: at("2026-01-01T00:01:00Z"),
+            grace_seconds: 600,
+            deleting: false
+        })
     );
     assert_eq!(kept.state, TaskState::Draining);
+
+    // It has not stopped and is deleted: with the grace of its deletion, from then.
+    pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:12:20Z");
+    pod["metadata"]["deletionGracePeriodSeconds"] = json!(20);
+    let deleted = read(pod).unwrap().ending.unwrap();
+    assert_eq!((deleted.at, deleted.grace_seconds), (at("2026-01-01T00:12:00Z"), 20));
 
     let mut pod = running();
     pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:02:30Z");
@@ -113,7 +125,7 @@ fn the_order_to_end_is_read_with_its_time() {
     let deleted = read(pod).unwrap();
     assert_eq!(
         deleted.ending,
-        Some(Ending { intent: None, at: at("2026-01-01T00:02:00Z"), deleting: true }),
+        Some(Ending { intent: None, at: at("2026-01-01T00:02:00Z"), grace_seconds: 30, deleting: true }),
         "when it was asked for, not when its grace is over"
     );
 }

@@ -64,10 +64,86 @@ fn instances_that_came_before_the_status_said_so_were_there() {
 }
 
 #[test]
+fn a_finished_update_that_is_removed_takes_no_conclusion_back() {
+    let mut job = Job::running(3);
+    for revision in [NEXT, Revision::v1(0x3)] {
+        job.edit(revision);
+        job.settle();
+    }
+    let good = job.status.as_ref().unwrap().last_good;
+    assert_eq!((good, job.updates.len()), (Some(Revision::v1(0x3)), 2));
+    job.updates.pop();
+    job.settle();
+    assert_eq!(job.status.as_ref().unwrap().last_good, good);
+    assert_eq!(job.ready(), ("Running", true, false));
+    job.service.instances = 4;
+    job.settle();
+    assert_eq!(job.count(Revision::v1(0x3)), 4, "what comes new runs the last good config");
+}
+
+#[test]
+fn a_halted_update_that_touched_all_can_be_tried_again() {
+    for abort in [false, true] {
+        let mut job = Job::running(2);
+        job.service.update.rollback_on_failure = false;
+        job.service.update.max_wait_seconds = 60;
+        job.edit(NEXT);
+        if abort {
+            while job.count(NEXT) < 2 {
+                job.step();
+                job.pods_then(0);
+            }
+            job.update().controls.abort = Some(Request::default());
+        } else {
+            job.broken = [NEXT].into();
+        }
+        job.settle();
+        assert!(job.progress().state.is_terminal() && job.progress().state != UpdateState::RolledForward);
+        // What was amiss is over, and all of it runs by now.
+        job.broken.clear();
+        job.settle();
+        assert_eq!(job.count(NEXT), 2);
+        assert_eq!(job.status.as_ref().unwrap().last_good, Some(GOOD));
+        job.update().controls.retry = Some(Request::default());
+        job.settle();
+        assert_eq!((job.updates.len(), job.progress().state), (2, UpdateState::RolledForward));
+        assert_eq!(job.status.as_ref().unwrap().last_good, Some(NEXT));
+        assert_eq!(job.ready(), ("Running", true, false));
+    }
+}
+
+#[test]
+fn all_updates_of_a_service_made_anew_are_adopted() {
+    let mut job = Job::running(1);
+    for revision in [NEXT, GOOD, NEXT] {
+        job.edit(revision);
+        job.settle();
+    }
+    job.updates.iter_mut().for_each(|update| update.owned = false);
+    job.status = None;
+    job.step();
+    assert_eq!(job.updates.iter().map(|update| update.owned).collect::<Vec<_>>(), [true; 3]);
+}
+
+#[test]
+fn a_config_that_is_gone_is_named() {
+    let mut job = Job::running(2);
+    job.edit(BAD);
+    job.settle();
+    assert_eq!(job.progress().state, UpdateState::RolledBack);
+    job.revisions.retain(|record| record.revision != GOOD);
+    job.fail(1);
+    job.settle();
+    assert_eq!(job.ready(), ("RevisionMissing", false, true));
+    let said = &job.status.as_ref().unwrap().conditions[0].message;
+    assert!(said.contains("instances 1 ") && said.contains(&GOOD.to_string()), "{said}");
+}
+
+#[test]
 fn an_old_task_that_is_slow_to_die_is_no_failure_of_the_new_config() {
     let mut job = Job::running(1);
     job.service.update.max_wait_seconds = 60;
-    job.service.grace_seconds = 300;
+    job.grace_seconds = 300;
     job.edit(NEXT);
     for _ in 0..5 {
         job.step();
@@ -207,7 +283,7 @@ fn a_pod_of_the_service_before_that_is_slow_to_die_holds_up_its_instance_alone()
     job.tasks.truncate(1);
     let task = &mut job.tasks[0];
     (task.owned, task.state) = (false, TaskState::Killing);
-    task.ending = Some(Ending { intent: None, at: now, deleting: true });
+    task.ending = Some(Ending { intent: None, at: now, grace_seconds: 30, deleting: true });
     job.seen_runs.clear();
     job.step();
     job.step();

@@ -151,8 +151,11 @@ fn what_does_not_end_is_deleted_and_then_given_up() {
     assert_eq!(end(&job), None);
     job.advance(1);
     assert_eq!(end(&job), Some((Intent::Kill, Ended::Deleted)));
-    let now = job.now;
-    job.task_mut(uid).ending = Some(Ending { intent: Some(Intent::Kill), at: now, deleting: true });
+    job.step();
+    let ending = job.live(1).unwrap().ending.unwrap();
+    assert_eq!((ending.deleting, ending.at), (true, job.now), "its grace counts from its deletion");
+    // What the service's Pods have by now is not what this one has.
+    job.grace_seconds = 0;
     job.advance(329);
     assert_eq!(end(&job), None);
     job.advance(1);

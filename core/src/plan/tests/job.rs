@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     model::*,
-    plan::{Action, Ended, Plan, Problem, ServiceView, plan},
+    plan::{Action, Ended, PastUpdate, Plan, Problem, ServiceView, plan},
 };
 
 pub(super) const GOOD: Revision = Revision::v1(0x900d);
@@ -27,7 +27,14 @@ pub(super) struct Job {
     /// Configs whose Pods never become Ready but fail.
     pub(super) broken: BTreeSet<Revision>,
     pub(super) events: Vec<&'static str>,
+    /// Seconds the Pods have to stop.
+    pub(super) grace_seconds: u32,
+    pub(super) keep_allowed: bool,
     uids: u128,
+}
+
+fn past(update: &Update) -> PastUpdate {
+    PastUpdate { number: update.number, uid: update.uid, owned: update.owned }
 }
 
 impl Job {
@@ -50,7 +57,6 @@ impl Job {
             flapping: Flapping { threshold_seconds: 300, initial_delay_seconds: 60, max_delay_seconds: 300 },
             partition: Partition { reschedule: true, delay_seconds: 0 },
             history: History { failed: 3, ended: 1, ttl_seconds: 172_800 },
-            grace_seconds: 30,
         };
         Self {
             service,
@@ -65,6 +71,8 @@ impl Job {
             problem: None,
             broken: BTreeSet::from([BAD]),
             events: Vec::new(),
+            grace_seconds: 30,
+            keep_allowed: true,
             uids: 100,
         }
     }
@@ -79,7 +87,7 @@ impl Job {
     }
 
     pub(super) fn plan(&self) -> Plan {
-        let past: Vec<_> = self.updates.iter().rev().skip(1).rev().map(|u| (u.number, u.uid)).collect();
+        let past: Vec<_> = self.updates.iter().rev().skip(1).rev().map(past).collect();
         plan(
             &ServiceView {
                 service: &self.service,
@@ -90,7 +98,7 @@ impl Job {
                 past_updates: &past,
                 status: self.status.as_ref(),
                 lost_nodes: &self.lost_nodes,
-                keep_allowed: true,
+                keep_allowed: self.keep_allowed,
                 frozen: self.frozen,
                 problem: self.problem.as_ref(),
             },
@@ -166,9 +174,14 @@ impl Job {
                 });
             }
             Action::End { uid, intent, how, .. } => {
-                let now = self.now;
+                let (now, grace_seconds) = (self.now, self.grace_seconds);
                 let task = self.task_mut(uid);
-                task.ending = Some(Ending { intent: Some(intent), at: now, deleting: how != Ended::Kept });
+                task.ending = Some(Ending {
+                    intent: Some(intent),
+                    at: now,
+                    grace_seconds,
+                    deleting: how != Ended::Kept,
+                });
                 task.before = task.state;
                 task.state = if how == Ended::GivenUp { TaskState::Lost } else { TaskState::Killing };
             }

@@ -26,7 +26,17 @@ fn a_good_update_goes_through_in_batches() {
     assert!(job.revisions.iter().all(|r| r.last_good == (r.revision == NEXT)));
     assert_eq!(
         job.events,
-        ["RollingForward", "UpdatingInstances", "UpdatingInstances", "UpdatingInstances", "RolledForward"]
+        [
+            "Starting",
+            "Running",
+            "RollingForward",
+            "Updating",
+            "UpdatingInstances",
+            "UpdatingInstances",
+            "UpdatingInstances",
+            "RolledForward",
+            "Running"
+        ]
     );
 }
 
