@@ -217,7 +217,11 @@ impl<E: Execute, L: Settle> Controller<E, L> {
 
     async fn settle(&self, memory: &Memory, key: &ServiceKey) -> Again {
         match self.live.settle(&self.index, key).await {
-            Ok(()) => Again::After(Duration::ZERO),
+            Ok(()) if self.index.view(key, |_, _| ()) != Viewed::Unsettled => Again::After(Duration::ZERO),
+            Ok(()) => {
+                debug!(service = %key, "it was read live, and again something of it is not known");
+                Again::After(memory.backoff.failed(key))
+            }
             Err(error) => {
                 warn!(service = %key, %error, "it could not be read live");
                 Again::After(memory.backoff.failed(key))

@@ -108,7 +108,7 @@ impl Index {
             let offered = state
                 .updates
                 .offer(&number, &news, |_| UpdateRow { owned, ..build(identity.uid, number, owned) });
-            if matches!(offered, Offered::Changed(_)) {
+            if !matches!(offered, Offered::Stale) {
                 state.trim_updates();
             }
             self.changed(&offered, source)

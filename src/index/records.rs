@@ -19,6 +19,10 @@ pub(super) trait Record: PartialEq {
     fn uid(&self) -> Uid;
     /// Says whether its controller is the service.
     fn set_owned(&mut self, owned: bool);
+    /// Whether part of it was let go of, so that the same news has more to say.
+    fn is_partial(&self) -> bool {
+        false
+    }
 }
 
 /// A uid that is known to be gone although news of it may still be on its way.
@@ -108,6 +112,10 @@ impl<R: Record> Records<R> {
             }
             Verdict::Known => {
                 self.stamps[at].confirm(news);
+                if self.rows[at].is_partial() {
+                    let row = build(Some(&self.rows[at]));
+                    self.rows[at] = row;
+                }
                 Offered::Same
             }
             Verdict::Stale => {

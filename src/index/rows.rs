@@ -87,6 +87,10 @@ impl Record for UpdateRow {
             whole.owned = owned;
         }
     }
+
+    fn is_partial(&self) -> bool {
+        self.whole.is_none() && self.problem.is_none()
+    }
 }
 
 impl Record for RevisionRecord {

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use super::{
     Census,
     meta::Controller,
-    records::{Offered, Records},
+    records::{Offered, Record, Records},
     rows::{ChildRow, ServiceRow, UpdateRow},
     stamp::{News, Version},
 };
@@ -165,11 +165,6 @@ impl State {
         }
         let read = |row: &UpdateRow| PastUpdate { number: row.number, uid: row.uid, owned: row.owned };
         self.past_updates = past.iter().map(read).collect();
-        // The newest was removed and of the one before too little is known.
-        let known = |newest: &UpdateRow| newest.whole.is_some() || newest.problem.is_some();
-        if rows.last().is_some_and(|newest| !known(newest)) {
-            self.unsettle();
-        }
     }
 
     /// What the planner and the executor are told; `None` where there is no service.
@@ -239,7 +234,7 @@ impl State {
         if let Some(progress) = newest {
             *census.updates.entry(progress.state).or_default() += 1;
         }
-        census.unsettled += usize::from(self.unsettled);
+        census.unsettled += usize::from(self.is_unsettled());
     }
 
     /// Something about it is not known for sure.
@@ -250,7 +245,8 @@ impl State {
 
     /// Whether it has to be read live before it is planned.
     pub(super) fn is_unsettled(&self) -> bool {
-        self.unsettled
+        // The newest update was removed, and of the one before too little is known.
+        self.unsettled || self.updates.rows().last().is_some_and(Record::is_partial)
     }
 
     /// A live read begins.

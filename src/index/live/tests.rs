@@ -2,11 +2,13 @@ use crate::{
     apply::Learn,
     index::{
         Viewed,
-        tests::{key, pod, service},
+        tests::{key, owned_by, pod, service},
     },
     metrics::Metrics,
     testing::{Answer, Effect, FakeApi, Fault},
 };
+
+use serde_json::json;
 
 use super::*;
 
@@ -49,4 +51,36 @@ async fn a_live_read_shows_what_became_of_a_write() {
     index.unsettle(&key("web"));
     settle(&api.client(), &index, &key("web")).await.unwrap();
     assert_eq!(runs(&index), Viewed::Absent, "the service itself is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_becomes_the_newest_is_known_whole_again() {
+    let api = FakeApi::new();
+    let index = Index::new(Metrics::default(), |_| {});
+    let service: AuroraService =
+        serde_json::from_value(api.create("auroraservices", service(1, 1, 3))).unwrap();
+    index.learn_service(&service);
+    for number in 1..=3 {
+        let name = format!("web-{number}");
+        let update = json!({
+            "apiVersion": "borealis.dev/v1alpha1", "kind": "AuroraUpdate",
+            "metadata": {"name": name, "namespace": "prod", "labels": {"borealis.dev/service": "web"}},
+            "spec": {"service": "web", "number": number, "instructions": {}},
+        });
+        api.create("auroraupdates", owned_by(update, 1));
+        let ended = json!({"status": {"state": "ABORTED", "started": "2026-01-01T00:00:00Z"}});
+        let update = api.merge("auroraupdates", "prod", &name, &ended);
+        index.learn_update(&serde_json::from_value(update).unwrap());
+    }
+    let newest = || {
+        index.view(&key("web"), |view, _| (view.update.unwrap().number, view.past_updates.len()))
+    };
+    assert_eq!(newest(), Viewed::Of((3, 2)));
+    // As people do who want to be rid of it; the one before it has not changed since it was let go of.
+    let gone = api.get("auroraupdates", "prod", "web-3").unwrap();
+    api.remove("auroraupdates", "prod", "web-3");
+    index.learn_update_gone(&key("web"), gone["metadata"]["uid"].as_str().unwrap().parse().unwrap());
+    assert_eq!(newest(), Viewed::Unsettled);
+    settle(&api.client(), &index, &key("web")).await.unwrap();
+    assert_eq!(newest(), Viewed::Of((2, 1)));
 }
