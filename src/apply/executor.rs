@@ -123,7 +123,7 @@ impl Executor {
         if failed.is_none() {
             sum_up(run.key, &actions);
         }
-        let kept = run.keep_children(&self.client, &self.recent).await;
+        let kept = run.keep_children(&self.client, &self.recent, status.as_ref()).await;
         let told = match &status {
             Some(status) => run.write_status(&self.pace, status).await,
             None => Ok(()),

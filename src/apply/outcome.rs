@@ -50,10 +50,12 @@ pub struct Facts {
     pub resource_version: String,
     /// The config in that spec, by its hash.
     pub revision: Revision,
-    /// How many instances that spec asks for.
-    pub instances: u32,
-    /// Whether its instances get stable DNS names.
+    /// Whether instances of that config get stable DNS names.
     pub discovery: bool,
+    /// The spec, or the newest update, can't be used: what there is stays as it is.
+    pub blocked: bool,
+    /// The cluster is frozen: nothing is taken away that can wait.
+    pub frozen: bool,
     /// How many instances must stay up when Pods are moved on purpose.
     pub sla: Option<Sla>,
     /// Its full name, `cluster/role/environment/name`.

@@ -1,5 +1,6 @@
 //! The executor against the fake API server: what is written, what is reported, what is not touched.
 
+mod children;
 mod records;
 mod status;
 mod tasks;
@@ -100,8 +101,9 @@ impl World {
             generation: read.generation,
             resource_version: service.resource_version().unwrap(),
             revision: read.revision,
-            instances: read.instances,
             discovery: false,
+            blocked: false,
+            frozen: false,
             sla: None,
             job_key: "east/prod/default/web".to_owned(),
             role: "prod".to_owned(),
@@ -123,18 +125,17 @@ impl World {
         self.facts.revision
     }
 
-    /// Changes the spec and stores the config it has then.
-    async fn store_another_config(&self) -> Revision {
-        let template = json!({"spec": {"containers": [{"name": "main", "image": "web:2"}]}});
-        let changed = json!({"spec": {"template": template}});
-        let service = self.api.merge("auroraservices", "prod", "web", &changed);
-        let revision = convert::service(&serde_json::from_value(service).unwrap()).unwrap().revision;
-        let facts = Facts { revision, highest_revision: 2, ..self.facts.clone() };
-        let actions = vec![Action::RecordRevision { revision, last_good: false }];
-        let plan = Plan { actions, ..Plan::default() };
-        assert_eq!(self.executor.execute(&self.key, &facts, plan).await, Outcome::Done { wrote: true });
+    /// Changes the spec and stores its config, which then is the facts'.
+    async fn store(&mut self, change: &Value) -> Revision {
+        let service = self.api.merge("auroraservices", "prod", "web", &json!({ "spec": change }));
+        let service: AuroraService = serde_json::from_value(service).unwrap();
+        self.facts.revision = convert::service(&service).unwrap().revision;
+        self.facts.discovery = service.spec.discovery.is_some();
+        self.facts.highest_revision += 1;
+        let record = Action::RecordRevision { revision: self.facts.revision, last_good: false };
+        assert_eq!(self.run([record]).await, Outcome::Done { wrote: true });
         self.api.take_calls();
-        revision
+        self.facts.revision
     }
 
     async fn run(&self, actions: impl IntoIterator<Item = Action>) -> Outcome {

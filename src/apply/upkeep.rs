@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use borealis_core::model::Uid;
+use borealis_core::model::{Revision, ServiceStatus, Uid};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{core::v1::Service, policy::v1::PodDisruptionBudget},
@@ -73,22 +73,44 @@ impl Recent {
     }
 }
 
+/// Whether the instances have stable names.
+enum Named {
+    /// As this config says.
+    By(Revision),
+    /// Not one of the configs in use says so.
+    Not,
+    /// One of them is not stored.
+    Unknown,
+}
+
 impl Run<'_> {
-    /// Brings both to what the spec asks for.
-    pub(super) async fn keep_children(&self, client: &Client, recent: &Recent) -> Result<(), Undone> {
-        let budget = self.keep_budget(client, recent).await;
-        self.keep_headless(client, recent).await.and(budget)
+    /// Brings both to what runs and shall run, by the status of the plan.
+    ///
+    /// A plan without a status is that of a service being deleted: what was made for it now, garbage collection would
+    /// have to remove again.
+    pub(super) async fn keep_children(
+        &self,
+        client: &Client,
+        recent: &Recent,
+        status: Option<&ServiceStatus>,
+    ) -> Result<(), Undone> {
+        let Some(status) = status.filter(|_| !self.facts.blocked) else { return Ok(()) };
+        let budget = self.keep_budget(client, recent, status.counts.desired).await;
+        self.keep_headless(client, recent, status).await.and(budget)
     }
 
-    async fn keep_budget(&self, client: &Client, recent: &Recent) -> Result<(), Undone> {
-        let minimum = min_available(self.facts.sla.as_ref(), self.facts.instances);
-        let content = format!("{BUILD}-{minimum}");
+    /// `instances` is the count the plan holds to, not the spec's: what an update adds has to be proven before it
+    /// counts, and what it takes away counts until it is gone, so that a drain neither waits for instances that are
+    /// not there nor takes those that still serve.
+    async fn keep_budget(&self, client: &Client, recent: &Recent, instances: u32) -> Result<(), Undone> {
+        let sla = self.facts.sla.as_ref();
+        let content = format!("{BUILD}-{}", min_available(sla, instances));
         if self.facts.budget.as_ref() == Some(&content)
             || recent.has(self.facts.uid, "PodDisruptionBudget", &content)
         {
             return Ok(());
         }
-        let mut budget = build_pdb(&self.job(), self.facts.sla.as_ref(), self.facts.instances);
+        let mut budget = build_pdb(&self.job(), sla, instances);
         budget.metadata.annotations = Some([(labels::CONTENT.to_owned(), content.clone())].into());
         let budgets: Api<PodDisruptionBudget> = Api::namespaced(client.clone(), &self.key.namespace);
         self.keep(&budgets, &budget, self.facts.budget.is_some(), &content, &[]).await?;
@@ -96,26 +118,53 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn keep_headless(&self, client: &Client, recent: &Recent) -> Result<(), Undone> {
-        let services: Api<Service> = Api::namespaced(client.clone(), &self.key.namespace);
-        if !self.facts.discovery {
-            return match self.facts.headless {
-                Some(_) => self.drop_headless(&services).await,
-                None => Ok(()),
-            };
+    async fn keep_headless(
+        &self,
+        client: &Client,
+        recent: &Recent,
+        status: &ServiceStatus,
+    ) -> Result<(), Undone> {
+        if !self.facts.discovery && self.facts.headless.is_none() {
+            return Ok(());
         }
-        let content = format!("{BUILD}-{}", self.facts.revision);
+        let services: Api<Service> = Api::namespaced(client.clone(), &self.key.namespace);
+        let revision = match self.named(status).await? {
+            Named::By(revision) => revision,
+            Named::Unknown => return Ok(()),
+            Named::Not if self.facts.frozen => return Ok(()),
+            Named::Not => return self.drop_headless(&services).await,
+        };
+        let content = format!("{BUILD}-{revision}");
         if self.facts.headless.as_ref() == Some(&content) || recent.has(self.facts.uid, "Service", &content) {
             return Ok(());
         }
         // Not stored yet, because it may not be acted on: what is there stays meanwhile.
-        let Some(config) = self.stored_config(self.facts.revision).await? else { return Ok(()) };
+        let Some(config) = self.stored_config(revision).await? else { return Ok(()) };
         let mut service = build_headless_service(&self.job(), &config);
         service.metadata.annotations = Some([(labels::CONTENT.to_owned(), content.clone())].into());
         // A config without ports has to take away those of the one before.
         self.keep(&services, &service, self.facts.headless.is_some(), &content, &["ports"]).await?;
         recent.note(self.facts.uid, "Service", content);
         Ok(())
+    }
+
+    /// Which config the names of the instances come from: the last good one before the spec's, which may yet turn out
+    /// bad, and then those that still run. Only when none of them asks for names does nobody use them any more.
+    async fn named(&self, status: &ServiceStatus) -> Result<Named, Undone> {
+        let spec = self.facts.revision;
+        let running = status.revisions.iter().map(|(revision, _)| *revision);
+        for revision in status.last_good.into_iter().chain([spec]).chain(running) {
+            let has_names = if revision == spec {
+                self.facts.discovery
+            } else {
+                let Some(config) = self.stored_config(revision).await? else { return Ok(Named::Unknown) };
+                config.discovery
+            };
+            if has_names {
+                return Ok(Named::By(revision));
+            }
+        }
+        Ok(Named::Not)
     }
 
     /// Writes the object as it should be. `exists` is what the index knows; `clear` names fields of the spec that go
@@ -131,7 +180,9 @@ impl Run<'_> {
         let (kind, name) = (K::kind(&()), &*self.key.name);
         let parameters = PostParams::default();
         if !exists {
-            // Most often that is all: nothing has to be read.
+            // A service that goes, of which the watch has not told yet: its children go before it.
+            self.live_service().await?;
+            // Most often that is all: nothing there has to be read.
             match self.calls.write(Verb::create, |_| api.create(&parameters, wanted)).await {
                 Ok(_) => {
                     self.note_write();

@@ -204,6 +204,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
     ) -> (Plan, Facts) {
         view.keep_allowed = self.index.ended() < self.settings.max_ended;
         view.frozen = self.settings.frozen.load(Ordering::Relaxed);
+        facts.frozen = view.frozen;
         // Until roles are kinds of their own, every namespace is a role of its own name.
         facts.role = key.namespace.to_string();
         facts.job_key = format!("{}/{}/default/{}", self.settings.cluster, key.namespace, key.name);

@@ -189,10 +189,10 @@ impl State {
             frozen: false,
             problem,
         };
-        Some((view, self.facts(row)))
+        Some((view, self.facts(row, problem.is_some_and(|problem| problem.blocks))))
     }
 
-    fn facts(&self, row: &ServiceRow) -> Facts {
+    fn facts(&self, row: &ServiceRow, blocked: bool) -> Facts {
         let newest = self.updates.rows().last().and_then(|newest| self.updates.get(&newest.number));
         Facts {
             uid: row.service.uid,
@@ -200,9 +200,10 @@ impl State {
             resource_version: self.service.get(&()).map_or(0, |(_, version)| version).to_string(),
             job_key: String::new(),
             role: String::new(),
-            instances: row.service.instances,
             revision: row.service.revision,
             discovery: row.discovery,
+            blocked,
+            frozen: false,
             sla: row.sla.clone(),
             highest_revision: self.revisions.rows().iter().map(|row| row.number).max().unwrap_or(0),
             recorded: row.status.clone(),

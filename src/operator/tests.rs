@@ -132,13 +132,17 @@ async fn a_service_comes_up_scales_updates_and_rolls_back() {
     };
     world.until("the update has ended", |world| state(world, "web-1") == "ROLLED_FORWARD").await;
 
-    world.apply("web", 3, "fail:3");
+    // What an update with another count does not bring about is no part of the budget either.
+    world.apply("web", 9, "fail:3");
     world.until("the update is taken back", |world| state(world, "web-2") == "ROLLED_BACK").await;
     world
         .until("the old config runs", |world| {
             world.ready() == ["0 web:2", "1 web:2", "2 web:2"] && world.condition("Ready").1 == "RolledBack"
         })
         .await;
+
+    let budget = world.api.get("poddisruptionbudgets", "prod", "web").unwrap();
+    assert_eq!(budget["spec"]["minAvailable"], 2);
 
     // It comes to rest: the last Events are out, and then nothing is written.
     let mut writes = Vec::new();

@@ -6,7 +6,6 @@ use borealis_core::{
 };
 
 use super::*;
-use crate::testing::{Effect, Fault};
 
 fn new_update(world: &World) -> Action {
     Action::StartUpdate(NewUpdate {
@@ -102,15 +101,6 @@ async fn a_config_that_is_gone_is_looked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_config_not_stored_yet_has_no_headless_service() {
-    let mut world = World::new().await;
-    world.facts.revision = Revision::v1(42);
-    world.facts.discovery = true;
-    assert_eq!(world.run([]).await, Outcome::Done { wrote: false });
-    assert!(world.reports.take().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
 async fn old_records_go_by_uid() {
     let world = World::new().await;
     world.run([new_update(&world)]).await;
@@ -126,42 +116,4 @@ async fn old_records_go_by_uid() {
     assert_eq!(world.run(ours).await, Outcome::Done { wrote: true });
     assert!(world.api.all("controllerrevisions").is_empty());
     assert!(world.api.all("auroraupdates").is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn children_are_made_changed_and_left_to_others() {
-    let mut world = World::new().await;
-    world.facts.budget = None;
-    assert_eq!(world.run([]).await, Outcome::Done { wrote: true });
-    let budget = world.api.get("poddisruptionbudgets", "prod", "web").unwrap();
-    assert_eq!(budget["spec"]["minAvailable"], 4);
-    assert_eq!(budget["metadata"]["annotations"]["borealis.dev/content"], "1-4");
-
-    // Neither known to the index nor forgotten: nothing is asked.
-    world.api.take_calls();
-    assert_eq!(world.run([]).await, Outcome::Done { wrote: false });
-    assert!(world.api.take_calls().is_empty());
-
-    world.facts.instances = 8;
-    world.facts.budget = Some("1-4".to_owned());
-    world.api.inject(Fault::once("patch", "poddisruptionbudgets", Effect::DoneBut(unavailable())));
-    assert!(is_retry(&world.run([]).await));
-    assert_eq!(world.run([]).await, Outcome::Done { wrote: false });
-    assert_eq!(world.api.get("poddisruptionbudgets", "prod", "web").unwrap()["spec"]["minAvailable"], 7);
-
-    world.facts.budget = Some("1-7".to_owned());
-    world.facts.discovery = true;
-    world.api.create("services", json!({"metadata": {"name": "web", "namespace": "prod"}, "spec": {}}));
-    let outcome = world.run([]).await;
-    let Outcome::Refused { problem } = outcome else { panic!("{outcome:?}") };
-    assert_eq!(problem.reason, "NameConflict");
-
-    world.api.remove("services", "prod", "web");
-    assert_eq!(world.run([]).await, Outcome::Done { wrote: true });
-    assert_eq!(world.api.get("services", "prod", "web").unwrap()["spec"]["clusterIP"], "None");
-
-    world.facts.discovery = false;
-    world.facts.headless = Some("whatever".to_owned());
-    assert_eq!(world.run([]).await, Outcome::Done { wrote: true });
-    assert!(world.api.get("services", "prod", "web").is_none());
 }

@@ -129,12 +129,12 @@ async fn creates_stop_at_the_first_that_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_config_does_not_keep_another_from_running() {
-    let world = World::new().await;
-    let other = world.store_another_config().await;
+    let mut world = World::new().await;
+    let ours = world.revision();
+    let other = world.store(&json!({"template": {"spec": {"containers": [{"name": "main", "image": "web:2"}]}}})).await;
     let refusal = Answer::new(422, "Invalid", "no such thing");
     world.api.inject(Fault::once("create", "pods", Effect::Refuse(refusal)));
     let of = |instance, revision| Action::Create { instance, run: 1, revision, flaps: 0, failures: 0 };
-    let ours = world.revision();
     let outcome = world.run([of(0, ours), of(1, other), of(2, ours), of(3, other)]).await;
     assert!(matches!(outcome, Outcome::Refused { .. }), "{outcome:?}");
     // One of the two is refused at its first Pod; both Pods of the other are made.
