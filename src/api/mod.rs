@@ -4,6 +4,7 @@
 //! Nothing here decides what to do with an object, reads a clock or talks to the API server.
 //! The controllers read these types, the executor writes their status, `crdgen` prints them.
 
+mod any_service;
 pub mod conditions;
 pub mod convert;
 pub mod health;
@@ -16,6 +17,7 @@ pub mod settings;
 pub mod status;
 pub mod update;
 
+pub use any_service::AnyService;
 pub use health::HealthCheck;
 pub use revision::TaskConfig;
 pub use schema::{Unprintable, crd_files, crds};

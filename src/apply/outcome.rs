@@ -10,7 +10,7 @@ use k8s_openapi::api::{apps::v1::ControllerRevision, core::v1::Pod};
 
 use crate::{
     ServiceKey,
-    api::{AuroraService, AuroraUpdate, Sla},
+    api::{AnyService, AuroraUpdate, Sla},
 };
 
 /// What came of a plan.
@@ -106,7 +106,7 @@ pub trait Learn: Send + Sync {
     /// The update of this uid is no more.
     fn learn_update_gone(&self, service: &ServiceKey, uid: Uid);
     /// This is how the service is now, its status above all.
-    fn learn_service(&self, service: &AuroraService);
+    fn learn_service(&self, service: &AnyService);
     /// It is not known whether a write on behalf of this service was applied.
     fn unsettle(&self, service: &ServiceKey);
 }

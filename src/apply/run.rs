@@ -30,7 +30,7 @@ use tracing::{debug, warn};
 use super::{Facts, Learn, calls::Calls, calls::Failed, configs::Configs, pods::Job};
 use crate::{
     ServiceKey,
-    api::{AuroraService, AuroraUpdate, TaskConfig, revision::controller_revision_name},
+    api::{AnyService, AuroraService, AuroraUpdate, TaskConfig, revision::controller_revision_name},
     metrics::Verb,
 };
 
@@ -87,7 +87,7 @@ pub(super) struct Run<'a> {
     pub(super) facts: &'a Facts,
     /// The service's uid as the API writes it.
     pub(super) uid: String,
-    pub(super) services: Api<AuroraService>,
+    pub(super) services: Api<AnyService>,
     pub(super) pods: Api<Pod>,
     pub(super) revisions: Api<ControllerRevision>,
     pub(super) updates: Api<AuroraUpdate>,
@@ -145,7 +145,12 @@ impl<'a> Run<'a> {
         self.live
             .get_or_try_init(|| async {
                 let read = self.calls.read(Verb::get, self.services.get(&self.key.name)).await;
-                let service = read.map_err(|failed| self.undone("reading the service", &failed))?;
+                let service = match read.map_err(|failed| self.undone("reading the service", &failed))? {
+                    AnyService::Readable(service) => *service,
+                    AnyService::Unreadable { error, .. } => {
+                        return Err(Undone::stale(format!("the service can't be read: {error}")));
+                    }
+                };
                 if service.metadata.uid.as_deref() != Some(&*self.uid) {
                     return Err(Undone::stale("the service was made anew meanwhile"));
                 }

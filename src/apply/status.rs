@@ -21,7 +21,7 @@ use super::{
     run::{Run, Undone, merge, replace_status},
 };
 use crate::{
-    api::{AuroraService, convert, labels, update::update_name},
+    api::{AnyService, convert, labels, update::update_name},
     metrics::Verb,
 };
 
@@ -144,7 +144,7 @@ impl Run<'_> {
     /// A status that can't be written here may be one of another version, or of a service made anew.
     async fn find_out(&self, failed: &Failed) {
         if let Failed::Conflict(_) | Failed::Refused(_) = failed {
-            let read: Result<AuroraService, Failed> =
+            let read: Result<AnyService, Failed> =
                 self.calls.read(Verb::get, self.services.get(&self.key.name)).await;
             if let Ok(service) = read {
                 self.index.learn_service(&service);

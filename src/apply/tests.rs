@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use super::{Announcer, Executor, Facts, Learn, Limits, Outcome, UpdateFacts, events};
 use crate::{
     ServiceKey,
-    api::{AuroraService, AuroraUpdate, convert},
+    api::{AnyService, AuroraService, AuroraUpdate, convert},
     lease::{Gate, fence},
     metrics::Metrics,
     testing::{Answer, FakeApi},
@@ -62,7 +62,7 @@ impl Learn for Reports {
     fn learn_update_gone(&self, _: &ServiceKey, uid: Uid) {
         self.add("update gone", uid.to_string());
     }
-    fn learn_service(&self, service: &AuroraService) {
+    fn learn_service(&self, service: &AnyService) {
         self.add("service", service.name_any());
     }
     fn unsettle(&self, service: &ServiceKey) {

@@ -13,7 +13,10 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::{
+    Resource,
+    core::{DeserializeGuard, PartialObjectMeta},
+};
 use tracing::{debug, warn};
 
 use super::{
@@ -27,7 +30,7 @@ use super::{
     stamp::{Epoch, Source},
     state::State,
 };
-use crate::api::{AuroraService, AuroraUpdate};
+use crate::api::{AnyService, AuroraUpdate};
 
 impl Index {
     fn offer_pod(&self, object: &Pod, source: Source) -> Result<(), Unreadable> {
@@ -207,30 +210,18 @@ impl Feed for Node {
     }
 }
 
-impl Feed for DeserializeGuard<AuroraService> {
+impl Feed for AnyService {
     fn offer(&self, index: &Index, _: Kind, source: Source) -> Result<(), Unreadable> {
-        match &self.0 {
-            Ok(service) => service.offer(index, Kind::Service, source),
-            Err(broken) => index.offer_service_row(&broken.metadata, source, |uid, known| {
-                ServiceRow::unusable(&broken.metadata, uid, &broken.error, known)
-            }),
-        }
+        index.offer_service_row(self.meta(), source, |uid, known| match self {
+            Self::Readable(service) => ServiceRow::read(service, uid, known),
+            Self::Unreadable { metadata, status, error } => {
+                ServiceRow::unusable(metadata, status.as_deref(), uid, error, known)
+            }
+        })
     }
 
     fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
-        let identity = Identity::read_service(kube::Resource::meta(self))?;
-        index.watched_gone(&identity, kind, |state| &mut state.service);
-        Ok(())
-    }
-}
-
-impl Feed for AuroraService {
-    fn offer(&self, index: &Index, _: Kind, source: Source) -> Result<(), Unreadable> {
-        index.offer_service_row(&self.metadata, source, |uid, known| ServiceRow::read(self, uid, known))
-    }
-
-    fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
-        let identity = Identity::read_service(&self.metadata)?;
+        let identity = Identity::read_service(self.meta())?;
         index.watched_gone(&identity, kind, |state| &mut state.service);
         Ok(())
     }
@@ -247,7 +238,7 @@ impl Feed for DeserializeGuard<AuroraUpdate> {
     }
 
     fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
-        let identity = Identity::read(kube::Resource::meta(self))?;
+        let identity = Identity::read(self.meta())?;
         index.watched_gone(&identity, kind, |state| &mut state.updates);
         Ok(())
     }

@@ -8,7 +8,7 @@ use k8s_openapi::api::{apps::v1::ControllerRevision, core::v1::Pod};
 use super::{Index, Kind, lean::StoredRevision, stamp::Source};
 use crate::{
     ServiceKey,
-    api::{AuroraService, AuroraUpdate},
+    api::{AnyService, AuroraUpdate},
     apply::Learn,
 };
 
@@ -37,7 +37,7 @@ impl Learn for Index {
         self.drop_update(&service.namespace, &service.name, uid);
     }
 
-    fn learn_service(&self, service: &AuroraService) {
+    fn learn_service(&self, service: &AnyService) {
         self.learn(Kind::Service, service);
     }
 

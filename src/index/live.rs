@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::{Index, Kind, feed::Feed, lean::StoredRevision, meta, stamp::Version, streams::PAGE};
 use crate::{
     ServiceKey,
-    api::{AuroraService, AuroraUpdate, labels},
+    api::{AnyService, AuroraUpdate, labels},
 };
 
 /// How long the reads may take in all.
@@ -54,7 +54,7 @@ pub(super) struct Listed<K> {
 
 /// All that was read of a service, oldest first.
 pub(super) struct Read {
-    pub(super) service: Listed<DeserializeGuard<AuroraService>>,
+    pub(super) service: Listed<AnyService>,
     pub(super) revisions: Listed<StoredRevision>,
     pub(super) updates: Listed<DeserializeGuard<AuroraUpdate>>,
     pub(super) pods: Listed<Pod>,

@@ -18,7 +18,7 @@ use super::{
     meta::{Identity, Unreadable, annotation, label},
     records::Record,
 };
-use crate::api::{AuroraService, AuroraUpdate, Sla, convert, labels};
+use crate::api::{AuroraService, AuroraServiceStatus, AuroraUpdate, Sla, convert, labels};
 
 /// What is kept of an AuroraService.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,14 +137,19 @@ impl ServiceRow {
                 sla: object.spec.sla.clone(),
             },
             Err(invalid) => {
-                let status = object.status.as_ref().and_then(convert::service_status);
-                Self { status, ..Self::unusable(&object.metadata, uid, &invalid.to_string(), known) }
+                Self::unusable(&object.metadata, object.status.as_ref(), uid, &invalid.to_string(), known)
             }
         }
     }
 
     /// A service whose spec can't be used: what was last usable stays, and nothing is done with it.
-    pub(super) fn unusable(meta: &ObjectMeta, uid: Uid, message: &str, known: Option<&Self>) -> Self {
+    pub(super) fn unusable(
+        meta: &ObjectMeta,
+        status: Option<&AuroraServiceStatus>,
+        uid: Uid,
+        message: &str,
+        known: Option<&Self>,
+    ) -> Self {
         let mut row = known.cloned().unwrap_or_else(|| Self {
             service: nothing(uid),
             status: None,
@@ -152,6 +157,7 @@ impl ServiceRow {
             discovery: false,
             sla: None,
         });
+        row.status = status.and_then(convert::service_status);
         row.service.generation = meta.generation.unwrap_or_default();
         row.service.deleting = meta.deletion_timestamp.is_some();
         row.problem =

@@ -38,7 +38,7 @@ use super::{
     feed::Feed,
     lean::{Node, StoredRevision},
 };
-use crate::api::{AuroraService, AuroraUpdate, labels};
+use crate::api::{AnyService, AuroraUpdate, labels};
 
 /// Objects of a page of a list. A page is held as text and as objects at once, which is most of a start's memory.
 pub(super) const PAGE: u32 = 100;
@@ -87,7 +87,7 @@ impl Watches {
         let all = Config::default().page_size(PAGE);
         let ours = all.clone().labels(labels::SERVICE);
         let mut spawn = Spawn { client, index, stop, tasks, watches: &mut watches };
-        spawn.stream::<DeserializeGuard<AuroraService>>(Kind::Service, &all);
+        spawn.stream::<AnyService>(Kind::Service, &all);
         spawn.stream::<DeserializeGuard<AuroraUpdate>>(Kind::Update, &all);
         spawn.stream::<Node>(Kind::Node, &all);
         spawn.stream::<StoredRevision>(Kind::Revision, &ours);

@@ -8,7 +8,7 @@ use super::{
     *,
 };
 use crate::{
-    api::{AuroraService, AuroraUpdate},
+    api::{AnyService, AuroraUpdate},
     apply::Learn,
 };
 
@@ -134,7 +134,7 @@ fn a_change_that_means_nothing_asks_for_no_plan() {
 #[test]
 fn an_own_write_after_a_relist_began_is_settled_by_a_live_read() {
     let fixture = Fixture::new();
-    fixture.index.feed(Kind::Service, &apply(object::<DeserializeGuard<AuroraService>>(service(9, 1, 3))));
+    fixture.index.feed(Kind::Service, &apply(object::<AnyService>(service(9, 1, 3))));
     fixture.index.feed(Kind::Pod, &Event::<Pod>::Init);
     fixture.index.learn_pod(&object(pod(0, 1, 1, 10)));
     fixture.index.feed(Kind::Pod, &Event::<Pod>::InitDone);

@@ -203,3 +203,14 @@ const _: fn() = || {
     is_shared::<Executor>();
     is_shared::<Announcer>();
 };
+
+#[tokio::test(start_paused = true)]
+async fn the_status_of_a_service_that_cannot_be_read_is_written_and_learned() {
+    let mut world = World::new().await;
+    let broken = world.api.merge("auroraservices", "prod", "web", &json!({"spec": {"instances": "many"}}));
+    world.facts.resource_version = broken["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+    world.facts.blocked = true;
+    let plan = Plan { status: Some(status(world.revision(), 5)), ..Plan::default() };
+    assert_eq!(world.execute(plan).await, Outcome::Done { wrote: true });
+    assert_eq!(world.reports.take(), ["service web"]);
+}

@@ -104,7 +104,7 @@ fn pod(key: &ServiceKey, instance: u32) -> Pod {
     .unwrap()
 }
 
-fn service(name: &str, instances: i32, version: u64) -> crate::api::AuroraService {
+fn service(name: &str, instances: i32, version: u64) -> crate::api::AnyService {
     serde_json::from_value(json!({
         "apiVersion": "borealis.dev/v1alpha1", "kind": "AuroraService",
         "metadata": {"name": name, "namespace": "prod", "uid": "00000000-0000-0000-0000-00000000ffff",

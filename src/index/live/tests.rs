@@ -57,9 +57,7 @@ async fn a_live_read_shows_what_became_of_a_write() {
 async fn an_update_that_becomes_the_newest_is_known_whole_again() {
     let api = FakeApi::new();
     let index = Index::new(Metrics::default(), |_| {});
-    let service: AuroraService =
-        serde_json::from_value(api.create("auroraservices", service(1, 1, 3))).unwrap();
-    index.learn_service(&service);
+    index.learn_service(&serde_json::from_value(api.create("auroraservices", service(1, 1, 3))).unwrap());
     for number in 1..=3 {
         let name = format!("web-{number}");
         let update = json!({
@@ -72,9 +70,7 @@ async fn an_update_that_becomes_the_newest_is_known_whole_again() {
         let update = api.merge("auroraupdates", "prod", &name, &ended);
         index.learn_update(&serde_json::from_value(update).unwrap());
     }
-    let newest = || {
-        index.view(&key("web"), |view, _| (view.update.unwrap().number, view.past_updates.len()))
-    };
+    let newest = || index.view(&key("web"), |view, _| (view.update.unwrap().number, view.past_updates.len()));
     assert_eq!(newest(), Viewed::Of((3, 2)));
     // As people do who want to be rid of it; the one before it has not changed since it was let go of.
     let gone = api.get("auroraupdates", "prod", "web-3").unwrap();

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn guarded(value: Value) -> DeserializeGuard<AuroraService> {
+fn guarded(value: Value) -> AnyService {
     object(value)
 }
 
@@ -11,6 +11,7 @@ fn a_spec_that_cannot_be_used_is_a_problem_and_not_the_end() {
     let fixture = Fixture::new();
     let mut broken = service(9, 1, 3);
     broken["spec"]["instances"] = json!("three");
+    broken["status"] = json!({"observedGeneration": 7});
     fixture.index.feed(Kind::Service, &apply(guarded(broken)));
     let look = |view: ServiceView<'_>, _: Facts| {
         (view.service.uid, view.service.instances, view.service.generation, view.problem.cloned())
@@ -20,6 +21,14 @@ fn a_spec_that_cannot_be_used_is_a_problem_and_not_the_end() {
     };
     assert_eq!((id, instances, generation, problem.blocks), (Uid::new(9), 0, 1, true));
     assert!(problem.message.contains("three"), "{}", problem.message);
+    let said = |view: ServiceView<'_>, facts: Facts| {
+        (view.status.map(|status| status.observed_generation), facts.recorded.is_some(), facts.blocked)
+    };
+    assert_eq!(
+        fixture.index.view(&key("web"), said),
+        Viewed::Of((Some(7), true, true)),
+        "its status is known"
+    );
 
     fixture.index.feed(Kind::Service, &apply(guarded(service(9, 2, 3))));
     assert_eq!(fixture.index.view(&key("web"), look), Viewed::Of((Uid::new(9), 3, 2, None)));
@@ -47,7 +56,7 @@ fn pods_belong_to_the_service_of_their_owner() {
     assert_eq!(owned(), [true, false, true], "adopted");
     fixture.index.feed(Kind::Service, &apply(guarded(service(8, 5, 3))));
     assert_eq!(owned(), [false, true, false], "another service of that name");
-    fixture.relist(Kind::Service, Vec::<DeserializeGuard<AuroraService>>::new());
+    fixture.relist(Kind::Service, Vec::<AnyService>::new());
     assert_eq!(fixture.index.view(&key("web"), |_, _| ()), Viewed::Absent);
     assert_eq!(fixture.tasks("web").len(), 3, "its Pods are still there");
 }
