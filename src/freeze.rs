@@ -13,7 +13,6 @@ use std::{
     },
 };
 
-use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client,
@@ -24,9 +23,9 @@ use kube::{
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::warn;
 
-use crate::settings::FREEZE;
+use crate::{listen::next_event, settings::FREEZE};
 
 /// The switch as it was last seen.
 #[derive(Debug, Clone)]
@@ -75,28 +74,28 @@ struct Switch<F> {
 
 impl<F: Fn()> Switch<F> {
     async fn follow(self, maps: Api<ConfigMap>) {
-        let only = Config::default().fields(&format!("metadata.name={FREEZE}"));
-        let mut events = pin!(watcher(maps, only).default_backoff());
-        let mut listed = None;
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(Event::Init) => listed = None,
-                Ok(Event::InitApply(map)) => listed = Some(map),
-                Ok(Event::InitDone) => self.set(listed.as_ref()),
-                Ok(Event::Apply(map)) => self.set(Some(&map)),
-                Ok(Event::Delete(_)) => self.set(None),
-                Err(error) if self.is_known() => {
-                    debug!(%error, "the freeze switch can't be watched; trying again");
-                }
-                Err(error) => {
-                    warn!(%error, "the freeze switch can't be read; nothing is planned before it is");
+        loop {
+            let only = Config::default().fields(&format!("metadata.name={FREEZE}"));
+            let mut events = pin!(watcher(maps.clone(), only).default_backoff());
+            let (mut listing, mut listed) = (true, None);
+            while let Ok(Some(event)) = next_event(events.as_mut(), listing, || ()).await {
+                match event {
+                    Ok(Event::Init) => (listing, listed) = (true, None),
+                    Ok(Event::InitApply(map)) => listed = Some(map),
+                    Ok(Event::InitDone) => {
+                        listing = false;
+                        self.set(listed.as_ref());
+                    }
+                    Ok(Event::Apply(map)) => self.set(Some(&map)),
+                    Ok(Event::Delete(_)) => self.set(None),
+                    Err(error) => {
+                        let was_read = *self.seen.borrow();
+                        warn!(%error, was_read, "the freeze switch can't be read; nothing is planned before it was");
+                    }
                 }
             }
+            warn!("the watch of the freeze switch got no answer in time; it is opened anew");
         }
-    }
-
-    fn is_known(&self) -> bool {
-        *self.seen.borrow()
     }
 
     fn set(&self, switch: Option<&ConfigMap>) {
@@ -125,7 +124,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::FakeApi;
+    use crate::testing::{Effect, FakeApi, Fault};
 
     #[tokio::test(start_paused = true)]
     async fn the_switch_is_followed() {
@@ -161,5 +160,20 @@ mod tests {
         seen().await;
         assert!(!frozen());
         assert_eq!(changes.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_without_an_answer_is_given_up() {
+        let api = FakeApi::new();
+        api.inject(Fault::once("list", "configmaps", Effect::Hang));
+        api.inject(Fault::once("watch", "configmaps", Effect::Hang));
+        let (mut freeze, task) = Freeze::watch(api.client(), "b", CancellationToken::new(), || ());
+        tokio::spawn(task);
+        tokio::time::timeout(Duration::from_secs(120), freeze.known()).await.unwrap();
+        let map =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": FREEZE, "namespace": "b"}});
+        api.create("configmaps", map);
+        tokio::time::sleep(Duration::from_secs(400)).await;
+        assert!(freeze.frozen.load(Ordering::Relaxed));
     }
 }

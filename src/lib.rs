@@ -11,6 +11,7 @@ pub mod freeze;
 pub mod index;
 mod key;
 pub mod lease;
+mod listen;
 pub mod metrics;
 pub mod operator;
 pub mod server;

@@ -8,7 +8,6 @@ use std::{
     fmt::Debug,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use futures::Stream;
@@ -25,11 +24,7 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::{
-    sync::watch,
-    task::JoinSet,
-    time::{Instant, timeout},
-};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -38,14 +33,13 @@ use super::{
     feed::Feed,
     lean::{Node, StoredRevision},
 };
-use crate::api::{AnyService, AuroraUpdate, labels};
+use crate::{
+    api::{AnyService, AuroraUpdate, labels},
+    listen::{SILENCE, Silent, next_event},
+};
 
 /// Objects of a page of a list. A page is held as text and as objects at once, which is most of a start's memory.
 pub(super) const PAGE: u32 = 100;
-/// How long a page of a list may take; a call without a timeout could hang forever.
-const LIST_PATIENCE: Duration = Duration::from_secs(60);
-/// A watch is woken by a bookmark about once a minute and ends after 290 s; one that isn't is dead.
-const SILENCE: Duration = Duration::from_secs(360);
 
 /// How one watch is doing.
 #[derive(Debug)]
@@ -151,7 +145,7 @@ impl Spawn<'_> {
     }
 }
 
-/// Follows one watch, opening it anew at each restart and when a list hangs.
+/// Follows one watch, opening it anew at each restart and when it falls silent.
 async fn follow<K, S>(
     open: impl Fn() -> S,
     index: Arc<Index>,
@@ -166,26 +160,23 @@ async fn follow<K, S>(
         let mut events = pin!(open());
         let mut listing = true;
         loop {
-            // Stamped whenever something wakes it, so that bookmarks, which are not shown, count as life.
-            let woken = futures::future::poll_fn(|cx| {
-                health.beat();
-                events.as_mut().poll_next(cx)
-            });
             let next = tokio::select! {
                 biased;
                 // The sender lives as long as the watches; without it there is nobody left to restart for.
                 changed = restart.changed() => if changed.is_ok() { break } else { return },
-                next = timeout(if listing { LIST_PATIENCE } else { SILENCE }, woken) => next,
+                next = next_event(events.as_mut(), listing, || health.beat()) => next,
             };
             match next {
-                // The watch is woken more often than this where it lives; one that listens ends by itself.
-                Err(_) if !listing => {}
-                Err(_) => {
-                    warn!(kind = ?health.kind, "a list got no answer in time; it is asked for again");
+                Err(Silent) => {
+                    warn!(kind = ?health.kind, listing, "no answer in time; the watch is opened anew");
                     break;
                 }
                 Ok(None) => break,
                 Ok(Some(Ok(event))) => {
+                    // With this it only says that it begins.
+                    if !matches!(event, Event::Init) {
+                        health.beat();
+                    }
                     listing = match &event {
                         Event::Init | Event::InitApply(_) => true,
                         Event::InitDone | Event::Apply(_) | Event::Delete(_) => false,

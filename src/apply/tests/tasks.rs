@@ -131,7 +131,9 @@ async fn creates_stop_at_the_first_that_is_refused() {
 async fn a_refused_config_does_not_keep_another_from_running() {
     let mut world = World::new().await;
     let ours = world.revision();
-    let other = world.store(&json!({"template": {"spec": {"containers": [{"name": "main", "image": "web:2"}]}}})).await;
+    let other = world
+        .store(&json!({"template": {"spec": {"containers": [{"name": "main", "image": "web:2"}]}}}))
+        .await;
     let refusal = Answer::new(422, "Invalid", "no such thing");
     world.api.inject(Fault::once("create", "pods", Effect::Refuse(refusal)));
     let of = |instance, revision| Action::Create { instance, run: 1, revision, flaps: 0, failures: 0 };
