@@ -20,9 +20,9 @@ const OWNED: [(&str, &str, &str); 9] = [
     ("subdomain", "\"%s\"", "set spec.discovery to {} for stable DNS names"),
     ("hostnameOverride", "\"%s\"", "the operator names each instance <service>-<instance>"),
     ("activeDeadlineSeconds", "%d", "a service runs for ever, and the operator ends Pods by this field"),
-    ("priorityClassName", "\"%s\"", "set spec.tier, which decides the priority class"),
-    ("priority", "%d", "set spec.tier and spec.priority"),
-    ("preemptionPolicy", "\"%s\"", "set spec.tier, which decides who preempts whom"),
+    ("priorityClassName", "\"%s\"", "classes of priority are not supported yet"),
+    ("priority", "%d", "priorities of Pods are not supported yet"),
+    ("preemptionPolicy", "\"%s\"", "preemption is not supported yet"),
     ("nodeName", "\"%s\"", "use nodeSelector or affinity, so that the scheduler sees the Pod"),
     ("ephemeralContainers", "", "add ephemeral containers to a running Pod by kubectl debug"),
 ];

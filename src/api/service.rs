@@ -88,17 +88,19 @@ pub struct AuroraServiceSpec {
     #[serde(default = "default_instances")]
     #[schemars(range(min = 0, max = 10000))]
     pub instances: i32,
-    /// Name of the tier, which says whom the instances may preempt and who may preempt them.
-    /// Default: `preemptible`.
+    /// Name of the tier: recorded as a label of the Pods, and without effect on them yet. Changing it
+    /// updates all instances. Default: `preemptible`.
     #[serde(default = "default_tier")]
     #[schemars(length(min = 1, max = 63))]
     pub tier: String,
-    /// Importance within the role: larger may preempt smaller. No unit. Default: 0.
+    /// Importance within the role: recorded, and without effect yet. Changing it updates all instances.
+    /// No unit. Default: 0.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub priority: i32,
     /// The Pod of an instance. restartPolicy is `Never` unless given: an instance that ends is replaced
-    /// by a new Pod. The operator sets hostname, subdomain, activeDeadlineSeconds and priority itself.
+    /// by a new Pod. The operator sets hostname, subdomain and activeDeadlineSeconds itself; classes of
+    /// priority are not supported yet.
     pub template: PodTemplateSpec,
     /// How the health of an instance is checked: exactly one of `http`, `tcp` and `exec`. Checking begins
     /// as soon as the container runs; an instance becomes RUNNING after `minConsecutiveSuccesses` good
