@@ -158,11 +158,14 @@ impl AuroraServiceSpec {
     /// holds a volume claim, which the lost node may still have mounted.
     #[must_use]
     pub fn reschedules_lost(&self) -> bool {
-        let claims = || {
-            let spec = self.template.spec.as_ref();
-            let volumes = spec.and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
-            volumes.iter().any(|volume| volume.persistent_volume_claim.is_some())
-        };
-        self.partition.reschedule.unwrap_or_else(|| !claims())
+        self.partition.reschedule.unwrap_or_else(|| !self.has_claims())
+    }
+
+    /// Whether the Pods have volume claims: named ones, or made for each Pod.
+    #[must_use]
+    pub fn has_claims(&self) -> bool {
+        let spec = self.template.spec.as_ref();
+        let volumes = spec.and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
+        volumes.iter().any(|volume| volume.persistent_volume_claim.is_some() || volume.ephemeral.is_some())
     }
 }

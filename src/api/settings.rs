@@ -117,7 +117,7 @@ impl Default for Flapping {
 #[serde(rename_all = "camelCase", default)]
 pub struct PartitionPolicy {
     /// Whether such an instance is started elsewhere. If false, it waits for its node to return.
-    /// Default: true, but false when the template uses a persistentVolumeClaim.
+    /// Default: true, but false when the template uses a persistentVolumeClaim or an ephemeral volume.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reschedule: Option<bool>,
     /// How long to wait for the node first. Unit: seconds since the node was marked. Default: 0.

@@ -34,7 +34,7 @@ pub fn service(object: &AuroraService) -> Result<model::Service, Invalid> {
             reschedule: spec.reschedules_lost(),
             delay_seconds: number("spec.partition.delaySeconds", spec.partition.delay_seconds, 0, 7 * DAY)?,
         },
-        history: history(&spec.history)?,
+        history: history(&spec.history, spec.has_claims())?,
     })
 }
 
@@ -47,13 +47,15 @@ fn flapping(spec: &Flapping) -> Result<model::Flapping, Invalid> {
     })
 }
 
-fn history(spec: &History) -> Result<model::History, Invalid> {
+fn history(spec: &History, has_claims: bool) -> Result<model::History, Invalid> {
     let History { failed, ended, ttl_seconds } = *spec;
-    Ok(model::History {
+    let history = model::History {
         failed: number("spec.history.failed", failed, 0, 100)?,
         ended: number("spec.history.ended", ended, 0, 100)?,
         ttl_seconds: number("spec.history.ttlSeconds", ttl_seconds, 0, 365 * DAY)?,
-    })
+    };
+    // A Pod that is kept keeps its claims: those made for it alone, and those that nobody may delete meanwhile.
+    Ok(if has_claims { model::History { failed: 0, ended: 0, ..history } } else { history })
 }
 
 /// What the planner is told of a recorded status; `None` if there is none it could go by.

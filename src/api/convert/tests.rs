@@ -56,18 +56,24 @@ fn a_minimal_service_has_auroras_defaults() {
 }
 
 #[test]
-fn a_volume_claim_keeps_lost_instances_where_they_are() {
-    for (volumes, said, reschedule) in [
-        (json!([{"name": "a", "emptyDir": {}}]), None, true),
-        (json!([{"name": "a", "persistentVolumeClaim": {"claimName": "c"}}]), None, false),
-        (json!([{"name": "a", "persistentVolumeClaim": {"claimName": "c"}}]), Some(true), true),
-        (json!([]), Some(false), false),
+fn volume_claims_keep_lost_instances_where_they_are_and_are_not_kept_with_a_pod() {
+    let (named, own) = (
+        json!([{"name": "a", "persistentVolumeClaim": {"claimName": "c"}}]),
+        json!([{"name": "a", "ephemeral": {}}]),
+    );
+    for (volumes, said, reschedule, kept) in [
+        (json!([{"name": "a", "emptyDir": {}}]), None, true, (3, 1)),
+        (named.clone(), None, false, (0, 0)),
+        (named, Some(true), true, (0, 0)),
+        (own, None, false, (0, 0)),
+        (json!([]), Some(false), false, (3, 1)),
     ] {
         let mut object = minimal();
         object["spec"]["template"]["spec"]["volumes"] = volumes.clone();
         object["spec"]["partition"] = json!({"reschedule": said, "delaySeconds": 5});
-        let partition = read(object).unwrap().partition;
+        let model::Service { partition, history, .. } = read(object).unwrap();
         assert_eq!(partition, model::Partition { reschedule, delay_seconds: 5 }, "{volumes} {said:?}");
+        assert_eq!((history.failed, history.ended), kept, "{volumes}");
     }
 }
 
