@@ -211,18 +211,38 @@ impl Run<'_> {
     }
 
     /// Deletes the object of this uid; that it is gone already is as good.
-    async fn remove<K>(&self, api: &Api<K>, name: &str, uid: Uid) -> Result<(), Undone>
+    pub(super) async fn remove<K>(&self, api: &Api<K>, name: &str, uid: Uid) -> Result<(), Undone>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
     {
         let uid = uid.to_string();
-        match self.calls.write(Verb::delete, |_| async { api.delete(name, &delete(uid)).await }).await {
+        let failed = match self
+            .calls
+            .write(Verb::delete, |_| async { api.delete(name, &delete(uid.clone())).await })
+            .await
+        {
             Ok(_) => {
                 self.note_write();
-                Ok(())
+                return Ok(());
             }
-            Err(Failed::Missing(_) | Failed::Conflict(_)) => Ok(()),
-            Err(failed) => Err(self.undone(&format!("deleting {} {name}", K::kind(&())), &failed)),
+            Err(Failed::Missing(_)) => return Ok(()),
+            Err(failed) => failed,
+        };
+        if matches!(failed, Failed::Conflict(_)) && self.is_another(api, name, &uid).await? {
+            return Ok(());
+        }
+        Err(self.undone(&format!("deleting {} {name}", K::kind(&())), &failed))
+    }
+
+    /// Whether there is another object than that of this uid under the name, or none.
+    pub(super) async fn is_another<K>(&self, api: &Api<K>, name: &str, uid: &str) -> Result<bool, Undone>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        match self.calls.read(Verb::get, api.get_metadata(name)).await {
+            Ok(found) => Ok(found.metadata.uid.as_deref() != Some(uid)),
+            Err(Failed::Missing(_)) => Ok(true),
+            Err(failed) => Err(self.undone(&format!("reading {} {name}", K::kind(&())), &failed)),
         }
     }
 }

@@ -177,12 +177,7 @@ impl Run<'_> {
                 }
                 Ok(())
             }
-            // Of another uid, or none: the one meant is gone.
-            Err(Failed::Missing(_) | Failed::Conflict(_)) => {
-                self.index.learn_pod_gone(self.key, target.uid);
-                Ok(())
-            }
-            Err(failed) => Err(self.undone(&format!("deleting Pod {name}"), &failed)),
+            Err(failed) => self.meet_another(target, "deleting", &failed).await,
         }
     }
 
@@ -207,30 +202,35 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Finds out what a patch that did not apply has met: the uid in it may have been another Pod's.
+    /// As `meet_another`, for a patch.
     async fn settle(&self, target: Target, patched: Result<(), Failed>) -> Result<(), Undone> {
+        match patched {
+            Ok(()) => Ok(()),
+            Err(failed) => self.meet_another(target, "changing", &failed).await,
+        }
+    }
+
+    /// Finds out what a write that did not apply has met: the Pod meant may be gone, and the name another's.
+    ///
+    /// The answer alone does not tell: whatever stands before the API server's store may refuse in the same words.
+    async fn meet_another(&self, target: Target, doing: &str, failed: &Failed) -> Result<(), Undone> {
         let name = self.name_of(target);
-        let failed = match patched {
-            Ok(()) => return Ok(()),
-            Err(Failed::Missing(_)) => {
-                self.index.learn_pod_gone(self.key, target.uid);
-                return Ok(());
+        let is_gone = match failed {
+            Failed::Missing(_) => true,
+            Failed::Conflict(_) | Failed::Refused(_) => {
+                self.is_another(&self.pods, &name, &target.uid.to_string()).await?
             }
-            Err(failed) => failed,
+            Failed::Fenced
+            | Failed::Term(_)
+            | Failed::Unknown(_)
+            | Failed::Busy { .. }
+            | Failed::Exists(_) => false,
         };
-        if !matches!(failed, Failed::Conflict(_) | Failed::Refused(_)) {
-            return Err(self.undone(&format!("changing Pod {name}"), &failed));
+        if !is_gone {
+            return Err(self.undone(&format!("{doing} Pod {name}"), failed));
         }
-        match self.calls.read(Verb::get, self.pods.get(&name)).await {
-            Ok(pod) if pod.metadata.uid == Some(target.uid.to_string()) => {
-                Err(self.undone(&format!("changing Pod {name}"), &failed))
-            }
-            Ok(_) | Err(Failed::Missing(_)) => {
-                self.index.learn_pod_gone(self.key, target.uid);
-                Ok(())
-            }
-            Err(unread) => Err(self.undone(&format!("reading Pod {name}"), &unread)),
-        }
+        self.index.learn_pod_gone(self.key, target.uid);
+        Ok(())
     }
 
     fn name_of(&self, target: Target) -> String {

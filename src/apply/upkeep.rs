@@ -29,7 +29,7 @@ use tokio::time::Instant;
 use super::{
     calls::Failed,
     children::{build_headless_service, build_pdb, min_available},
-    run::{Run, Undone, Whose, delete, merge},
+    run::{Run, Undone, Whose, merge},
 };
 use crate::{api::labels, metrics::Verb};
 
@@ -255,14 +255,10 @@ impl Run<'_> {
         if self.whose(&found) != Whose::Ours {
             return Ok(());
         }
-        let uid = found.uid.unwrap_or_default();
-        match self.calls.write(Verb::delete, |_| async { services.delete(name, &delete(uid)).await }).await {
-            Ok(_) => {
-                self.note_write();
-                Ok(())
-            }
-            Err(Failed::Missing(_) | Failed::Conflict(_)) => Ok(()),
-            Err(failed) => Err(self.undone(&format!("deleting Service {name}"), &failed)),
+        let uid = found.uid.as_deref().and_then(|uid| uid.parse().ok());
+        match uid {
+            Some(uid) => self.remove(services, name, uid).await,
+            None => Err(Undone::stale(format!("Service {name} has no uid of its own"))),
         }
     }
 }

@@ -6,6 +6,7 @@ use borealis_core::{
 };
 
 use super::*;
+use crate::testing::{Effect, Fault};
 
 fn new_update(world: &World) -> Action {
     Action::StartUpdate(NewUpdate {
@@ -113,6 +114,11 @@ async fn old_records_go_by_uid() {
     let uid = world.uid("controllerrevisions", &name);
     let update = world.uid("auroraupdates", "web-1");
     let ours = [Action::PruneRevision { revision, uid }, Action::PruneUpdate { number: 1, uid: update }];
+    let conflict = Answer::new(409, "Conflict", "a backup is under way");
+    world.api.inject(Fault::once("delete", "controllerrevisions", Effect::Refuse(conflict)));
+    world.reports.take();
+    assert!(is_retry(&world.run([ours[0].clone()]).await));
+    assert!(world.reports.take().is_empty(), "it is still there");
     assert_eq!(world.run(ours).await, Outcome::Done { wrote: true });
     assert!(world.api.all("controllerrevisions").is_empty());
     assert!(world.api.all("auroraupdates").is_empty());

@@ -282,3 +282,17 @@ async fn nothing_is_adopted_for_a_service_that_goes() {
     assert!(is_retry(&world.run([adopt]).await));
     assert!(writes(&world).is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_alone_does_not_say_that_a_pod_is_gone() {
+    let world = World::new().await;
+    world.run([world.create(0, 1)]).await;
+    world.reports.take();
+    // As a webhook may answer.
+    let conflict = Answer::new(409, "Conflict", "a backup is under way");
+    world.api.inject(Fault::once("delete", "pods", Effect::Refuse(conflict)));
+    assert!(is_retry(&world.run([ending(&world, "web-0-1", Ended::Deleted)]).await));
+    assert!(world.reports.take().is_empty());
+    world.run([ending(&world, "web-0-1", Ended::Deleted)]).await;
+    assert!(world.pods().is_empty());
+}
