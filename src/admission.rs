@@ -1,8 +1,8 @@
-//! What the API server must bring: a version we know, and our kinds.
+//! What the API server must bring: a version we know, our kinds, and the fence of terms.
 //!
 //! Asked at the start, before anything is watched. What is missing is said and waited for, since an installer may be
 //! at it; a version that is too old ends the program. The admission policies are applied by whoever installs
-//! (`deploy/`): the operator needs no right to change them.
+//! (`deploy/`): the operator needs no right to change them. Whether the fence binds it is looked at once a term.
 
 use std::time::Duration;
 
@@ -15,26 +15,24 @@ use crate::api::{AuroraService, AuroraUpdate, GROUP, VERSION};
 
 /// Between two looks at what is missing.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// The oldest minor version of Kubernetes 1 that brings what we need at all.
-const OLDEST: u32 = 34;
-/// The one that brings all of it.
-const FULL: u32 = 36;
+/// The oldest minor version of Kubernetes 1 that brings what we need: resourceVersions that may be compared.
+const OLDEST: u32 = 35;
+/// The one that all tests run on.
+const TESTED: u32 = 36;
 
 /// The API server can't be worked with.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "Kubernetes {found} is too old: 1.{OLDEST} is the oldest that works, 1.{FULL} the first with everything"
-)]
+#[error("Kubernetes {found} is too old: use 1.{TESTED}; 1.{OLDEST} is the oldest with what is needed")]
 pub struct TooOld {
     found: String,
 }
 
-/// What a version brings.
+/// Whether a version can be worked with.
 #[derive(Debug, PartialEq, Eq)]
 enum Support {
-    Full,
-    /// Works, but for this.
-    Lacking(&'static str),
+    Tested,
+    /// It brings what is needed; nobody has tried.
+    Untested,
     None,
 }
 
@@ -52,8 +50,10 @@ pub async fn check_version(client: &Client) -> Result<(), TooOld> {
     };
     let found = format!("{}.{}", version.major, version.minor);
     match judge(&version) {
-        Support::Full => info!(version = found, "the API server brings all that is needed"),
-        Support::Lacking(what) => warn!(version = found, lacks = what, "this Kubernetes lacks a feature"),
+        Support::Tested => info!(version = found, "the API server brings all that is needed"),
+        Support::Untested => {
+            warn!(version = found, "this Kubernetes should do, but is not tested; 1.{TESTED} is");
+        }
         Support::None => return Err(TooOld { found }),
     }
     Ok(())
@@ -63,9 +63,8 @@ fn judge(version: &Info) -> Support {
     // Some distributions write "36+".
     let number = |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse::<u32>();
     match (number(&version.major), number(&version.minor)) {
-        (Ok(1), Ok(FULL..)) => Support::Full,
-        (Ok(1), Ok(OLDEST..FULL)) => Support::Lacking("MutatingAdmissionPolicy v1: no Framework kinds"),
-        (Ok(2..), Ok(_)) => Support::Full,
+        (Ok(1), Ok(TESTED)) => Support::Tested,
+        (Ok(1), Ok(OLDEST..)) | (Ok(2..), Ok(_)) => Support::Untested,
         _ => Support::None,
     }
 }
@@ -110,18 +109,21 @@ mod tests {
         let judge = |major: &str, minor: &str| {
             judge(&Info { major: major.to_owned(), minor: minor.to_owned(), ..Info::default() })
         };
-        for (major, minor, full) in
-            [("1", "36", true), ("1", "37", true), ("1", "36+", true), ("2", "0", true)]
-        {
-            assert_eq!(judge(major, minor) == Support::Full, full, "{major}.{minor}");
+        for (major, minor, expected) in [
+            ("1", "36", Support::Tested),
+            ("1", "36+", Support::Tested),
+            ("1", "37", Support::Untested),
+            ("2", "0", Support::Untested),
+            ("1", "35", Support::Untested),
+            ("1", "35+", Support::Untested),
+            ("1", "34", Support::None),
+            ("0", "36", Support::None),
+            ("", "", Support::None),
+            ("1", "x", Support::None),
+        ] {
+            assert_eq!(judge(major, minor), expected, "{major}.{minor}");
         }
-        for minor in ["34", "35", "35+"] {
-            assert!(matches!(judge("1", minor), Support::Lacking(_)), "{minor}");
-        }
-        for (major, minor) in [("1", "33"), ("0", "36"), ("", ""), ("1", "x")] {
-            assert_eq!(judge(major, minor), Support::None, "{major}.{minor}");
-        }
-        assert!(TooOld { found: "1.30".to_owned() }.to_string().contains("1.34"));
+        assert!(TooOld { found: "1.30".to_owned() }.to_string().contains("1.35"));
     }
 
     /// What is installed and what the operator goes by are written down twice: they must say the same.
