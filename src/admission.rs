@@ -6,12 +6,16 @@
 
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::version::Info;
-use kube::{Client, Resource};
-use tokio::time::sleep;
-use tracing::{info, warn};
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::version::Info};
+use kube::{Api, Client, Resource, api::PostParams};
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info, warn};
 
-use crate::api::{AuroraService, AuroraUpdate, GROUP, VERSION};
+use crate::{
+    api::{AuroraService, AuroraUpdate, GROUP, VERSION, labels},
+    apply::TERM_POLICY,
+};
 
 /// Between two looks at what is missing.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -100,6 +104,54 @@ pub async fn wait_for_kinds(client: &Client) {
     }
 }
 
+/// Whether the API server keeps this process from making Pods of another term.
+#[derive(Debug, PartialEq, Eq)]
+enum Fenced {
+    Yes,
+    No,
+    /// It answered otherwise.
+    Unknown(String),
+}
+
+/// Looks whether the term fence binds this process, and says what to do if it does not. Nothing is made by it.
+pub async fn check_fence(client: Client, namespace: String) {
+    match try_fence(&client, &namespace).await {
+        Fenced::Yes => debug!("the API server refuses Pods of another term"),
+        Fenced::No => warn!(
+            "the API server lets this account make Pods of another term: should this replica lose the lease \
+             unnoticed, an instance may run twice. Apply deploy/20-access.yaml and deploy/30-term-fence.yaml, and \
+             run as the account they name"
+        ),
+        Fenced::Unknown(why) => info!(why, "whether Pods of another term are refused could not be found out"),
+    }
+}
+
+/// Asks to make a Pod of a term that cannot be, without having it made.
+async fn try_fence(client: &Client, namespace: &str) -> Fenced {
+    let pod = json!({
+        "metadata": {"name": "borealis-term-fence", "labels": {labels::TERM: "none"}},
+        "spec": {
+            "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{
+                "name": "none", "image": "none.invalid/none",
+                "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+            }],
+        },
+    });
+    let parameters = PostParams { dry_run: true, ..PostParams::default() };
+    let made = async {
+        let pod: Pod = serde_json::from_value(pod).map_err(|error| error.to_string())?;
+        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        let asked = timeout(LOOK_AGAIN, pods.create(&parameters, &pod)).await;
+        asked.map_err(|_| "no answer in time".to_owned())?.map_err(|error| error.to_string())
+    };
+    match made.await {
+        Ok(_) => Fenced::No,
+        Err(why) if why.contains(&format!("'{TERM_POLICY}'")) => Fenced::Yes,
+        Err(why) => Fenced::Unknown(why),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +176,21 @@ mod tests {
             assert_eq!(judge(major, minor), expected, "{major}.{minor}");
         }
         assert!(TooOld { found: "1.30".to_owned() }.to_string().contains("1.35"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whether_the_fence_binds_is_found_out_without_making_anything() {
+        let api = crate::testing::FakeApi::new();
+        assert_eq!(try_fence(&api.client(), "b").await, Fenced::No);
+        let lease = json!({"metadata": {"name": "l", "namespace": "b"}, "spec": {"leaseTransitions": 2}});
+        api.create("leases", lease);
+        api.fence_terms("b", "l");
+        assert_eq!(try_fence(&api.client(), "b").await, Fenced::Yes);
+        let refusal = crate::testing::Answer::new(403, "Forbidden", "exceeded quota");
+        let refusal = crate::testing::Effect::Refuse(refusal);
+        api.inject(crate::testing::Fault::once("dry-run", "pods", refusal));
+        assert!(matches!(try_fence(&api.client(), "b").await, Fenced::Unknown(why) if why.contains("quota")));
+        assert!(api.all("pods").is_empty());
     }
 
     /// What is installed and what the operator goes by are written down twice: they must say the same.

@@ -20,7 +20,7 @@ use tracing::{info, warn};
 
 use crate::{
     ServiceKey,
-    admission::{TooOld, check_version, wait_for_kinds},
+    admission::{TooOld, check_fence, check_version, wait_for_kinds},
     apply::{Executor, Learn, events},
     controller::{self, Controller, Queue, keep_open, opening, plan_all},
     freeze::Freeze,
@@ -50,7 +50,7 @@ pub enum Error {
     #[error("the client for the API server can't be made: {0}")]
     Client(#[from] Box<kube::Error>),
     /// The port is taken, most likely.
-    #[error("--listen {address}: {source}")]
+    #[error("--listen {address}: {source}; use another port, or 0 for any that is free")]
     Listen {
         /// What was asked for.
         address: std::net::SocketAddr,
@@ -231,7 +231,11 @@ impl Operator<'_> {
         };
         let begin = {
             let (index, queue) = (Arc::clone(&index), Arc::clone(&queue));
-            move || plan_all(&index, &queue)
+            let (client, namespace) = (self.client.clone(), self.settings.namespace.clone());
+            move || {
+                plan_all(&index, &queue);
+                tokio::spawn(check_fence(client.clone(), namespace.clone()));
+            }
         };
         tasks.spawn(keep_open(self.fence.clone(), sender, barrier, begin, self.end.clone()));
         let controller = Controller {

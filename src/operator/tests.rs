@@ -230,7 +230,7 @@ async fn a_refusal_is_shown_and_gone_when_it_is() {
     let mut world = World::new();
     world.start().await;
     let refusal = Answer::new(403, "Forbidden", "pods \"web-0-1\" is forbidden: exceeded quota");
-    world.api.inject(Fault::once("create", "pods", Effect::Refuse(refusal)).times(3));
+    world.api.inject(Fault::once("create", "pods", Effect::Refuse(refusal)).times(5));
     world.apply("web", 2, "web:1");
     world
         .until("the refusal is shown", |world| {

@@ -100,10 +100,13 @@ impl FakeApi {
                 Ok(json!({"kind": "List", "apiVersion": "v1", "items": items,
                           "metadata": {"resourceVersion": store.version().to_string()}}))
             }
-            "create" => {
+            "create" | "dry-run" => {
                 let mut object = request.body.clone();
                 object["metadata"]["namespace"] = json!(place.namespace);
-                store.create(&place.resource, object)
+                match request.verb {
+                    "create" => store.create(&place.resource, object),
+                    _ => store.check_create(&place.resource, &object).map(|()| object),
+                }
             }
             "update" => store.update(place, request.body.clone(), status),
             "patch" => store.patch(place, &request.content, &request.body, status),

@@ -40,6 +40,7 @@ impl Request {
             (&Method::GET, _) if watching => "watch",
             (&Method::GET, true) => "list",
             (&Method::GET, false) => "get",
+            (&Method::POST, _) if parameters.contains_key("dryRun") => "dry-run",
             (&Method::POST, _) => "create",
             (&Method::PUT, _) => "update",
             (&Method::PATCH, _) => "patch",

@@ -114,13 +114,19 @@ impl Store {
         self.history.iter().filter(move |change| change.version > version)
     }
 
-    pub(super) fn create(&mut self, resource: &str, mut object: Value) -> Result<Value, Answer> {
-        let place = Place::of(resource, &object);
+    /// Whether it could be created.
+    pub(super) fn check_create(&self, resource: &str, object: &Value) -> Result<(), Answer> {
+        let place = Place::of(resource, object);
         if self.objects.contains_key(&place) {
             let message = format!("{resource} {:?} already exists", place.name);
             return Err(Answer::new(409, "AlreadyExists", &message));
         }
-        self.check_term(resource, &object)?;
+        self.check_term(resource, object)
+    }
+
+    pub(super) fn create(&mut self, resource: &str, mut object: Value) -> Result<Value, Answer> {
+        self.check_create(resource, &object)?;
+        let place = Place::of(resource, &object);
         self.uids += 1;
         let meta = &mut object["metadata"];
         meta["uid"] = json!(format!("00000000-0000-4000-8000-{:012x}", self.uids));
