@@ -66,6 +66,10 @@ struct Inner {
     duplicates: Counter,
     leader: Gauge,
     term: Gauge,
+    unreadable: Counter,
+    lists: Counter,
+    settled: Counter,
+    impossible: Counter,
 }
 
 impl Default for Metrics {
@@ -85,6 +89,10 @@ impl Default for Metrics {
             duplicates: Counter::default(),
             leader: Gauge::default(),
             term: Gauge::default(),
+            unreadable: Counter::default(),
+            lists: Counter::default(),
+            settled: Counter::default(),
+            impossible: Counter::default(),
         };
         inner.register();
         inner.start_at_zero();
@@ -103,7 +111,8 @@ impl Inner {
             reconcile,
         );
         r.register("queue_depth", "Services that wait to be looked at", self.queue_depth.clone());
-        r.register("api_calls", "Calls to the API server by verb and answer", self.calls.clone());
+        let calls = "Calls to the API server but for watches, by verb and answer";
+        r.register("api_calls", calls, self.calls.clone());
         r.register("fenced_writes", "Writes held back because the lease was not ours", self.fenced.clone());
         r.register("conflicts", "Writes refused because the object had changed", self.conflicts.clone());
         r.register("stale_events", "Watch events older than what was known", self.stale.clone());
@@ -118,6 +127,11 @@ impl Inner {
         );
         r.register("is_leader", "Whether this replica may write", self.leader.clone());
         r.register("term", "Term of the lease while it is ours, otherwise 0", self.term.clone());
+        r.register("unreadable_objects", "Objects left out: they can't be read", self.unreadable.clone());
+        r.register("watch_lists", "Complete lists by watches, the first included", self.lists.clone());
+        r.register("settled_services", "Live reads of one service", self.settled.clone());
+        let impossible = "Changes of a task's state seen that cannot be";
+        r.register("impossible_changes", impossible, self.impossible.clone());
     }
 
     fn start_at_zero(&self) {
@@ -149,6 +163,16 @@ impl Metrics {
     /// A call was answered: an HTTP status code, `timeout` or `broken`.
     pub fn call(&self, verb: Verb, code: &str) {
         self.0.calls.get_or_create(&Call { verb, code: code.to_owned() }).inc();
+    }
+
+    /// A call was answered so.
+    pub fn answered<T>(&self, verb: Verb, answer: &kube::Result<T>) {
+        match answer {
+            Ok(_) => self.call(verb, "200"),
+            Err(kube::Error::Api(status)) => self.call(verb, &status.code.to_string()),
+            // Kube's own enum: the connection broke, or the answer can't be read.
+            Err(_) => self.call(verb, "broken"),
+        }
     }
 
     /// A write was held back by the fence.
@@ -191,6 +215,26 @@ impl Metrics {
         self.0.duplicates.inc();
     }
 
+    /// An object is left out of the index because it can't be read.
+    pub fn unreadable(&self) {
+        self.0.unreadable.inc();
+    }
+
+    /// A watch has listed all of its kind.
+    pub fn listed(&self) {
+        self.0.lists.inc();
+    }
+
+    /// A service was read live.
+    pub fn settled(&self) {
+        self.0.settled.inc();
+    }
+
+    /// A task's state changed as it cannot.
+    pub fn impossible_change(&self) {
+        self.0.impossible.inc();
+    }
+
     /// Everything in the text format of OpenMetrics.
     ///
     /// # Errors
@@ -230,6 +274,10 @@ mod tests {
             "borealis_updates{state=\"ROLLING_FORWARD\"} 0",
             "borealis_api_calls_total{verb=\"create\",code=\"409\"} 0",
             "borealis_reconcile_seconds_count 0",
+            "borealis_unreadable_objects_total 0",
+            "borealis_watch_lists_total 0",
+            "borealis_settled_services_total 0",
+            "borealis_impossible_changes_total 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

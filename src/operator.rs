@@ -180,7 +180,8 @@ impl Operator<'_> {
     async fn act(&self, gate: Gate, known: Known, tasks: &mut JoinSet<()>) -> Result<(), Error> {
         let identity = self.settings.identity();
         let release = CancellationToken::new();
-        let elector = Elector::new(self.client.clone(), self.settings.lease(&identity), gate);
+        let elector =
+            Elector::new(self.client.clone(), self.settings.lease(&identity), gate, self.metrics.clone());
         let beat = Beat::default();
         self.health.expect("the lease", beat.clone(), STUCK);
         let mut lease =

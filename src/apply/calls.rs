@@ -110,23 +110,15 @@ impl Calls {
             self.metrics.call(verb, "timeout");
             return Err(Failed::Unknown(format!("no answer from the API server in {:?}", self.timeout)));
         };
+        self.metrics.answered(verb, &answer);
         match answer {
-            Ok(answer) => {
-                self.metrics.call(verb, "200");
-                Ok(answer)
-            }
-            Err(kube::Error::Api(status)) => {
-                self.metrics.call(verb, &status.code.to_string());
-                Err(refusal(&status))
-            }
+            Ok(answer) => Ok(answer),
+            Err(kube::Error::Api(status)) => Err(refusal(&status)),
             Err(kube::Error::BuildRequest(error)) => {
                 Err(Failed::Busy { after: None, why: format!("the request can't be made: {error}") })
             }
             // Kube's own enum; whatever it is, something may have been sent.
-            Err(error) => {
-                self.metrics.call(verb, "broken");
-                Err(Failed::Unknown(error.to_string()))
-            }
+            Err(error) => Err(Failed::Unknown(error.to_string())),
         }
     }
 }

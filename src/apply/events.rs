@@ -142,7 +142,7 @@ impl EventWriter {
                 EventSeries { count: written.count, last_observed_time: MicroTime(Timestamp::now()) };
             let patch = Patch::Merge(json!({ "series": series }));
             let patched = api.patch(&written.name, &PatchParams::default(), &patch).await;
-            self.metrics.call(Verb::patch, &code(patched.as_ref().err()));
+            self.metrics.answered(Verb::patch, &patched);
             match patched {
                 // The API server lets Events go after an hour, or an operator did earlier: it is news again.
                 Err(kube::Error::Api(status)) if status.is_not_found() => drop(self.written.pop(&key)),
@@ -153,7 +153,7 @@ impl EventWriter {
         let name = format!("{}.{:x}", regarding.name.as_deref().unwrap_or_default(), now.as_nanosecond());
         let object = self.object(&name, namespace, regarding, event, now);
         let created = api.create(&PostParams::default(), &object).await;
-        self.metrics.call(Verb::create, &code(created.as_ref().err()));
+        self.metrics.answered(Verb::create, &created);
         created?;
         self.written.put(key, Written { name, at: Instant::now(), count: 1 });
         Ok(())
@@ -199,14 +199,6 @@ fn reference<K: Resource<DynamicType = ()>>(
         name: Some(name),
         uid: uid.map(|uid| uid.to_string()),
         ..ObjectReference::default()
-    }
-}
-
-fn code(error: Option<&kube::Error>) -> String {
-    match error {
-        None => "200".to_owned(),
-        Some(kube::Error::Api(status)) => status.code.to_string(),
-        Some(_) => "broken".to_owned(),
     }
 }
 

@@ -59,7 +59,7 @@ impl Index {
                 debug!(?kind, namespace, name, "left alone: another controller owns it");
             }
             Err(error) => {
-                self.counters.unreadable.fetch_add(1, Relaxed);
+                self.metrics.unreadable();
                 warn!(?kind, namespace, name, %error, "left out of the index");
             }
         }
@@ -96,7 +96,7 @@ impl Index {
 
     /// A relist is complete: what it did not show is gone.
     fn relisted(&self, kind: Kind) {
-        self.counters.relists.fetch_add(1, Relaxed);
+        self.metrics.listed();
         let epoch = self.epoch(kind);
         if kind == Kind::Node {
             let dirty = self.nodes().relisted(epoch, Timestamp::now());

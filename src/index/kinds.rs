@@ -2,8 +2,6 @@
 //!
 //! Reads an object, finds the service it belongs to, and gives the record to that service's state. Called by `feed`.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use borealis_core::model::{RevisionRecord, Uid};
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -50,7 +48,7 @@ impl Index {
                 task
             });
             if illegal {
-                self.counters.illegal.fetch_add(1, Relaxed);
+                self.metrics.impossible_change();
                 debug!(pod = whose.name, "a change of state that cannot be was left out");
             }
             if let Offered::Changed(before) = &offered {

@@ -3,7 +3,7 @@
 //! Every list is a consistent read (resourceVersion unset), so what it doesn't show at its version is gone.
 //! Called by the service controller, which plans the service again afterwards.
 
-use std::{collections::BTreeSet, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use borealis_core::model::Uid;
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Pod};
@@ -19,6 +19,7 @@ use super::{Index, Kind, feed::Feed, lean::StoredRevision, meta, stamp::Version,
 use crate::{
     ServiceKey,
     api::{AnyService, AuroraUpdate, labels},
+    metrics::{Metrics, Verb},
 };
 
 /// How long the reads may take in all.
@@ -67,21 +68,22 @@ pub(super) struct Read {
 pub async fn settle(client: &Client, index: &Index, key: &ServiceKey) -> Result<(), SettleError> {
     let awaited = index.awaited(key);
     awaited.0.lock().settling();
-    let read = timeout(TIMEOUT, read(client, key)).await.map_err(|_| SettleError::Timeout)??;
+    let read =
+        timeout(TIMEOUT, read(client, key, &index.metrics)).await.map_err(|_| SettleError::Timeout)??;
     index.take_live(key, &read);
     awaited.0.lock().settled();
-    index.counters.settled.fetch_add(1, Relaxed);
+    index.metrics.settled();
     Ok(())
 }
 
-async fn read(client: &Client, key: &ServiceKey) -> Result<Read, SettleError> {
+async fn read(client: &Client, key: &ServiceKey, metrics: &Metrics) -> Result<Read, SettleError> {
     let ours = ListParams::default().labels(&format!("{}={}", labels::SERVICE, key.name));
     let itself = ListParams::default().fields(&format!("metadata.name={}", key.name));
     Ok(Read {
-        service: list(client, key, Kind::Service, itself).await?,
-        revisions: list(client, key, Kind::Revision, ours.clone()).await?,
-        updates: list(client, key, Kind::Update, ours.clone()).await?,
-        pods: list(client, key, Kind::Pod, ours).await?,
+        service: list(client, key, metrics, Kind::Service, itself).await?,
+        revisions: list(client, key, metrics, Kind::Revision, ours.clone()).await?,
+        updates: list(client, key, metrics, Kind::Update, ours.clone()).await?,
+        pods: list(client, key, metrics, Kind::Pod, ours).await?,
     })
 }
 
@@ -118,6 +120,7 @@ fn uids<K: Feed>(listed: &Listed<K>) -> BTreeSet<Uid> {
 async fn list<K>(
     client: &Client,
     key: &ServiceKey,
+    metrics: &Metrics,
     kind: Kind,
     params: ListParams,
 ) -> Result<Listed<K>, SettleError>
@@ -131,8 +134,9 @@ where
     let mut params = params.limit(PAGE);
     let mut objects = Vec::new();
     loop {
-        let page: ObjectList<K> =
-            api.list(&params).await.map_err(|source| SettleError::List { kind, source: Box::new(source) })?;
+        let page: kube::Result<ObjectList<K>> = api.list(&params).await;
+        metrics.answered(Verb::list, &page);
+        let page = page.map_err(|source| SettleError::List { kind, source: Box::new(source) })?;
         objects.extend(page.items);
         // The pages of one list are of one version; only the last is sure to be followed by none.
         params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());

@@ -29,12 +29,12 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicIsize, AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicIsize, AtomicU32, Ordering::Relaxed},
     },
 };
 
 use borealis_core::{
-    model::{NodeId, TaskState, UpdateState},
+    model::{TaskState, UpdateState},
     plan::ServiceView,
 };
 
@@ -75,19 +75,6 @@ impl Kind {
         [Self::Pod, Self::Node, Self::Service, Self::Update, Self::Revision, Self::Budget, Self::Headless];
 }
 
-/// What has been counted since the start.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Objects left out because they can't be read.
-    pub unreadable: AtomicU64,
-    /// Complete lists, the first of each kind included.
-    pub relists: AtomicU64,
-    /// Changes of a task's state that cannot be.
-    pub illegal: AtomicU64,
-    /// Services read live because a write's outcome was not known.
-    pub settled: AtomicU64,
-}
-
 /// What came of asking for a view.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Viewed<R> {
@@ -118,7 +105,6 @@ pub struct Index {
     nodes: Mutex<Nodes>,
     epochs: [AtomicU32; Kind::ALL.len()],
     ended: AtomicIsize,
-    counters: Counters,
     metrics: Metrics,
     dirty: Box<dyn Fn(&ServiceKey) + Send + Sync>,
 }
@@ -138,7 +124,6 @@ impl Index {
             nodes: Mutex::default(),
             epochs: Default::default(),
             ended: AtomicIsize::new(0),
-            counters: Counters::default(),
             metrics,
             dirty: Box::new(dirty),
         }
@@ -187,16 +172,6 @@ impl Index {
             slot.lock().count(&mut census);
         }
         census
-    }
-
-    /// What has been counted.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// The name of a node.
-    pub fn node_name(&self, id: NodeId) -> Option<Arc<str>> {
-        self.nodes().name(id)
     }
 
     /// From now until the answer is dropped, deletions of this service are remembered, so that answers to writes

@@ -191,10 +191,9 @@ fn nothing(uid: Uid) -> Service {
 impl UpdateRow {
     /// Reads an update.
     pub(super) fn read(object: &AuroraUpdate, uid: Uid, number: u32, owned: bool) -> Self {
-        // Whose it is stands beside the record, so that it stays right when the service comes later.
-        match convert::update(object, "") {
+        match convert::update(object, owned) {
             Ok(update) if update.number == number => {
-                let whole = Some(Box::new(Update { owned, ..update }));
+                let whole = Some(Box::new(update));
                 Self { whole, ..Self::bare(&object.metadata, uid, number) }
             }
             Ok(update) => {

@@ -199,7 +199,7 @@ fn a_lost_node_concerns_the_services_on_it() {
     assert!(fixture.dirty().is_empty());
     fixture.index.feed(Kind::Node, &apply(node(2, "Unknown")));
     assert_eq!(fixture.dirty(), ["prod/web"]);
-    assert_eq!(fixture.index.node_name(fixture.tasks("web")[0].node.unwrap()).as_deref(), Some("n1"));
+    assert_eq!(fixture.index.nodes().name(fixture.tasks("web")[0].node.unwrap()).as_deref(), Some("n1"));
     fixture.index.learn_pod_gone(&key("web"), Uid::new(1));
     fixture.index.feed(Kind::Node, &apply(node(3, "True")));
     assert!(fixture.dirty().is_empty(), "nobody is on it any more");

@@ -2,7 +2,7 @@
 //!
 //! `decide` says what to do about the lease, the elector does it, with updates guarded by resourceVersion, and
 //! opens the fence. It must not end the program: when the lease is lost `run` returns, and the caller leaves.
-//! Called by `run` in `lib`; the rest of the program knows the `Fence` only.
+//! Called by `operator`; the rest of the program knows the `Fence` only.
 
 mod decide;
 mod fence;
@@ -21,6 +21,7 @@ use tracing::{info, warn};
 
 use self::decide::{Decision, Record, decide};
 pub use self::fence::{Fence, Gate, fence};
+use crate::metrics::{Metrics, Verb};
 
 /// How the lease is held. client-go's defaults are 15 s, 10 s, 2 s.
 #[derive(Debug, Clone)]
@@ -71,6 +72,7 @@ pub struct Elector {
     leases: Api<Lease>,
     settings: LeaseSettings,
     gate: Gate,
+    metrics: Metrics,
     /// The lease as last read or written, and since when we have seen its record as it is.
     lease: Option<Lease>,
     first_seen: Instant,
@@ -80,9 +82,9 @@ pub struct Elector {
 
 impl Elector {
     /// An elector that has not looked at the lease yet. The client must not retry by itself.
-    pub fn new(client: Client, settings: LeaseSettings, gate: Gate) -> Self {
+    pub fn new(client: Client, settings: LeaseSettings, gate: Gate, metrics: Metrics) -> Self {
         let leases = Api::namespaced(client, &settings.namespace);
-        Self { leases, settings, gate, lease: None, first_seen: Instant::now(), held: None }
+        Self { leases, settings, gate, metrics, lease: None, first_seen: Instant::now(), held: None }
     }
 
     /// Takes the lease when it is free and renews it until `stop`, then gives it back. Calls `beat` once a try.
@@ -171,7 +173,7 @@ impl Elector {
     }
 
     async fn read(&mut self) -> Result<(), Failed> {
-        let lease = self.call(self.leases.get_opt(&self.settings.name)).await?;
+        let lease = self.call(Verb::get, self.leases.get_opt(&self.settings.name)).await?;
         if lease.as_ref().map(record) != self.lease.as_ref().map(record) {
             self.first_seen = Instant::now();
         }
@@ -186,9 +188,9 @@ impl Elector {
         let lease = self.renewed(term);
         let parameters = PostParams::default();
         let written = if self.lease.is_none() {
-            self.call(self.leases.create(&parameters, &lease)).await?
+            self.call(Verb::create, self.leases.create(&parameters, &lease)).await?
         } else {
-            self.call(self.leases.replace(&self.settings.name, &parameters, &lease)).await?
+            self.call(Verb::update, self.leases.replace(&self.settings.name, &parameters, &lease)).await?
         };
         self.lease = Some(written);
         self.first_seen = Instant::now();
@@ -225,8 +227,9 @@ impl Elector {
         let spec = lease.spec.get_or_insert_default();
         spec.holder_identity = Some(String::new());
         spec.lease_duration_seconds = Some(1);
-        let replaced =
-            self.call(self.leases.replace(&self.settings.name, &PostParams::default(), &lease)).await;
+        let replaced = self
+            .call(Verb::update, self.leases.replace(&self.settings.name, &PostParams::default(), &lease))
+            .await;
         match replaced {
             Ok(_) => info!(lease = %self.name(), term, "gave the lease back"),
             Err(failed) => warn!(lease = %self.name(), error = %failed, "could not give the lease back"),
@@ -234,8 +237,12 @@ impl Elector {
     }
 
     /// One call, with half the renew deadline, so that one that hangs leaves time for another.
-    async fn call<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, Failed> {
-        let answer = timeout(self.settings.renew_deadline / 2, call).await.map_err(|_| Failed::Timeout)?;
+    async fn call<T>(&self, verb: Verb, call: impl Future<Output = kube::Result<T>>) -> Result<T, Failed> {
+        let Ok(answer) = timeout(self.settings.renew_deadline / 2, call).await else {
+            self.metrics.call(verb, "timeout");
+            return Err(Failed::Timeout);
+        };
+        self.metrics.answered(verb, &answer);
         Ok(answer?)
     }
 

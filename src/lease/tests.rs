@@ -31,7 +31,7 @@ fn start(api: &FakeApi, identity: &str) -> Candidate {
         retry_period: Duration::from_secs(2),
     };
     let stop = CancellationToken::new();
-    let elector = Elector::new(api.client(), settings, gate);
+    let elector = Elector::new(api.client(), settings, gate, Metrics::default());
     let task = tokio::spawn(elector.run(stop.clone(), || {}));
     Candidate { fence, stop, task }
 }
@@ -181,7 +181,8 @@ async fn an_applied_renewal_without_answer_is_found() {
 async fn the_beat_tells_that_it_lives() {
     let api = FakeApi::new();
     let beats = Arc::new(std::sync::atomic::AtomicU32::new(0));
-    let (gate, _fence) = fence();
+    let (gate, fence) = fence();
+    let metrics = Metrics::default();
     let elector = Elector::new(
         api.client(),
         LeaseSettings {
@@ -193,6 +194,7 @@ async fn the_beat_tells_that_it_lives() {
             retry_period: Duration::from_secs(2),
         },
         gate,
+        metrics.clone(),
     );
     let counted = Arc::clone(&beats);
     let beat = move || {
@@ -202,4 +204,7 @@ async fn the_beat_tells_that_it_lives() {
     seconds(10).await;
     let count = beats.load(std::sync::atomic::Ordering::Relaxed);
     assert!((4..=6).contains(&count), "{count}");
+    let told = metrics.print(&fence).unwrap();
+    assert!(told.contains("borealis_api_calls_total{verb=\"update\",code=\"200\"} "), "{told}");
+    assert!(!told.contains("borealis_api_calls_total{verb=\"update\",code=\"200\"} 0\n"), "{told}");
 }

@@ -16,6 +16,7 @@ use crate::{
 struct Fixture {
     api: FakeApi,
     index: Arc<Index>,
+    metrics: Metrics,
     watches: Watches,
     changed: Arc<Notify>,
     stop: CancellationToken,
@@ -26,10 +27,11 @@ impl Fixture {
     fn start(api: FakeApi) -> Self {
         let changed = Arc::new(Notify::new());
         let notify = Arc::clone(&changed);
-        let index = Arc::new(Index::new(Metrics::default(), move |_| notify.notify_one()));
+        let metrics = Metrics::default();
+        let index = Arc::new(Index::new(metrics.clone(), move |_| notify.notify_one()));
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let watches = Watches::start(&api.client(), &index, &stop, &mut tasks);
-        Self { api, index, watches, changed, stop, tasks }
+        Self { api, index, metrics, watches, changed, stop, tasks }
     }
 
     /// Instances and runs of `web` that are known.
@@ -174,7 +176,8 @@ async fn an_object_that_cannot_be_read_stalls_nothing() {
     assert_eq!(fixture.runs(), [(0, 1)]);
     let problem = fixture.index.view(&key("broken"), |view, _| view.problem.map(|problem| problem.blocks));
     assert_eq!(problem, Viewed::Of(Some(true)));
-    assert_eq!(fixture.index.counters().unreadable.load(std::sync::atomic::Ordering::Relaxed), 1);
+    let told = fixture.metrics.print(&crate::lease::fence().1).unwrap();
+    assert!(told.contains("borealis_unreadable_objects_total 1\n"), "{told}");
     fixture.end().await;
 }
 

@@ -157,7 +157,7 @@ fn compare(fixture: &Fixture, server: &Server) -> Result<(), TestCaseError> {
     let tasks = fixture.tasks("web");
     prop_assert_eq!(fixture.index.ended(), tasks.iter().filter(|task| task.is_terminal()).count());
     for task in tasks {
-        prop_assert!(task.node.is_none_or(|node| fixture.index.node_name(node).is_some()));
+        prop_assert!(task.node.is_none_or(|node| fixture.index.nodes().name(node).is_some()));
     }
     Ok(())
 }
