@@ -183,7 +183,7 @@ impl Operator<'_> {
         let elector =
             Elector::new(self.client.clone(), self.settings.lease(&identity), gate, self.metrics.clone());
         let beat = Beat::default();
-        self.health.expect("the lease", beat.clone(), STUCK);
+        self.health.expect("the lease", beat.clone(), lease_patience(self.settings));
         let mut lease =
             AbortOnDropHandle::new(tokio::spawn(elector.run(release.clone(), move || beat.beat())));
         let mut planning = self.start_planning(known, identity, tasks);
@@ -258,6 +258,11 @@ impl Operator<'_> {
         };
         AbortOnDropHandle::new(tokio::spawn(controller.run(self.stop.clone())))
     }
+}
+
+/// How long the elector may not turn: a try may take the renew deadline, and the next one waits a while.
+fn lease_patience(settings: &Settings) -> Duration {
+    STUCK.max((settings.lease_renew_deadline + settings.lease_retry_period) * 2)
 }
 
 fn lease_outcome(ended: Result<Result<(), Lost>, JoinError>) -> Result<(), Error> {

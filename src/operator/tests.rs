@@ -261,3 +261,12 @@ async fn frozen_nothing_voluntary_is_done() {
     world.settled("web:2", 2).await;
     world.stop().await;
 }
+
+#[test]
+fn a_lease_that_is_looked_at_seldom_is_not_stuck() {
+    let settings =
+        |flags: &str| Settings::parse_from(std::iter::once("borealis").chain(flags.split_whitespace()));
+    assert_eq!(lease_patience(&settings("")), STUCK);
+    let seldom = "--lease-duration 300s --lease-renew-deadline 200s --lease-retry-period 80s";
+    assert!(lease_patience(&settings(seldom)) >= Duration::from_secs(280));
+}
