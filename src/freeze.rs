@@ -3,7 +3,7 @@
 //!
 //! An object, since it must survive the operator, and one that anybody can see and the right people can make:
 //! `kubectl -n borealis-system create configmap borealis-freeze --from-literal=reason=…`. Decides nothing: the planner
-//! knows what is voluntary. Nothing is planned before the switch was read once. Run by `run` in `lib`.
+//! knows what is voluntary. Nothing is planned before the switch was read once. Run by `operator`.
 
 use std::{
     pin::pin,

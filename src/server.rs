@@ -2,7 +2,7 @@
 //!
 //! Live means that its loops turn; a loop that doesn't is cured by a restart. Ready means that it could take over:
 //! our kinds are served and everything is indexed, whether or not the lease is held. It changes nothing. Started
-//! first by `run` in `lib`, so that it answers while the rest waits.
+//! first by `operator`, so that it answers while the rest waits.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -1,7 +1,7 @@
 //! The operator's settings: flags, or environment variables of the same meaning.
 //!
 //! Everything is checked before anything is begun; a wrong setting is said with the flag's name. Read by `main`,
-//! used by `run` in `lib`.
+//! used by `operator`.
 
 use std::{
     collections::hash_map::RandomState,

@@ -1,5 +1,5 @@
-//! The kind `AuroraService`: what a user asks for. The fields and defaults are Aurora's (reference
-//! §1.3, §3.1), the template is a Pod template.
+//! The kind `AuroraService`: what a user asks for. The fields and defaults are those of Aurora's jobs and
+//! updates, the template is a Pod template.
 //!
 //! Rules between fields are in `rules`, the schema is finished in `schema`. Read by the service
 //! controller; the operator writes its status only, never its spec.

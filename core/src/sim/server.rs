@@ -1,6 +1,6 @@
 //! The API server: what a request does, on which conditions, and what it answers.
 //!
-//! The conditions are the design's (§4.2): a uid on everything that changes or removes a Pod, the exact name on
+//! The conditions are those the operator writes under: a uid on everything that changes or removes a Pod, the exact name on
 //! everything that is made, the version read on progress and status, the lease's term on new Pods, and the service
 //! read live before what lasts is written. Faults of the way there are `operator`'s.
 

@@ -1,6 +1,6 @@
 //! Whether a step of an update follows from what its operator saw: budgets, groups, watches, and who is to blame.
 //!
-//! Says so in the words of the reference (§3.3, §3.5, §3.6), not of the planner. Called by `oracle` for each plan.
+//! Says so in the words of Aurora's updates, not of the planner. Called by `oracle` for each plan.
 
 use jiff::{SignedDuration, Timestamp};
 

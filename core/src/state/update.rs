@@ -37,7 +37,7 @@ pub fn can_go(from: UpdateState, to: UpdateState) -> bool {
 mod tests {
     use super::*;
 
-    /// Reference §3.4, row by row; the order of columns is that of `UpdateState::ALL`.
+    /// Aurora's table, row by row; the order of columns is that of `UpdateState::ALL`.
     const LEGAL: [&str; 11] = [
         // RF RB FP BP FA BA rf rb ab er fa
         "=  y  y  .  y  .  y  .  y  y  y", // ROLLING_FORWARD

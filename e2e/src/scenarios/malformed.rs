@@ -17,7 +17,7 @@ use crate::{
     wait::{self, Look},
 };
 
-/// The issue asks for twenty; fewer files than that means that they were not found.
+/// Fewer files than this means that they were not found.
 const LEAST: usize = 20;
 
 pub(super) fn all() -> Vec<Scenario> {

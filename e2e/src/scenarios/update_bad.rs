@@ -159,7 +159,7 @@ async fn halts(scene: Scene) -> Result<()> {
 }
 
 async fn tolerates(scene: Scene) -> Result<()> {
-    // The first run of each instance fails, the second stays: one end per instance is within the budget.
+    // Every run of each instance fails, and as many failed instances as there are lie within the budget.
     let good = Service::new("web", 4)
         .batch(2)
         .set("/update/maxFailedInstances", json!(4))
