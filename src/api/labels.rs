@@ -29,8 +29,6 @@ pub const LAST_GOOD: &str = "borealis.dev/last-good";
 pub const FAILED: &str = "borealis.dev/failed";
 /// Label on an AuroraUpdate: `"true"` once it has ended, so that watches can leave it out.
 pub const ENDED: &str = "borealis.dev/ended";
-/// Label on a namespace: the environment part of the job key; absent means `default`.
-pub const ENVIRONMENT: &str = "borealis.dev/environment";
 
 /// Annotation: consecutive short-lived runs before this one, decimal.
 pub const FLAPS: &str = "borealis.dev/flaps";
