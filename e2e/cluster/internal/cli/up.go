@@ -23,7 +23,9 @@ func up(ctx context.Context, args []string) error {
 	nodePods := o.Int("node-pods", 110, "")
 	grace := o.Int("node-grace", 0, "")
 	real := o.Bool("real-node", false, "")
-	required := o.Bool("real-node-required", os.Getenv("REQUIRE_REAL_NODE") == "1", "")
+	// The same rule as that of the tests, which read it too.
+	environment := os.Getenv("REQUIRE_REAL_NODE")
+	required := o.Bool("real-node-required", environment != "" && environment != "0", "")
 	plain, err := o.parse(args, 1, 1)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,9 +23,22 @@ func Clean(folder runfolder.Folder) error {
 	removeSockets(folder)
 	removeLogLinks(folder)
 	removeNotes(folder)
-	removeDeviceSocket()
+	if hadNode(folder) {
+		removeDeviceSocket()
+	}
 	restoreTunables(folder)
 	return errors.Join(removeNetwork(folder.Tag()), removeGroups(folder.Tag()))
+}
+
+// hadNode says whether this cluster had a real node, by its record or by the
+// control group of its kubelet: what has a fixed path may be another's.
+func hadNode(folder runfolder.Folder) bool {
+	if state, err := folder.Load(); err == nil && state.RealNode.Netns != "" {
+		return true
+	}
+	return slices.ContainsFunc(controllers(), func(controller string) bool {
+		return exists(filepath.Join(controller, folder.Tag()))
+	})
 }
 
 func exists(path string) bool {
@@ -85,8 +99,8 @@ func removeNotes(folder runfolder.Folder) {
 	_ = os.Remove(filepath.Dir(results))
 }
 
-// removeDeviceSocket removes the kubelet's socket for device plugins, whose path
-// is fixed, unless another kubelet answers on it.
+// removeDeviceSocket removes the socket for device plugins that the cluster's
+// kubelet left, whose path is fixed, unless another kubelet answers on it.
 func removeDeviceSocket() {
 	const folder = "/var/lib/kubelet/device-plugins"
 	path := filepath.Join(folder, "kubelet.sock")

@@ -118,3 +118,25 @@ func TestTheFirstClustersKernelSettingsAreKeptForTheLast(t *testing.T) {
 		t.Errorf("the first sees %d others that are gone", n)
 	}
 }
+
+func TestWhatIsAnothersIsOnlyTouchedByAClusterThatHadANode(t *testing.T) {
+	folder, err := runfolder.Open(t.TempDir(), "plain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := folder.Create(); err != nil {
+		t.Fatal(err)
+	}
+	if hadNode(folder) {
+		t.Error("a cluster that is not recorded had a node")
+	}
+	for netns, want := range map[string]bool{"": false, "/run/netns/x": true} {
+		state := runfolder.State{RealNode: runfolder.RealNode{Wanted: true, Netns: netns}}
+		if err := folder.Save(state); err != nil {
+			t.Fatal(err)
+		}
+		if hadNode(folder) != want {
+			t.Errorf("with the namespace %q: not %v", netns, want)
+		}
+	}
+}
