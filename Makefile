@@ -1,7 +1,7 @@
 # What people and CI do with this repository. `make` alone lists it.
 #
-# Needed: cargo (rustup), go, make. What else a target needs it installs itself, and says so; the real node's
-# container runtime is installed by localcluster when it starts one.
+# Needed: cargo (rustup), a C compiler, go, make. What else a target needs it installs itself, and says so; the real
+# node's container runtime is installed by localcluster when it starts one.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -22,7 +22,6 @@ ifeq ($(shell [ $$(printf %s '$(CURDIR)/.run' | wc -c) -le 40 ] && echo fits),fi
 export BOREALIS_RUN := $(CURDIR)/.run
 endif
 endif
-localcluster = $(shell e2e/cluster/build)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,12 +82,20 @@ deny: ## Licences, sources and duplicates of the dependencies
 	cargo deny --workspace check bans licenses sources
 
 cluster: ## Start a local cluster named dev: NODES=20
-	@$(localcluster) up dev --nodes $(or $(NODES),20)
+	@localcluster=$$(e2e/cluster/build) && "$$localcluster" up dev --nodes $(or $(NODES),20)
 
 cluster-down: ## Take the cluster of `make cluster` down
-	@$(localcluster) down dev
+	@localcluster=$$(e2e/cluster/build) && "$$localcluster" down dev
 
-clean: ## Take all clusters of this checkout down; remove what was built and run
-	@if [ -d "$(BOREALIS_RUN)" ]; then $(localcluster) down --all; fi
+# A demo that was left up has operators beside its cluster. A cluster of this checkout has a lock in its folder; without
+# one nothing is built only to take nothing down.
+clean: ## Take the demo and the clusters in .run down; remove what was built and run
+	@if [ -d .run/demo-files ]; then $(MAKE) --no-print-directory demo-down; fi
+	@if [ -z "$${BOREALIS_RUN:-}" ]; then \
+	  echo "The path of this checkout is too long for clusters in it: they share a folder with those of others."; \
+	  echo "Take yours down by name: make cluster-down, or e2e/cluster/build, whose program says how."; \
+	elif compgen -G "$$BOREALIS_RUN/*/lock" >/dev/null; then \
+	  localcluster=$$(e2e/cluster/build) && "$$localcluster" down --all; \
+	fi
 	cargo clean
 	rm -rf .run
