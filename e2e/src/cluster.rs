@@ -147,11 +147,6 @@ impl Cluster {
         &self.program
     }
 
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     fn call(&self, args: &[&str]) -> Call<'_> {
         let call = Call::new(&self.program, args);
         match &self.base {

@@ -1,11 +1,16 @@
-//! Running other programs to their end, with a deadline and with what they said in the error.
+//! Running other programs to their end, with a deadline and with what they said in the error; and being told to end.
 //!
-//! Called by `cluster` (localcluster, kubectl) and `operator` (kill). Programs that stay are in `operator`.
+//! Called by `cluster` (localcluster, kubectl) and `operator` (kill), and by the binaries. Programs that stay are in
+//! `operator`.
 
 use std::{ffi::OsStr, path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
+use tokio::{
+    process::Command,
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 
 /// What a program that ended left behind.
 #[derive(Debug, Clone)]
@@ -23,7 +28,6 @@ pub struct Call<'a> {
     program: &'a Path,
     args: Vec<String>,
     env: Vec<(&'static str, &'a OsStr)>,
-    stdin: Option<String>,
     limit: Duration,
 }
 
@@ -31,20 +35,13 @@ impl<'a> Call<'a> {
     /// A call with these arguments, which may take two minutes.
     pub fn new<S: AsRef<str>>(program: &'a Path, args: &[S]) -> Self {
         let args = args.iter().map(|arg| arg.as_ref().to_owned()).collect();
-        Self { program, args, env: Vec::new(), stdin: None, limit: Duration::from_secs(120) }
+        Self { program, args, env: Vec::new(), limit: Duration::from_secs(120) }
     }
 
     /// Sets a variable of its environment.
     #[must_use]
     pub fn env(mut self, name: &'static str, value: &'a OsStr) -> Self {
         self.env.push((name, value));
-        self
-    }
-
-    /// What it reads from standard input; nothing by default.
-    #[must_use]
-    pub fn stdin(mut self, text: String) -> Self {
-        self.stdin = Some(text);
         self
     }
 
@@ -77,13 +74,8 @@ impl<'a> Call<'a> {
     pub async fn ended(self) -> Result<Ended> {
         let says = self.says();
         let mut command = self.command();
-        command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("could not start {says}"))?;
-        if let (Some(text), Some(mut pipe)) = (self.stdin, child.stdin.take()) {
-            // Who ends without reading all has a reason, and says it.
-            let _ = pipe.write_all(text.as_bytes()).await;
-        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().with_context(|| format!("could not start {says}"))?;
         let output = timeout(self.limit, child.wait_with_output())
             .await
             .with_context(|| format!("{says} took more than {:?}", self.limit))?
@@ -125,4 +117,16 @@ impl<'a> Call<'a> {
         }
         Ok(())
     }
+}
+
+/// Waits for Ctrl-C or SIGTERM, and says which it was.
+///
+/// # Errors
+/// When signals can't be received.
+pub async fn interrupted() -> Result<&'static str> {
+    let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(tokio::select! {
+        _ = int.recv() => "SIGINT",
+        _ = term.recv() => "SIGTERM",
+    })
 }

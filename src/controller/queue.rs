@@ -101,14 +101,6 @@ impl<K: Hash + Eq + Clone> Queue<K> {
         }
     }
 
-    /// Forgets the key, unless it is asked for again.
-    pub fn forget(&self, key: &K) {
-        let mut inner = self.lock();
-        if let Some(place) = inner.waiting.remove(key) {
-            inner.order.remove(&place);
-        }
-    }
-
     /// Puts every waiting key off, each by its own delay; what asks for one again expedites it.
     pub fn put_off(&self, delay: impl Fn(&K) -> Duration) {
         let mut inner = self.lock();
@@ -224,13 +216,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_put_off_or_forgotten_is_not_due() {
+    async fn what_is_put_off_is_not_due() {
         let queue = Queue::default();
         queue.add(&"a");
         queue.add(&"b");
-        queue.add(&"c");
         queue.put_off(|key| if *key == "a" { SECOND * 3 } else { SECOND });
-        queue.forget(&"c");
         assert_eq!((queue.depth(), now_next(&queue)), (0, None));
         assert_eq!((queue.next().await, queue.next().await), ("b", "a"));
         queue.add(&"c");

@@ -2,7 +2,7 @@
 //!
 //! Decides when a service is planned, never what is done. A service that fails, or whose planner panics, waits by
 //! its own backoff and takes none down with it. Refusals by the API server are remembered until a plan goes
-//! through or the spec changes, so that the status can say them. Run by `run` in `lib`.
+//! through or the spec changes, so that the status can say them. Run by `operator`.
 
 use std::{
     collections::HashMap,
@@ -209,10 +209,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
         facts.role = key.namespace.to_string();
         facts.job_key = format!("{}/{}/default/{}", self.settings.cluster, key.namespace, key.name);
         let refusal = memory.refusal(key, view.service.generation);
-        let mut view = ServiceView { ..view };
-        if view.problem.is_none() {
-            view.problem = refusal.as_ref();
-        }
+        let view = ServiceView { problem: view.problem.or(refusal.as_ref()), ..view };
         ((self.planner)(&view, Timestamp::now()), facts)
     }
 

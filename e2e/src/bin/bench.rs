@@ -14,13 +14,13 @@ use anyhow::{Context, Result, bail};
 use borealis_e2e::{
     bench::{self, Bench, CLUSTER, Order, Phase, Probe, Sizes},
     cluster::{Cluster, Shape},
+    command,
     kube_api::KubeApi,
     operator::{self, Launch, Operators},
     paths, world,
 };
 use clap::Parser;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Seconds the lease is held without renewal: the operator's own default. On a machine this full a shorter one
 /// would measure the lease.
@@ -91,7 +91,7 @@ async fn one(sizes: Sizes, order: Order, folder: &Path, phases: &mut Vec<Phase>)
     let mut cluster = Cluster::named(CLUSTER).await?;
     let result = tokio::select! {
         result = on_cluster(sizes, order, &mut cluster, folder, phases) => result,
-        name = interrupted() => Err(anyhow::anyhow!("interrupted by {}", name?)),
+        name = command::interrupted() => Err(anyhow::anyhow!("interrupted by {}", name?)),
     };
     cluster.down().await.context("the cluster left something behind")?;
     result
@@ -125,13 +125,4 @@ async fn on_cluster(
 /// An address that nobody listens at just now.
 fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-}
-
-/// Waits for Ctrl-C or SIGTERM, and says which it was.
-async fn interrupted() -> Result<&'static str> {
-    let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(tokio::select! {
-        _ = int.recv() => "SIGINT",
-        _ = term.recv() => "SIGTERM",
-    })
 }

@@ -10,15 +10,13 @@ use std::{path::Path, process::ExitCode, time::Instant};
 use anyhow::{Context, Result, bail};
 use borealis_e2e::{
     cluster::Cluster,
+    command,
     demo::{self, Seen, Story, View},
     paths,
     world::World,
 };
 use clap::Parser;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::oneshot,
-};
+use tokio::sync::oneshot;
 
 /// Shows Borealis at work on a local cluster.
 #[derive(Debug, Parser)]
@@ -50,7 +48,7 @@ async fn run(args: &Args) -> Result<()> {
     let keep = std::env::var("KEEP").is_ok_and(|value| value == "1");
     let result = tokio::select! {
         result = told(&mut cluster, &folder, keep) => result,
-        name = interrupted() => Err(anyhow::anyhow!("interrupted by {}", name?)),
+        name = command::interrupted() => Err(anyhow::anyhow!("interrupted by {}", name?)),
     };
     match &result {
         Ok(true) => println!("It is all left running. Stop it with: make demo-down"),
@@ -118,13 +116,4 @@ fn summary(world: &World, seen: &Seen, begin: Instant) {
     println!("  kubectl --namespace demo get auroraservices,auroraupdates");
     println!("  kubectl --namespace demo describe auroraservice web");
     println!("  kubectl --namespace demo get pods -l borealis.dev/instance=7");
-}
-
-/// Waits for Ctrl-C or SIGTERM, and says which it was.
-async fn interrupted() -> Result<&'static str> {
-    let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(tokio::select! {
-        _ = int.recv() => "SIGINT",
-        _ = term.recv() => "SIGTERM",
-    })
 }

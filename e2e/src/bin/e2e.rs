@@ -8,14 +8,13 @@ use std::{process::ExitCode, sync::Arc, time::Instant};
 use anyhow::{Context, Result, bail};
 use borealis_e2e::{
     cluster::{Cluster, Shape},
-    operator, paths,
+    command, operator, paths,
     report::Report,
     runner::{self, Scenario},
     scenarios,
     world::{Plan, World},
 };
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs Borealis's scenarios on a local cluster.
 #[derive(Debug, Parser)]
@@ -88,7 +87,7 @@ async fn run(args: &Args, chosen: &[Scenario]) -> Result<Report> {
     let mut cluster = Cluster::named("e2e").await?;
     let result = tokio::select! {
         result = with_cluster(args, chosen, &mut cluster, &folder) => result,
-        name = interrupted() => Err(anyhow::anyhow!("interrupted by {}", name?)),
+        name = command::interrupted() => Err(anyhow::anyhow!("interrupted by {}", name?)),
     };
     if args.keep {
         println!("the cluster is left up: KUBECONFIG={}", cluster.kubeconfig.display());
@@ -125,13 +124,4 @@ async fn with_cluster(
 
 fn real_node_required() -> bool {
     std::env::var("REQUIRE_REAL_NODE").is_ok_and(|value| !value.is_empty() && value != "0")
-}
-
-/// Waits for Ctrl-C or SIGTERM, and says which it was.
-async fn interrupted() -> Result<&'static str> {
-    let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(tokio::select! {
-        _ = int.recv() => "SIGINT",
-        _ = term.recv() => "SIGTERM",
-    })
 }

@@ -97,11 +97,6 @@ impl Operators {
         Self { kube, launch, replicas, keeping }
     }
 
-    /// How long the lease outlives its last renewal.
-    pub fn lease_duration(&self) -> Duration {
-        Duration::from_secs(self.launch.lease_seconds.into())
-    }
-
     /// Starts every replica that does not run.
     ///
     /// # Errors
@@ -216,10 +211,5 @@ impl Operators {
     pub async fn log_tails(&self, lines: usize) -> String {
         let replicas = self.replicas.lock().await;
         replicas.iter().map(|replica| replica.log_tail(&self.launch.folder, lines)).collect()
-    }
-
-    /// Where the replicas' logs are.
-    pub fn folder(&self) -> &Path {
-        &self.launch.folder
     }
 }

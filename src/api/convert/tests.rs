@@ -159,8 +159,8 @@ fn an_update_is_read_back_as_it_was_written() {
             progress: None,
             owned: true,
         };
-        assert_eq!(update(&stored, "u-1").unwrap(), expected);
-        assert!(!update(&stored, "another").unwrap().owned);
+        assert_eq!(update(&stored, true).unwrap(), expected);
+        assert!(!update(&stored, false).unwrap().owned);
     }
 }
 
@@ -176,12 +176,12 @@ fn controls_are_read() {
     let wish = |reason: &str, author: &str| {
         Some(model::Request { reason: reason.to_owned(), author: author.to_owned() })
     };
-    let controls = update(&object, "").unwrap().controls;
+    let controls = update(&object, false).unwrap().controls;
     let expected =
         model::Controls { paused: true, abort: wish("a", "b"), rollback: wish("", ""), retry: wish("", "c") };
     assert_eq!(controls, expected);
     object.spec.controls = super::super::update::Controls::default();
-    assert_eq!(update(&object, "").unwrap().controls, model::Controls::default());
+    assert_eq!(update(&object, false).unwrap().controls, model::Controls::default());
 }
 
 #[test]

@@ -67,13 +67,12 @@ fn strategy(spec: Option<&UpdateStrategy>) -> Result<model::Strategy, Invalid> {
     }
 }
 
-/// What the planner is told of an update. `owner` is the uid of its service.
+/// What the planner is told of an update; whether the service controls it is said by who knows the service.
 ///
 /// # Errors
 /// When the record is not one this operator wrote.
-pub fn update(object: &AuroraUpdate, owner: &str) -> Result<model::Update, Invalid> {
+pub fn update(object: &AuroraUpdate, owned: bool) -> Result<model::Update, Invalid> {
     let AuroraUpdateSpec { service: _, number: count, instructions, controls } = &object.spec;
-    let owners = object.metadata.owner_references.as_deref().unwrap_or_default();
     Ok(model::Update {
         uid: uid(&object.metadata)?,
         number: number("spec.number", *count, 1, i32::MAX)?,
@@ -81,7 +80,7 @@ pub fn update(object: &AuroraUpdate, owner: &str) -> Result<model::Update, Inval
         settings: update_settings(&instructions.settings)?,
         controls: self::controls(controls),
         progress: object.status.as_ref().and_then(progress),
-        owned: owners.iter().any(|reference| reference.controller == Some(true) && reference.uid == owner),
+        owned,
     })
 }
 
