@@ -6,6 +6,7 @@ mod adoption;
 mod chaos;
 mod controls;
 mod failover;
+mod fence;
 mod healing;
 mod malformed;
 mod nodes;
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Scenario> {
         refused::all(),
         adoption::all(),
         malformed::all(),
+        fence::all(),
         failover::all(),
         chaos::all(),
     ]

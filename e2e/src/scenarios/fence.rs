@@ -1,0 +1,53 @@
+//! The fence of terms: what the API server lets the operator's account make, whatever the operator itself thinks.
+//!
+//! A replica that was suspended also fences itself, so only asking in its name shows that the policy works.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    runner::Scenario,
+    scene::Scene,
+    wait::{self, Look},
+};
+
+/// The operator's account, as `deploy/` makes it.
+const ACCOUNT: &str = "--as=system:serviceaccount:borealis-system:borealis";
+/// The policy's name, which stands in its refusals.
+const POLICY: &str = "borealis-term";
+
+pub(super) fn all() -> Vec<Scenario> {
+    vec![Scenario::new("term-fence", "the API server refuses the operator's Pods of another term", |s| {
+        Box::pin(term_fence(s))
+    })]
+}
+
+async fn term_fence(scene: Scene) -> Result<()> {
+    // The leader may change meanwhile, and a new namespace lacks for a moment what Pods need.
+    let term =
+        wait::until("a Pod of the present term to be let through", Duration::from_secs(60), || async {
+            let (_, term) = scene.world.operators.leader(Duration::from_secs(40)).await?;
+            let refused = ask(&scene, Some(term), &[ACCOUNT]).await;
+            Ok(refused.map_or(Look::Done(term), Look::NotYet))
+        })
+        .await?;
+    for wrong in [Some(term - 1), None] {
+        let refused = ask(&scene, wrong, &[ACCOUNT]).await;
+        let said = refused.with_context(|| format!("a Pod of term {wrong:?} was let through"))?;
+        ensure!(said.contains(POLICY), "a Pod of term {wrong:?} was refused by something else: {said}");
+    }
+    // It binds nobody else.
+    let refused = ask(&scene, None, &[]).await;
+    ensure!(refused.is_none(), "the administrator's Pod was refused: {refused:?}");
+    Ok(())
+}
+
+/// Asks for a Pod of a term as a dry run, and says what the API server said when it refused.
+async fn ask(scene: &Scene, term: Option<i32>, account: &[&str]) -> Option<String> {
+    let labels =
+        term.map_or("--labels=app=late".to_owned(), |term| format!("--labels=borealis.dev/term={term}"));
+    let mut args = vec!["run", "late", "--image=example.test/late:1", "--dry-run=server", &labels];
+    args.extend(account);
+    scene.kubectl(&args).await.err().map(|error| format!("{error:#}"))
+}
