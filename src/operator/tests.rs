@@ -253,9 +253,13 @@ async fn frozen_nothing_voluntary_is_done() {
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "borealis-freeze", "namespace": "borealis-system"}, "data": {"reason": "test"}});
     world.api.create("configmaps", map);
-    sleep(Duration::from_millis(300)).await;
+    // Nothing is planned before the switch was read: who starts now knows of it.
+    let (stop, task) = world.replicas.remove(0);
+    stop.cancel();
+    task.await.unwrap().unwrap();
+    world.start().await;
     world.apply("web", 2, "web:2");
-    sleep(Duration::from_secs(1)).await;
+    world.until("the freeze is said", |world| world.condition("Ready").1 == "Frozen").await;
     assert_eq!(world.ready(), ["0 web:1", "1 web:1"]);
     world.api.remove("configmaps", "borealis-system", "borealis-freeze");
     world.settled("web:2", 2).await;

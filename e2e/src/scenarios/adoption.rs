@@ -59,8 +59,7 @@ async fn orphaned(scene: Scene) -> Result<()> {
         Ok(wait::when(owned == 0, format!("{owned} of {} are owned", pods.len())))
     })
     .await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    scene.untouched_since(mark)?;
+    scene.stays_untouched(mark, Duration::from_secs(2)).await?;
 
     let again = scene.apply(&service).await?;
     let owner = text(&again, "/metadata/uid").to_owned();
@@ -68,7 +67,7 @@ async fn orphaned(scene: Scene) -> Result<()> {
     ensure!(uids(&scene, "web") == before, "other Pods run than before");
     scene.untouched_since(mark)?;
     ensure!(scene.updates_count().await? == 1, "adopting started an update");
-    for kind in ["pods", "controllerrevisions", "auroraupdates"] {
+    for kind in ["pods", "controllerrevisions", "auroraupdates", "poddisruptionbudgets"] {
         let path = "jsonpath={.items[*].metadata.ownerReferences[0].uid}";
         let owners = scene.kubectl(&["get", kind, "--output", path]).await?;
         let all = owners.split_whitespace().all(|uid| uid == owner);
@@ -123,14 +122,12 @@ async fn status_wiped(scene: Scene) -> Result<()> {
     for (name, instances) in [("updated", 4), ("bad", 4)] {
         scene.running(name, instances).await?;
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let (mark, good) = (scene.mark(), scene.current_revision("bad").await?);
+    let (mark, good) = (scene.calm().await?, scene.current_revision("bad").await?);
     wipe(&scene).await?;
     for (name, instances) in [("plain", 3), ("updated", 4), ("bad", 4)] {
         scene.running(name, instances).await?;
     }
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    scene.untouched_since(mark)?;
+    scene.stays_untouched(mark, Duration::from_secs(3)).await?;
     ensure!(scene.updates_count().await? == 2, "losing status started an update");
     ensure!(scene.current_revision("bad").await? == good, "another config is called the last good one");
     let service = scene.service("bad").await?;
@@ -190,10 +187,12 @@ async fn restart_1000(scene: Scene) -> Result<()> {
     scene.world.operators.start_all().await?;
     scene.running("late", 1).await?;
     scene.note(format!("at work again after {:.1}s", begin.elapsed().as_secs_f64()));
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let touched = scene.world.observer.ledger().touched(mark, &scene.namespace);
-    let others: Vec<&String> = touched.iter().filter(|text| !text.contains("/late-")).collect();
-    ensure!(others.is_empty(), "Pods were touched by a restart: {others:?}");
+    wait::holds("a restart that touches no Pod", Duration::from_secs(5), || async {
+        let touched = scene.world.observer.ledger().touched(mark, &scene.namespace);
+        let others: Vec<&String> = touched.iter().filter(|text| !text.contains("/late-")).collect();
+        Ok(wait::when(others.is_empty(), format!("{others:?}")))
+    })
+    .await?;
     ensure!(statuses(&scene, &names).await? == before, "a restart changed a status that says the same");
 
     let victim = scene.live("a").first().cloned().context("no Pod of a")?;

@@ -59,7 +59,8 @@ async fn pause(scene: Scene) -> Result<()> {
     scene.update_in("web", 1, "ROLL_FORWARD_PAUSED").await?;
     scene.says("web", "Ready", "False", "UpdatePaused").await?;
     // What was being changed when the pause came may finish.
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    scene.update_until("web", 1, "nothing to be under way", quiet).await?;
+    scene.calm().await?;
     let changed = changed_to(&scene, &new);
     ensure!((2..8).contains(&changed), "{changed} instances have the new config");
     wait::holds("the pause", Duration::from_secs(4), || async {
@@ -91,12 +92,10 @@ async fn abort(scene: Scene) -> Result<()> {
         "who and why is not told: {message}"
     );
     scene.says("web", "Stalled", "True", "UpdateAborted").await?;
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let (mark, changed) = (scene.mark(), changed_to(&scene, &new));
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    let (mark, changed) = (scene.calm().await?, changed_to(&scene, &new));
     ensure!((2..8).contains(&changed), "{changed} instances have the new config");
     ensure!(scene.live("web").len() == 8, "not all instances live: {:?}", scene.live("web"));
-    scene.untouched_since(mark)?;
+    scene.stays_untouched(mark, Duration::from_secs(4)).await?;
     let service = scene.service("web").await?;
     let revisions = service["status"]["revisions"].as_array().map_or(0, Vec::len);
     ensure!(revisions == 2, "the status does not list both configs: {}", service["status"]);

@@ -120,13 +120,13 @@ async fn suspended(scene: Scene) -> Result<()> {
     scene.apply(&Service::new("calm", 3)).await?;
     scene.running("calm", 3).await?;
     operators.resume(leader).await?;
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    let names: Vec<String> = {
+    wait::holds("using each name once", Duration::from_secs(6), || async {
         let added = scene.history(mark, "web").into_iter().filter(|entry| entry.change == Change::Added);
-        added.map(|entry| entry.pod.name).collect()
-    };
-    let unique: std::collections::BTreeSet<&String> = names.iter().collect();
-    ensure!(unique.len() == names.len(), "a name was used twice: {names:?}");
+        let names: Vec<String> = added.map(|entry| entry.pod.name).collect();
+        let unique: std::collections::BTreeSet<&String> = names.iter().collect();
+        Ok(wait::when(unique.len() == names.len(), format!("{names:?}")))
+    })
+    .await?;
     operators.start_all().await?;
     operators.leader(ELECTION).await?;
     scene.running("calm", 3).await?;

@@ -146,8 +146,7 @@ async fn never(scene: Scene) -> Result<()> {
     let ranges = text(&service, "/status/lost");
     let named = lost.iter().all(|pod| in_ranges(ranges, pod.key.instance));
     ensure!(named, "status.lost says {ranges:?}, lost are {lost:?}");
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    scene.untouched_since(mark)?;
+    scene.stays_untouched(mark, Duration::from_secs(5)).await?;
     scene.world.restore_node(&nodes[0]).await?;
     let service = scene.running("web", 4).await?;
     ensure!(text(&service, "/status/lost").is_empty(), "still lost: {}", service["status"]);

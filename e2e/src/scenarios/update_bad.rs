@@ -80,9 +80,8 @@ async fn rolls_back(scene: Scene) -> Result<()> {
     // The failed config is not tried again by applying it again.
     let mark = scene.mark();
     scene.apply(&bad(&good)).await?;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    scene.stays_untouched(mark, Duration::from_secs(3)).await?;
     ensure!(scene.updates_count().await? == 1, "the failed config was tried again");
-    scene.untouched_since(mark)?;
 
     // A better one is, and clears the story.
     scene.apply(&good.version(3)).await?;

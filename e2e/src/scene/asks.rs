@@ -11,11 +11,14 @@ use serde_json::Value;
 use super::Scene;
 use crate::{
     kube_api::{at, condition, number, text},
+    observer::Mark,
     wait::{self, Look},
 };
 
 /// How long the usual thing may take on a busy machine of two cores.
 pub(super) const USUAL: Duration = Duration::from_secs(90);
+/// How long nothing happens before it is taken for rest.
+const CALM: Duration = Duration::from_secs(2);
 
 impl Scene {
     /// Waits until the service satisfies this.
@@ -88,6 +91,33 @@ impl Scene {
             let update = self.update(service, number).await?;
             let seen = format!("status {}", at(&update, "/status"));
             Ok(if holds(&update) { Look::Done(update) } else { Look::NotYet(seen) })
+        })
+        .await
+    }
+
+    /// Waits until no Pod of the namespace is touched any more, and says where the witness's record stands then.
+    ///
+    /// # Errors
+    /// When it never comes to rest.
+    pub async fn calm(&self) -> Result<Mark> {
+        wait::until("the Pods to be left alone", USUAL, || async {
+            let mark = self.mark();
+            Ok(match self.stays_untouched(mark, CALM).await {
+                Ok(()) => Look::Done(mark),
+                Err(touched) => Look::NotYet(format!("{touched:#}")),
+            })
+        })
+        .await
+    }
+
+    /// Looks on for a while, and fails when a Pod of the namespace was touched since the mark.
+    ///
+    /// # Errors
+    /// When one was.
+    pub async fn stays_untouched(&self, mark: Mark, period: Duration) -> Result<()> {
+        wait::holds("leaving the Pods alone", period, || async {
+            self.untouched_since(mark)?;
+            Ok(Look::Done(()))
         })
         .await
     }
