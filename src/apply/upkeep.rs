@@ -153,18 +153,20 @@ impl Run<'_> {
     async fn named(&self, status: &ServiceStatus) -> Result<Named, Undone> {
         let spec = self.facts.revision;
         let running = status.revisions.iter().map(|(revision, _)| *revision);
+        let mut otherwise = Named::Not;
         for revision in status.last_good.into_iter().chain([spec]).chain(running) {
             let has_names = if revision == spec {
-                self.facts.discovery
+                Some(self.facts.discovery)
             } else {
-                let Some(config) = self.stored_config(revision).await? else { return Ok(Named::Unknown) };
-                config.discovery
+                self.stored_config(revision).await?.map(|config| config.discovery)
             };
-            if has_names {
-                return Ok(Named::By(revision));
+            match has_names {
+                Some(true) => return Ok(Named::By(revision)),
+                Some(false) => {}
+                None => otherwise = Named::Unknown,
             }
         }
-        Ok(Named::Not)
+        Ok(otherwise)
     }
 
     /// Writes the object as it should be. `exists` is what the index knows; `clear` names fields of the spec that go

@@ -105,6 +105,18 @@ async fn a_config_not_stored_yet_has_no_headless_service() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_config_that_is_lost_neither_takes_names_away_nor_keeps_them_from_others() {
+    let mut world = World::new().await;
+    let lost = |status: &mut ServiceStatus| status.last_good = Some(Revision::v1(42));
+    world.store(&json!({"discovery": {}})).await;
+    assert_eq!(keep(&world, lost).await, Outcome::Done { wrote: true });
+    world.facts.headless = Some(format!("1-{}", world.revision()));
+    world.store(&json!({"discovery": null, "template": template("web:2", 80)})).await;
+    assert_eq!(keep(&world, lost).await, Outcome::Done { wrote: false });
+    assert!(ports(&world).is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_blocked_service_has_stays() {
     let mut world = World::new().await;
     world.store(&json!({"discovery": {}})).await;
