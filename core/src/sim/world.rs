@@ -142,12 +142,15 @@ impl World {
         let end = self.setting.quiet + BOUND;
         let mut check = self.setting.quiet + 2 * MINUTE;
         let mut is_quiet = false;
-        while let Some(((at, _), event)) = self.queue.pop_first() {
+        while let Some(((at, number), event)) = self.queue.pop_first() {
             if at >= self.setting.quiet && !is_quiet {
                 is_quiet = true;
                 self.now = self.setting.quiet;
                 self.calm();
                 self.pump();
+                // What that brings about may come before this one.
+                self.queue.insert((at, number), event);
+                continue;
             }
             if at >= check {
                 check = at + MINUTE;
