@@ -14,9 +14,9 @@ use std::{
 
 use borealis_core::{
     model::{
-        Controls, EndReason, Flapping, History, Instance, Instructions, NodeId, Partition, Progress, Ranges,
-        Revision, RevisionRecord, Run, Service, ServiceStatus, Strategy, Task, TaskState, Uid, Update,
-        UpdateSettings, UpdateState,
+        Amount, Controls, EndReason, Flapping, History, Instance, Instructions, NodeId, Partition, Progress,
+        Ranges, Revision, RevisionRecord, Run, Service, ServiceStatus, Strategy, Task, TaskState, Uid,
+        Update, UpdateSettings, UpdateState,
     },
     plan::{Plan, ServiceView, plan},
 };
@@ -136,27 +136,19 @@ impl Snapshot {
             instructions: Instructions {
                 from: vec![(OLD, all.clone())],
                 to: Some((NEW, all)),
-                base: Vec::new(),
                 instances: count,
+                asked: count,
                 previous_instances: count,
+                ..Instructions::default()
             },
             settings: self.service.update.clone(),
             controls: Controls::default(),
             progress: Some(Progress {
-                state: UpdateState::RollingForward,
-                started: NOW - HOUR,
-                finished: None,
-                floor: 1,
                 advanced: NOW,
                 touched: updated.iter().chain(working.iter()).collect(),
                 working,
                 updated,
-                failed: Ranges::default(),
-                rolled_back: Ranges::default(),
-                failed_back: Ranges::default(),
-                failures: BTreeMap::new(),
-                cause: None,
-                message: String::new(),
+                ..Progress::new(UpdateState::RollingForward, NOW - HOUR, 1)
             }),
             owned: true,
         });
@@ -188,13 +180,12 @@ fn service(instances: u32) -> Service {
         instances,
         revision: OLD,
         update: UpdateSettings {
-            strategy: Strategy::Batch { group_size: instances / 10 },
+            strategy: Strategy::Batch { group_size: Amount::Percent(10), autopause: false },
             watch_seconds: 2,
-            max_per_instance_failures: 0,
-            max_failed_instances: 0,
-            rollback_on_failure: true,
-            max_wait_seconds: 600,
+            ..UpdateSettings::default()
         },
+        hold_updates: false,
+        queue_updates: false,
         flapping: Flapping { threshold_seconds: 300, initial_delay_seconds: 30, max_delay_seconds: 300 },
         partition: Partition { reschedule: true, delay_seconds: 0 },
         history: History { failed: 3, ended: 1, ttl_seconds: 172_800 },
@@ -211,6 +202,8 @@ fn task(instance: Instance, run: Run, revision: Revision) -> Task {
         before: TaskState::Running,
         ready: true,
         ready_since: Some(NOW - HOUR),
+        unready_since: None,
+        waiting: None,
         created: NOW - HOUR,
         started: Some(NOW - HOUR),
         ended: None,

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use borealis_core::{model::*, plan::Action};
 use jiff::SignedDuration;
-use proptest::{collection::vec, prelude::*, strategy::Strategy};
+use proptest::{collection::vec, option, prelude::*, strategy::Strategy};
 
 use still::Still;
 
@@ -86,7 +86,7 @@ proptest! {
         later.now += passed;
         for task in &mut later.tasks {
             task.created += passed;
-            for at in [&mut task.ready_since, &mut task.started, &mut task.ended].into_iter().flatten() {
+            for at in [&mut task.ready_since, &mut task.unready_since, &mut task.started, &mut task.ended].into_iter().flatten() {
                 *at += passed;
             }
             task.ending.iter_mut().for_each(|ending| ending.at += passed);
@@ -109,10 +109,12 @@ proptest! {
 }
 
 /// Something a person does, or misfortune.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Deed {
     Edit(Revision, u32),
     Scale(u32),
+    Scope(Option<Ranges>),
+    Restart,
     Fail(u32),
     Wait(i64),
     Pause(bool),
@@ -126,6 +128,8 @@ fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
         4 => (any::revision(), 0..7u32).prop_map(|(revision, instances)| Deed::Edit(revision, instances)),
         2 => (0..7u32).prop_map(Deed::Scale),
+        1 => option::of(any::ranges()).prop_map(Deed::Scope),
+        1 => Just(Deed::Restart),
         2 => (0..7u32).prop_map(Deed::Fail),
         4 => (1..120i64).prop_map(Deed::Wait),
         1 => proptest::bool::ANY.prop_map(Deed::Pause),
@@ -140,6 +144,8 @@ fn suffer(still: &mut Still, deed: Deed) {
     match deed {
         Deed::Edit(revision, instances) => still.edit(revision, instances),
         Deed::Scale(instances) => still.edit(still.service.revision, instances),
+        Deed::Scope(scope) => still.service.update.scope = scope,
+        Deed::Restart => still.service.update.restart_at = Some(still.now),
         Deed::Fail(instance) => still.fail(instance),
         Deed::Wait(seconds) => still.live(seconds),
         Deed::LoseStatus => {
@@ -184,6 +190,11 @@ proptest! {
         let mut still = after(service, deeds);
         // A restore takes the spec for what runs, so the change has to come after it was taken up.
         still.come_to_rest();
+        still.service.update.scope = None;
+        if let Some(update) = still.updates.last_mut() {
+            // It takes the place of an update that goes on, whether that is paused or not.
+            update.controls.paused = false;
+        }
         still.edit(GOOD, instances);
         still.live(3600);
         let all: BTreeMap<_, _> = (0..instances).map(|instance| (instance, GOOD)).collect();
@@ -202,19 +213,53 @@ proptest! {
     ) {
         let mut still = after(service, deeds);
         still.bad.clear();
+        still.service.update.scope = None;
         if let Some(update) = still.updates.last_mut() {
             update.controls.paused = false;
         }
         still.live(3600);
         let before = still.running();
         still.service.update.rollback_on_failure = true;
-        still.service.update.max_failed_instances = 0;
+        still.service.update.max_failed_instances = Amount::Count(0);
         still.bad.insert(BAD);
         still.edit(BAD, instances);
         still.live(3600);
         prop_assert_eq!(still.progress().map(|progress| progress.state), Some(UpdateState::RolledBack));
         prop_assert_eq!(still.running(), before);
         prop_assert_eq!(still.plan().actions, vec![]);
+    }
+
+    #[test]
+    fn nothing_outside_the_scope_is_touched(
+        service in any::service(),
+        scope in any::ranges(),
+        deeds in vec(deed(), 0..6),
+        revision in any::revision(),
+        instances in 1..7u32,
+        gone in 0..7u32,
+        back in proptest::bool::ANY,
+    ) {
+        let mut still = after(service, deeds);
+        still.bad.clear();
+        still.service.update.scope = None;
+        still.edit(GOOD, instances);
+        still.live(3600);
+        let uid = |still: &Still, instance| still.live_task(instance).map(|task| task.uid);
+        let before: Vec<_> = (0..8).map(|instance| uid(&still, instance)).collect();
+        still.bad.insert(Revision::v1(2));
+        still.service.update.scope = Some(scope.clone());
+        still.edit(revision, gone);
+        still.live(600);
+        // Where no instance of it differs there is no update, and a count is changed as ever.
+        let scoped = |update: &Update| update.settings.scope.as_ref() == Some(&scope);
+        prop_assume!(gone == instances || still.updates.last().is_some_and(scoped));
+        if back && let Some(update) = still.updates.last_mut() {
+            update.controls.rollback = Some(Request::default());
+        }
+        still.live(3600);
+        for instance in (0..8).filter(|instance| !scope.contains(*instance)) {
+            prop_assert_eq!(uid(&still, instance), before[instance as usize], "instance {}", instance);
+        }
     }
 
     #[test]
@@ -225,6 +270,7 @@ proptest! {
     ) {
         let mut still = after(service, deeds);
         still.bad.clear();
+        still.service.update.scope = None;
         if let Some(update) = still.updates.last_mut() {
             update.controls.paused = false;
         }
@@ -257,8 +303,7 @@ proptest! {
     ) {
         service.revision = Revision::v1(1);
         service.instances = instances;
-        let (borealis_core::model::Strategy::Queue { group_size }
-        | borealis_core::model::Strategy::Batch { group_size }) = service.update.strategy;
+        let group_size = service.update.strategy.sizes(instances).into_iter().max().unwrap();
         let mut still = after(service, vec![Deed::Wait(600)]);
         still.edit(revision, instances);
         for _ in 0..400 {

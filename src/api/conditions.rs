@@ -14,6 +14,9 @@ pub const RECONCILING: &str = "Reconciling";
 /// The operator cannot get there; the message says what to do.
 pub const STALLED: &str = "Stalled";
 
+/// On an AuroraUpdate: some of its controls are not acted on; the message says which and why.
+pub const REFUSED: &str = "Refused";
+
 /// Longest message the API server takes in a condition.
 const MAX_MESSAGE: usize = 32_768;
 

@@ -34,6 +34,8 @@ pub const ENDED: &str = "borealis.dev/ended";
 pub const FLAPS: &str = "borealis.dev/flaps";
 /// Annotation: runs of this instance that failed before this one, decimal.
 pub const FAILURES: &str = "borealis.dev/failures";
+/// Annotation on an AuroraService, written by its users: what its next update is about, copied to that.
+pub const MESSAGE: &str = "borealis.dev/message";
 /// Annotation: full job key `cluster/role/environment/name`, for people.
 pub const JOB_KEY: &str = "borealis.dev/job-key";
 /// Annotation: why the operator ended a Pod, written before or with the end itself.

@@ -22,7 +22,7 @@ pub use health::HealthCheck;
 pub use revision::TaskConfig;
 pub use schema::{Unprintable, crd_files, crds};
 pub use service::{AuroraService, AuroraServiceSpec};
-pub use settings::{Flapping, History, PartitionPolicy, Sla, UpdateSettings, UpdateStrategy};
+pub use settings::{Flapping, History, PartitionPolicy, Sla, UpdateSettings, UpdateStrategy, WhileUpdating};
 pub use status::AuroraServiceStatus;
 pub use update::{AuroraUpdate, AuroraUpdateSpec, AuroraUpdateStatus, UpdateState};
 

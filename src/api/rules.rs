@@ -51,11 +51,12 @@ pub(super) fn service() -> Rules {
     spec.extend([reserved("labels"), reserved("annotations")]);
     spec.extend(health());
     spec.extend(update());
+    spec.extend(scope());
     spec.push(one_of("self.sla", "sla", &["count", "percentage"]));
     Rules { root: vec![name], spec }
 }
 
-/// Rules of AuroraUpdate: all are about what may not change.
+/// Rules of AuroraUpdate: what may not change, and what may not be asked for once it has ended, or before.
 pub(super) fn update_record() -> Rules {
     let kept = |field: &str| {
         said(
@@ -77,10 +78,68 @@ pub(super) fn update_record() -> Rules {
             FORBIDDEN,
         )
     };
+    let kept_if_there = |field: &str| ValidationRule {
+        rule: format!(
+            "has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+        ),
+        ..kept(field)
+    };
+    const ENDED: [&str; 5] = ["ROLLED_FORWARD", "ROLLED_BACK", "ABORTED", "ERROR", "FAILED"];
+    const GOES_ON: [&str; 6] = [
+        "ROLLING_FORWARD",
+        "ROLLING_BACK",
+        "ROLL_FORWARD_PAUSED",
+        "ROLL_BACK_PAUSED",
+        "ROLL_FORWARD_AWAITING_PULSE",
+        "ROLL_BACK_AWAITING_PULSE",
+    ];
+    let early: Vec<&str> = GOES_ON.into_iter().chain(["ROLLED_FORWARD"]).collect();
+    let over = "the update has ended; change the AuroraService to go on";
     Rules {
-        root: Vec::new(),
-        spec: vec![kept("service"), kept("number"), kept("instructions"), stays("abort"), stays("rollback")],
+        root: vec![
+            untimely("abort", "has(self.spec.controls.abort)", &ENDED[..2], over),
+            untimely("abort", "has(self.spec.controls.abort)", &ENDED[3..], over),
+            untimely(
+                "rollback",
+                "has(self.spec.controls.rollback)",
+                &["ROLLED_BACK", "ABORTED", "ERROR"],
+                over,
+            ),
+            untimely("paused", "self.spec.controls.paused", &ENDED, over),
+            untimely(
+                "retry",
+                "has(self.spec.controls.retry)",
+                &early,
+                "only what has not come about can be retried",
+            ),
+        ],
+        spec: vec![
+            kept("service"),
+            kept("number"),
+            kept("instructions"),
+            kept_if_there("message"),
+            kept_if_there("author"),
+            stays("abort"),
+            stays("rollback"),
+        ],
     }
+}
+
+/// A wish that may not be made in these states; one that was made before stands.
+fn untimely(control: &str, wish: &str, states: &[&str], remedy: &str) -> ValidationRule {
+    let words: Vec<String> = states.iter().map(|state| format!("'{state}'")).collect();
+    let before = wish.replace("self.", "oldSelf.");
+    told(
+        &format!(
+            "!({wish}) || ({before}) || !has(self.status) || !has(self.status.state) || \
+             !(self.status.state in [{}])",
+            words.join(", ")
+        ),
+        &format!("{control} cannot be asked for in state %s: {remedy}"),
+        &["self.status.state"],
+        &format!(".spec.controls.{control}"),
+        FORBIDDEN,
+    )
 }
 
 fn health() -> Vec<ValidationRule> {
@@ -134,17 +193,48 @@ fn health() -> Vec<ValidationRule> {
 fn update() -> Vec<ValidationRule> {
     let mut failed = told(
         // Only when the bound itself is set or changed: scaling down must not be refused for it.
-        "self.instances == 0 || self.update.maxFailedInstances <= self.instances || \
+        "self.instances == 0 || type(self.update.maxFailedInstances) != int || \
+         int(self.update.maxFailedInstances) <= self.instances || \
          (oldSelf.hasValue() && oldSelf.value().update.maxFailedInstances == self.update.maxFailedInstances)",
-        "%d is more than all %d instances, so that no update could fail; use a number up to spec.instances",
+        "%s is more than all %d instances, so that no update could fail; use a number up to spec.instances",
         &["self.update.maxFailedInstances", "self.instances"],
         ".update.maxFailedInstances",
         INVALID,
     );
     failed.optional_old_self = Some(true);
     vec![
-        one_of("self.update.strategy", "update.strategy", &["queue", "batch"]),
+        one_of("self.update.strategy", "update.strategy", &["queue", "batch", "variableBatch"]),
         failed,
+        told(
+            &format!("!({})", is_no_amount("self.update.maxFailedInstances", 0)),
+            "%s is no number of failed instances; use 0 to tolerate none, a whole number up to 10000, or a percentage \
+             from \"1%%\" to \"100%%\"",
+            &["self.update.maxFailedInstances"],
+            ".update.maxFailedInstances",
+            INVALID,
+        ),
+        group_size("queue"),
+        group_size("batch"),
+        said(
+            "!has(self.update.strategy) || !has(self.update.strategy.variableBatch) || \
+             (has(self.update.strategy.variableBatch.groupSizes) && \
+             self.update.strategy.variableBatch.groupSizes.size() > 0)",
+            "is empty; name the size of at least one group, such as [1, \"10%\"]",
+            ".update.strategy.variableBatch.groupSizes",
+            INVALID,
+        ),
+        told(
+            &format!(
+                "!has(self.update.strategy) || !has(self.update.strategy.variableBatch) || \
+                 !has(self.update.strategy.variableBatch.groupSizes) || \
+                 !self.update.strategy.variableBatch.groupSizes.exists(g, {})",
+                is_no_amount("g", 1)
+            ),
+            "%s holds a size of no group; use whole numbers from 1 to 10000, or percentages from \"1%%\" to \"100%%\"",
+            &["self.update.strategy.variableBatch.groupSizes"],
+            ".update.strategy.variableBatch.groupSizes",
+            INVALID,
+        ),
         told(
             "self.flapping.maxDelaySeconds >= self.flapping.initialDelaySeconds",
             "%d is less than initialDelaySeconds, %d; use at least that",
@@ -152,6 +242,63 @@ fn update() -> Vec<ValidationRule> {
             ".flapping.maxDelaySeconds",
             INVALID,
         ),
+    ]
+}
+
+/// Whether a number or percentage is out of its range; what is a percentage at all its pattern says, which is cheaper.
+fn is_no_amount(path: &str, min: u32) -> String {
+    format!("type({path}) == int ? (int({path}) < {min} || int({path}) > 10000) : {path} == '0%'")
+}
+
+/// The group of a strategy is no group of none.
+fn group_size(strategy: &str) -> ValidationRule {
+    let path = format!("self.update.strategy.{strategy}.groupSize");
+    told(
+        &format!(
+            "!has(self.update.strategy) || !has(self.update.strategy.{strategy}) || !({})",
+            is_no_amount(&path, 1)
+        ),
+        "%s is no size of a group; use a whole number from 1 to 10000, or a percentage from \"1%%\" to \"100%%\"",
+        &[&path],
+        &format!(".update.strategy.{strategy}.groupSize"),
+        INVALID,
+    )
+}
+
+/// Which instances may be updated: some, in order, and such as there are.
+fn scope() -> Vec<ValidationRule> {
+    let unset = "!has(self.update.instances) || self.update.instances == ''";
+    let first = "int(r.split('-')[0])";
+    let last = "int(r.split('-')[r.split('-').size() - 1])";
+    // What is no list of ranges the field's pattern has refused already.
+    let ranges = "self.update.instances.split(',').filter(r, r.matches('^[0-9]{1,5}(-[0-9]{1,5})?$'))";
+    // A scale-down must not be refused for it, and what an edit removes may be named in it.
+    let unchanged = "oldSelf.hasValue() && has(oldSelf.value().update.instances) && \
+                     oldSelf.value().update.instances == self.update.instances";
+    let was = "(oldSelf.hasValue() ? oldSelf.value().instances : 0)";
+    let mut known = told(
+        &format!("{unset} || ({unchanged}) || {ranges}.all(r, {last} < self.instances || {last} < {was})"),
+        "\"%s\" names instances that are not there: the service has %d, numbered from 0; leave them out",
+        &["self.update.instances", "self.instances"],
+        ".update.instances",
+        INVALID,
+    );
+    known.optional_old_self = Some(true);
+    vec![
+        said(
+            "!has(self.update.instances) || self.update.instances != ''",
+            "is empty, so that no instance could be updated; remove it to update all, or name some, such as 0-4,17",
+            ".update.instances",
+            INVALID,
+        ),
+        told(
+            &format!("{unset} || {ranges}.all(r, {first} <= {last})"),
+            "\"%s\" holds a range that runs backwards; write the smaller instance first, such as 0-4",
+            &["self.update.instances"],
+            ".update.instances",
+            INVALID,
+        ),
+        known,
     ]
 }
 

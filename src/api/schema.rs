@@ -114,6 +114,16 @@ fn finished(
             add_rules(spec, &rules.spec);
             // A union is owned and replaced as a whole, or an applier that switches the member would
             // leave the defaulted fields of the old one behind.
+            for size in [
+                "maxFailedInstances",
+                "strategy/properties/queue/properties/groupSize",
+                "strategy/properties/batch/properties/groupSize",
+                "strategy/properties/variableBatch/properties/groupSizes/items",
+            ] {
+                // "0%" is refused by a rule, in better words.
+                let place = format!("/properties/update/properties/{size}");
+                set(spec, &place, json!({"pattern": "^(0|[1-9][0-9]?|100)%$"}));
+            }
             for union in ["health", "sla", "update/properties/strategy"] {
                 set(spec, &format!("/properties/{union}"), json!({"x-kubernetes-map-type": "atomic"}));
             }

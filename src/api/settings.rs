@@ -4,6 +4,7 @@
 //! Unions are objects of optional members and have no default in the schema: with one, switching the
 //! member by `kubectl apply` would merge the new one beside the defaulted one.
 
+use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrString};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,27 +12,72 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UpdateSettings {
-    /// Which instances are worked on together: exactly one of `queue` and `batch`.
-    /// Default: `queue` with a group size of 1.
+    /// Which instances are worked on together: exactly one of `queue`, `batch` and `variableBatch`.
+    /// Default: `queue` with a group size of 1. Aurora: JobUpdateSettings.updateStrategy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<UpdateStrategy>,
-    /// How long an instance must stay RUNNING to count as updated. Unit: seconds, counted from when it
-    /// became RUNNING. 0: RUNNING is enough, which is right for services with `health`. Default: 45.
+    /// The instances that may be changed, come or go, as inclusive ranges such as `0-4,17`; all others stay as
+    /// they are. Widening it later goes on with what is added. Default: all. Aurora:
+    /// JobUpdateSettings.updateOnlyTheseInstances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 1024),
+        regex(pattern = r"^([0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*)?$")
+    )]
+    pub instances: Option<String>,
+    /// How long an instance must stay RUNNING and Ready to count as updated. Unit: seconds, counted from when it
+    /// became Ready. If it stops being Ready meanwhile, that is a failure of the instance. 0: RUNNING is enough,
+    /// which is right for services with `health`. Default: 45. Aurora: JobUpdateSettings.minWaitInInstanceRunningMs.
     #[schemars(range(min = 0, max = 86400))]
     pub watch_seconds: i32,
-    /// Ends of one instance that are tolerated while it is updated. Unit: ends. Default: 0, the first
-    /// one makes it a failed instance. Preemption, drains and lost nodes don't count.
+    /// Failures of one instance that are tolerated while it is updated: ends by itself, and losses of readiness within
+    /// the watch, after which it is made anew. Unit: failures. Default: 0, the first one makes it a failed
+    /// instance. Preemption, drains, evictions and lost nodes don't count. Aurora:
+    /// JobUpdateSettings.maxPerInstanceFailures.
     #[schemars(range(min = 0, max = 1000))]
     pub max_per_instance_failures: i32,
-    /// Failed instances that are tolerated; one more fails the update. Unit: instances. Default: 0.
-    #[schemars(range(min = 0, max = 10000))]
-    pub max_failed_instances: i32,
-    /// Whether a failed update is rolled back to the last good config. Default: true.
+    /// Failed instances that are tolerated; one more fails the update. A number of instances, or a percentage of
+    /// the service's such as `10%`, rounded down. Default: 0. Aurora: JobUpdateSettings.maxFailedInstances.
+    pub max_failed_instances: IntOrString,
+    /// Whether a failed update is rolled back to the last good config. Default: true. Aurora:
+    /// JobUpdateSettings.rollbackOnFailure.
     pub rollback_on_failure: bool,
     /// How long an instance may take to become RUNNING before it counts as failed. Unit: seconds.
     /// 0: for ever, as in Aurora. Default: 600.
     #[schemars(range(min = 0, max = 86400))]
     pub max_wait_seconds: i32,
+    /// If set, an update waits for a pulse before it begins, and goes on only while the last one is younger than
+    /// this: `controls.pulse` of the AuroraUpdate is to be written at least as often. Unit: seconds. Default: no
+    /// pulses are asked for. Aurora: JobUpdateSettings.blockIfNoPulsesAfterMs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86400))]
+    pub pulse_interval_seconds: Option<i32>,
+    /// Whether no new update begins. One that goes on is not touched; `controls.paused` of the AuroraUpdate does
+    /// that. Default: false.
+    #[serde(skip_serializing_if = "is_false")]
+    pub paused: bool,
+    /// What a change of the spec does while an update goes on. Default: `Supersede`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub while_updating: Option<WhileUpdating>,
+    /// Asks for a rolling restart: an update that makes anew every Pod made before this time, once it has come.
+    /// Default: none. Aurora: restartShards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart_at: Option<Time>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// What a change of the spec does while an update goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WhileUpdating {
+    /// The update is given up, and one to what the spec says now takes its place. If that fails, it is rolled back
+    /// to what ran before the first.
+    Supersede,
+    /// The change waits until the update has ended.
+    Queue,
 }
 
 impl Default for UpdateSettings {
@@ -40,9 +86,14 @@ impl Default for UpdateSettings {
             strategy: None,
             watch_seconds: 45,
             max_per_instance_failures: 0,
-            max_failed_instances: 0,
+            max_failed_instances: IntOrString::Int(0),
             rollback_on_failure: true,
             max_wait_seconds: 600,
+            instances: None,
+            pulse_interval_seconds: None,
+            paused: false,
+            while_updating: None,
+            restart_at: None,
         }
     }
 }
@@ -57,20 +108,23 @@ pub struct UpdateStrategy {
     /// Groups: the next one begins when the whole group before it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchStrategy>,
+    /// Groups of several sizes, such as one instance first and many later. Aurora: VariableBatchJobUpdateStrategy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variable_batch: Option<VariableBatchStrategy>,
 }
 
 /// A sliding window over the instances.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct QueueStrategy {
-    /// Instances worked on at a time. Unit: instances. Default: 1.
-    #[schemars(range(min = 1, max = 10000))]
-    pub group_size: i32,
+    /// Instances worked on at a time: a number, or a percentage of the service's instances such as `10%`, rounded
+    /// down but at least 1. Default: 1.
+    pub group_size: IntOrString,
 }
 
 impl Default for QueueStrategy {
     fn default() -> Self {
-        Self { group_size: 1 }
+        Self { group_size: IntOrString::Int(1) }
     }
 }
 
@@ -78,15 +132,31 @@ impl Default for QueueStrategy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BatchStrategy {
-    /// Instances in a group. Unit: instances. Default: 1.
-    #[schemars(range(min = 1, max = 10000))]
-    pub group_size: i32,
+    /// Instances in a group: a number, or a percentage of the service's instances such as `10%`, rounded down but at
+    /// least 1. Default: 1.
+    pub group_size: IntOrString,
+    /// Whether the update pauses after each group but the last, until `controls.resumeAfterBatch` of the AuroraUpdate
+    /// lets it go on. Never on the way back. Default: false.
+    pub autopause_after_batch: bool,
 }
 
 impl Default for BatchStrategy {
     fn default() -> Self {
-        Self { group_size: 1 }
+        Self { group_size: IntOrString::Int(1), autopause_after_batch: false }
     }
+}
+
+/// Groups of several sizes, one after the other. On the way back they are gone through in reverse.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VariableBatchStrategy {
+    /// Instances in the first group, the second and so on; the last one goes for all that follow. Each is a number, or
+    /// a percentage of the service's instances such as `10%`, rounded down but at least 1. At least one.
+    #[schemars(length(max = 64))]
+    pub group_sizes: Vec<IntOrString>,
+    /// Whether the update pauses after each group but the last, until `controls.resumeAfterBatch` of the AuroraUpdate
+    /// lets it go on. Never on the way back. Default: false.
+    pub autopause_after_batch: bool,
 }
 
 /// How instances that keep ending soon after their start are held back. With the

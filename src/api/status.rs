@@ -19,6 +19,13 @@ pub struct AuroraServiceStatus {
     /// Hash of the config of the spec that was last acted upon.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_revision: Option<String>,
+    /// `spec.update.instances` that was last acted upon. Default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub observed_instances: Option<String>,
+    /// `spec.update.restartAt` that was last acted upon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_restart: Option<Time>,
     /// Hash of the last config known to be good: replacements outside of an update are made of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_revision: Option<String>,

@@ -43,13 +43,13 @@ use super::status::RevisionInstances;
         description = "State of the update, in Aurora's words"
     ),
     printcolumn(
-        name = "Updated",
-        type_ = "integer",
-        json_path = ".status.counts.updated",
-        description = "Instances that have been updated"
+        name = "Progress",
+        type_ = "string",
+        json_path = ".status.progress",
+        description = "Instances that are through, of all in scope"
     ),
     printcolumn(
-        name = "Failed",
+        name = "Failures",
         type_ = "integer",
         json_path = ".status.counts.failed",
         description = "Instances that failed"
@@ -58,7 +58,15 @@ use super::status::RevisionInstances;
         name = "Revision",
         type_ = "string",
         json_path = ".spec.instructions.to.revision",
-        description = "The config that is rolled out"
+        description = "The config that is rolled out",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".spec.message",
+        description = "What the change is about",
+        priority = 1
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -72,6 +80,15 @@ pub struct AuroraUpdateSpec {
     pub number: i32,
     /// What the update does. Cannot be changed.
     pub instructions: Instructions,
+    /// What the change is about: annotation `borealis.dev/message` of the service when the update was made. Cannot be
+    /// changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+    /// Who last changed the spec of the service, as its field managers say. Cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub author: Option<String>,
     /// What people ask of the update while it goes on, or after it.
     #[serde(default)]
     pub controls: Controls,
@@ -98,10 +115,23 @@ pub struct Instructions {
     #[serde(default)]
     #[schemars(range(min = 0, max = 10000))]
     pub instances: i32,
+    /// Instances the service asked for. Default: `instances`, from which it differs where `settings.instances` leaves
+    /// out some that would come or go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10000))]
+    pub asked: Option<i32>,
     /// Instances it had before: a rollback goes back to this number, too.
     #[serde(default)]
     #[schemars(range(min = 0, max = 10000))]
     pub previous_instances: i32,
+    /// Hash of the last good config when the update was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub last_good: Option<String>,
+    /// Number of the update that is taken back by this one, which only goes back: from `to` to `from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub takes_back: Option<i32>,
     /// `spec.update` of the service as it was when the update was made.
     #[serde(default)]
     pub settings: UpdateSettings,
@@ -116,12 +146,29 @@ pub struct Controls {
     /// Ask to stop the update where it is; the instances stay as they are. Cannot be taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub abort: Option<Request>,
-    /// Ask to go back to the configs before the update, also after it has ended. Cannot be taken back.
+    /// Ask to go back to the configs before the update. Where it has ended ROLLED_FORWARD or FAILED, a new
+    /// AuroraUpdate takes it back. Cannot be taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Request>,
     /// Ask to try the config of a failed update again, by a new AuroraUpdate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<Request>,
+    /// Go on after this batch, counted from 1, where the strategy pauses after each. A number beyond all batches
+    /// lets it go through. Default: 0.
+    #[schemars(range(min = 0, max = 10000))]
+    pub resume_after_batch: i32,
+    /// The last pulse: a sign from outside that the update may go on. Aurora: pulseJobUpdate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pulse: Option<Pulse>,
+}
+
+/// A sign from outside that an update may go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pulse {
+    /// When it was sent, by the sender's clock, RFC 3339 in whole seconds. A time to come counts as the time when it
+    /// was seen.
+    pub at: Time,
 }
 
 /// A wish and where it comes from. Both fields may be left out: `{}`.
@@ -171,6 +218,17 @@ pub struct AuroraUpdateStatus {
     /// When instances were last taken on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advanced: Option<Time>,
+    /// Instances that are through, of all in scope, such as `37/200`; on the way back, of all that have to go back.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 32))]
+    pub progress: String,
+    /// The last pulse that was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pulse: Option<TakenPulse>,
+    /// Controls that are not acted on, and why.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub refused: String,
     /// When it reached a final state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished: Option<Time>,
@@ -219,10 +277,22 @@ pub struct AuroraUpdateStatus {
     pub conditions: Vec<Condition>,
 }
 
+/// A pulse that was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TakenPulse {
+    /// As it was sent.
+    pub at: Time,
+    /// From when it lasts.
+    pub from: Time,
+}
+
 /// Instances of an update by what became of them. Unit: instances.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UpdateCounts {
+    /// All it is about.
+    pub total: i32,
     /// Taken on in any way.
     pub touched: i32,
     /// Worked on now.

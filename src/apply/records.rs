@@ -117,12 +117,9 @@ impl Run<'_> {
         if service.metadata.generation != Some(self.facts.generation) {
             return Err(Undone::stale("the spec has changed since the update was planned"));
         }
-        let NewUpdate { number, instructions, settings } = new;
-        let owner = self.job().owner();
-        let update =
-            convert::new_update(&self.key.namespace, &self.key.name, owner, *number, instructions, settings);
+        let update = convert::new_update(&service.metadata, self.job().owner(), new);
         let parameters = PostParams::default();
-        let name = update_name(&self.key.name, *number);
+        let name = update_name(&self.key.name, new.number);
         match self.calls.write(Verb::create, |_| self.updates.create(&parameters, &update)).await {
             Ok(update) => {
                 self.note_write();

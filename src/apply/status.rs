@@ -165,6 +165,8 @@ fn can_wait(recorded: Option<&ServiceStatus>, status: &ServiceStatus) -> bool {
     let ServiceStatus {
         observed_generation,
         observed_revision,
+        observed_scope,
+        observed_restart,
         last_good,
         // A floor only: the Pods themselves say more until they are all gone.
         highest_run: _,
@@ -184,6 +186,8 @@ fn can_wait(recorded: Option<&ServiceStatus>, status: &ServiceStatus) -> bool {
     };
     *observed_generation == recorded.observed_generation
         && *observed_revision == recorded.observed_revision
+        && *observed_scope == recorded.observed_scope
+        && *observed_restart == recorded.observed_restart
         && *last_good == recorded.last_good
         && *update == recorded.update
         && *failure == recorded.failure

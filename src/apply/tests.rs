@@ -183,6 +183,8 @@ fn status(revision: Revision, running: u32) -> ServiceStatus {
     ServiceStatus {
         observed_generation: 1,
         observed_revision: Some(revision),
+        observed_scope: None,
+        observed_restart: None,
         last_good: Some(revision),
         highest_run: 1,
         counts: Counts { desired: 5, running, live: running, ..Counts::default() },

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 
 use borealis_core::{
-    model::{Ending, Instance, Intent, MAX_INSTANCES, NodeId, Revision, Run, Task, Uid},
+    model::{Ending, Instance, Intent, MAX_INSTANCES, NodeId, Revision, Run, Task, Uid, Waiting},
     state::{ContainerFacts, ContainerKind, ContainerState, Phase, PodFacts, observe},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -126,6 +126,8 @@ pub(super) fn reduce(
         before: seen.before,
         ready: seen.ready,
         ready_since: seen.ready_since,
+        unready_since: unready_since(status),
+        waiting: if seen.state.is_terminal() { None } else { waiting(status) },
         created,
         started: seen.started,
         ended: seen
@@ -188,6 +190,26 @@ fn condition(status: Option<&PodStatus>, kind: &str) -> Option<Option<Timestamp>
     let conditions = status?.conditions.as_ref()?;
     let found = conditions.iter().find(|condition| condition.type_ == kind && condition.status == "True")?;
     Some(found.last_transition_time.as_ref().map(|time| time.0))
+}
+
+/// Since when the Ready condition is not true.
+fn unready_since(status: Option<&PodStatus>) -> Option<Timestamp> {
+    let conditions = status?.conditions.as_ref()?;
+    let ready =
+        conditions.iter().find(|condition| condition.type_ == "Ready" && condition.status != "True")?;
+    ready.last_transition_time.as_ref().map(|time| time.0)
+}
+
+/// What it waits for: a node, or what a container lacks.
+fn waiting(status: Option<&PodStatus>) -> Option<Waiting> {
+    let status = status?;
+    let conditions = status.conditions.iter().flatten();
+    let unplaced =
+        conditions.filter(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let waiting = containers.filter_map(|container| container.state.as_ref()?.waiting.as_ref());
+    let reasons = unplaced.filter_map(|condition| condition.reason.as_deref());
+    reasons.chain(waiting.filter_map(|waiting| waiting.reason.as_deref())).find_map(Waiting::of)
 }
 
 /// The last change of any condition: the best guess at the end of a Pod whose containers never ran.

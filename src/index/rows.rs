@@ -7,8 +7,8 @@ use std::cmp::Ordering;
 
 use borealis_core::{
     model::{
-        Flapping, History, Partition, Revision, RevisionRecord, Service, ServiceStatus, Strategy, Uid,
-        Update, UpdateSettings, reasons,
+        Flapping, History, Partition, Revision, RevisionRecord, Service, ServiceStatus, Uid, Update,
+        UpdateSettings, reasons,
     },
     plan::Problem,
 };
@@ -174,14 +174,9 @@ fn nothing(uid: Uid) -> Service {
         deleting: false,
         instances: 0,
         revision: Revision::v1(0),
-        update: UpdateSettings {
-            strategy: Strategy::Queue { group_size: 1 },
-            watch_seconds: 0,
-            max_per_instance_failures: 0,
-            max_failed_instances: 0,
-            rollback_on_failure: false,
-            max_wait_seconds: 0,
-        },
+        update: UpdateSettings::default(),
+        hold_updates: false,
+        queue_updates: false,
         flapping: Flapping { threshold_seconds: 0, initial_delay_seconds: 0, max_delay_seconds: 0 },
         partition: Partition { reschedule: false, delay_seconds: 0 },
         history: History { failed: 0, ended: 0, ttl_seconds: 0 },

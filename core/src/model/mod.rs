@@ -3,6 +3,7 @@
 //! These types carry no behaviour beyond reading themselves; what may happen to them is said in `state`, what
 //! shall happen in `plan`. The operator's index fills them from the API, the simulation from its own world.
 
+mod amount;
 mod ids;
 mod ranges;
 pub mod reasons;
@@ -11,9 +12,10 @@ mod status;
 mod task;
 mod update;
 
+pub use amount::Amount;
 pub use ids::{Instance, MAX_INSTANCES, ParseError, Revision, Run, Uid};
 pub use ranges::Ranges;
 pub use service::{Flapping, History, Partition, RevisionRecord, Service, Strategy, UpdateSettings};
 pub use status::{Condition, ConditionType, Counts, Failure, ServiceStatus, UpdateRef};
-pub use task::{EndReason, Ending, Intent, NodeId, Task, TaskState};
-pub use update::{Controls, Failures, Instructions, Progress, Request, Update, UpdateState};
+pub use task::{EndReason, Ending, Intent, NodeId, Task, TaskState, Waiting};
+pub use update::{Controls, Failures, Instructions, Progress, Pulse, Request, Update, UpdateState};

@@ -26,6 +26,10 @@ pub const UPDATE_ERROR: &str = "UpdateError";
 pub const ADOPTED: &str = "Adopted";
 /// The cluster-wide switch holds back what would be done.
 pub const FROZEN: &str = "Frozen";
+/// The spec holds back the update that its config asks for.
+pub const UPDATE_HELD: &str = "UpdateHeld";
+/// The spec's config runs where its scope says so, and others elsewhere.
+pub const PARTLY_UPDATED: &str = "PartlyUpdated";
 /// There is nothing to say: the condition does not hold.
 pub const SETTLED: &str = "Settled";
 /// The spec can't be acted on although the schema let it through.
@@ -37,7 +41,7 @@ pub const NAME_CONFLICT: &str = "NameConflict";
 /// Instances can't be made since their stored config was removed.
 pub const REVISION_MISSING: &str = "RevisionMissing";
 
-const ALL: [&str; 18] = [
+const ALL: [&str; 20] = [
     RUNNING,
     STARTING,
     REPLACING,
@@ -51,6 +55,8 @@ const ALL: [&str; 18] = [
     UPDATE_ERROR,
     ADOPTED,
     FROZEN,
+    UPDATE_HELD,
+    PARTLY_UPDATED,
     SETTLED,
     INVALID_SPEC,
     TEMPLATE_REFUSED,

@@ -1,6 +1,8 @@
 //! A service as the planner sees it: what its spec asks for, without the template.
 
-use super::{Revision, Uid};
+use jiff::Timestamp;
+
+use super::{Amount, Instance, Ranges, Revision, Uid};
 
 /// One AuroraService, read from its spec and metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +19,10 @@ pub struct Service {
     pub revision: Revision,
     /// How a change of config is rolled out.
     pub update: UpdateSettings,
+    /// No update is begun; one that goes on is not touched by it.
+    pub hold_updates: bool,
+    /// A change waits until the update before it has ended, instead of taking its place.
+    pub queue_updates: bool,
     /// How tasks that end young are held back.
     pub flapping: Flapping,
     /// What happens to tasks on a node that was lost.
@@ -30,31 +36,90 @@ pub struct Service {
 pub struct UpdateSettings {
     /// In which groups instances are changed.
     pub strategy: Strategy,
+    /// The instances that may be changed, come or go; all of them where it says nothing (Aurora:
+    /// updateOnlyTheseInstances).
+    pub scope: Option<Ranges>,
+    /// Tasks made before this are replaced although their config is right.
+    pub restart_at: Option<Timestamp>,
     /// Seconds an instance must have been RUNNING to be called good (Aurora: minWaitInInstanceRunningMs).
     pub watch_seconds: u32,
     /// Failures of one instance that are borne (Aurora: maxPerInstanceFailures).
     pub max_per_instance_failures: u32,
     /// Failed instances that are borne (Aurora: maxFailedInstances).
-    pub max_failed_instances: u32,
+    pub max_failed_instances: Amount,
     /// Whether a failed update is taken back (Aurora: rollbackOnFailure).
     pub rollback_on_failure: bool,
     /// Seconds an instance has to become RUNNING; 0 is no limit.
     pub max_wait_seconds: u32,
+    /// Seconds a pulse lasts; without a fresh one nothing goes on. 0 asks for none (Aurora: blockIfNoPulsesAfterMs).
+    pub pulse_interval_seconds: u32,
 }
 
-/// In which groups instances are changed (Aurora: JobUpdateStrategy).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl Default for UpdateSettings {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::Queue { group_size: Amount::Count(1) },
+            scope: None,
+            restart_at: None,
+            watch_seconds: 45,
+            max_per_instance_failures: 0,
+            max_failed_instances: Amount::Count(0),
+            rollback_on_failure: true,
+            max_wait_seconds: 600,
+            pulse_interval_seconds: 0,
+        }
+    }
+}
+
+impl UpdateSettings {
+    /// Whether an instance may be changed, come or go.
+    pub fn allows(&self, instance: Instance) -> bool {
+        self.scope.as_ref().is_none_or(|scope| scope.contains(instance))
+    }
+}
+
+/// In which groups instances are changed (Aurora: JobUpdateStrategy). A share is of all instances of the job.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Strategy {
     /// A sliding window: the next instance starts when any is done.
     Queue {
         /// The most instances being changed at a time, at least 1.
-        group_size: u32,
+        group_size: Amount,
     },
     /// One group after the other: the next starts when the last is done as a whole.
     Batch {
         /// The size of a group, at least 1.
-        group_size: u32,
+        group_size: Amount,
+        /// It is paused after each group.
+        autopause: bool,
     },
+    /// The same with groups of several sizes (Aurora: VariableBatchJobUpdateStrategy).
+    VariableBatch {
+        /// The sizes of the groups, each at least 1; the last one goes for all that follow.
+        group_sizes: Vec<Amount>,
+        /// It is paused after each group.
+        autopause: bool,
+    },
+}
+
+impl Strategy {
+    /// The sizes of its groups in a job of so many instances: at least one, none of them 0. The last one repeats.
+    pub fn sizes(&self, all: u32) -> Vec<u32> {
+        let sizes = match self {
+            Self::Queue { group_size } | Self::Batch { group_size, .. } => std::slice::from_ref(group_size),
+            Self::VariableBatch { group_sizes, .. } => group_sizes,
+        };
+        let sizes: Vec<u32> = sizes.iter().map(|size| size.of(all).max(1)).collect();
+        if sizes.is_empty() { vec![1] } else { sizes }
+    }
+
+    /// Whether it pauses after each group.
+    pub fn autopauses(&self) -> bool {
+        match self {
+            Self::Queue { .. } => false,
+            Self::Batch { autopause, .. } | Self::VariableBatch { autopause, .. } => *autopause,
+        }
+    }
 }
 
 /// How tasks that end young are held back: 0, initial, twice that … up to the maximum (Aurora: flapping task

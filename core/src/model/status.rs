@@ -89,6 +89,10 @@ pub struct ServiceStatus {
     /// The config of the spec that was last acted on: rolled out, adopted, given up or failed. `None` while none was:
     /// the status only says what stands in the way.
     pub observed_revision: Option<Revision>,
+    /// The scope of updates that was last acted on with it.
+    pub observed_scope: Option<Ranges>,
+    /// The restart that was last acted on.
+    pub observed_restart: Option<Timestamp>,
     /// The last good config.
     pub last_good: Option<Revision>,
     /// The greatest run any instance has had: a floor for instances whose Pods are all gone.

@@ -124,6 +124,56 @@ pub enum EndReason {
     NodeLost,
     /// It ended and nobody said why.
     Unknown,
+    /// It has not ended: an update has waited for it long enough.
+    TooSlow,
+    /// It has not ended: it stopped being Ready while an update watched it.
+    Unready,
+}
+
+/// What a task that does not run yet waits for, as the cluster says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Waiting {
+    /// The scheduler has found no node.
+    Unschedulable,
+    /// An image cannot be pulled (ErrImagePull, ImagePullBackOff).
+    ImagePull,
+    /// An image's name is none (InvalidImageName).
+    ImageName,
+    /// A container cannot be made of what the template names (CreateContainerConfigError).
+    ContainerConfig,
+    /// A container cannot be made or started (CreateContainerError, RunContainerError).
+    ContainerStart,
+    /// A container keeps ending and is held back (CrashLoopBackOff).
+    CrashLoop,
+}
+
+impl Waiting {
+    /// What a reason of the scheduler's or the kubelet's means; most mean nothing that a person could mend.
+    pub fn of(reason: &str) -> Option<Self> {
+        Some(match reason {
+            "Unschedulable" => Self::Unschedulable,
+            "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "RegistryUnavailable" => {
+                Self::ImagePull
+            }
+            "InvalidImageName" => Self::ImageName,
+            "CreateContainerConfigError" => Self::ContainerConfig,
+            "CreateContainerError" | "RunContainerError" => Self::ContainerStart,
+            "CrashLoopBackOff" => Self::CrashLoop,
+            _ => return None,
+        })
+    }
+
+    /// In words, after "its Pod …".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Unschedulable => "fits on no node (Unschedulable)",
+            Self::ImagePull => "cannot pull an image (ImagePullBackOff)",
+            Self::ImageName => "names an image that can be none (InvalidImageName)",
+            Self::ContainerConfig => "names something that is not there (CreateContainerConfigError)",
+            Self::ContainerStart => "cannot start a container (CreateContainerError)",
+            Self::CrashLoop => "has a container that keeps ending (CrashLoopBackOff)",
+        }
+    }
 }
 
 /// One run of one instance: a Pod, reduced.
@@ -145,6 +195,10 @@ pub struct Task {
     pub ready: bool,
     /// When it last became Ready.
     pub ready_since: Option<Timestamp>,
+    /// When it stopped being Ready, or came to be without.
+    pub unready_since: Option<Timestamp>,
+    /// What it waits for.
+    pub waiting: Option<Waiting>,
     /// When the Pod was created.
     pub created: Timestamp,
     /// When its first regular container started.

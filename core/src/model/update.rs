@@ -95,8 +95,21 @@ pub struct Instructions {
     pub base: Vec<(Revision, Ranges)>,
     /// How many instances the job shall have with it.
     pub instances: u32,
+    /// How many the spec asked for: a scope may keep an update from bringing that about.
+    pub asked: u32,
     /// How many it had before; a failed edit of the spec is without effect as a whole.
     pub previous_instances: u32,
+    /// The last good config as it was made.
+    pub last_good: Option<Revision>,
+    /// It takes back the update of this number, which had ended: it only goes back, from `to` to `from`.
+    pub takes_back: Option<u32>,
+}
+
+impl Instructions {
+    /// How many instances shares are of: the greater of before and after.
+    pub fn all(&self) -> u32 {
+        self.instances.max(self.previous_instances)
+    }
 }
 
 /// A wish of a person about an update, with why and whose.
@@ -119,6 +132,19 @@ pub struct Controls {
     pub rollback: Option<Request>,
     /// Try its config again although it failed.
     pub retry: Option<Request>,
+    /// Where it pauses after each group: go on after this one, counted from 1.
+    pub resume_after_batch: u32,
+    /// When an outside service last said that all is well, by its clock, in whole seconds (Aurora: pulseJobUpdate).
+    pub pulse: Option<Timestamp>,
+}
+
+/// A pulse that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pulse {
+    /// As it was sent.
+    pub at: Timestamp,
+    /// From when it lasts: never from after it was seen, however wrong the sender's clock is.
+    pub from: Timestamp,
 }
 
 /// The failures of one instance in an update.
@@ -170,6 +196,37 @@ pub struct Progress {
     pub cause: Option<(Instance, Failures)>,
     /// What is to be said of it.
     pub message: String,
+    /// How many instances it is about; 0 where that was never written.
+    pub total: u32,
+    /// The last pulse.
+    pub pulse: Option<Pulse>,
+    /// What was asked for and is not done, and why.
+    pub refused: String,
+}
+
+impl Progress {
+    /// The progress of an update that has done nothing yet.
+    pub fn new(state: UpdateState, started: Timestamp, floor: Run) -> Self {
+        Self {
+            state,
+            started,
+            finished: None,
+            floor,
+            advanced: started,
+            touched: Ranges::default(),
+            working: Ranges::default(),
+            updated: Ranges::default(),
+            failed: Ranges::default(),
+            rolled_back: Ranges::default(),
+            failed_back: Ranges::default(),
+            failures: BTreeMap::new(),
+            cause: None,
+            message: String::new(),
+            total: 0,
+            pulse: None,
+            refused: String::new(),
+        }
+    }
 }
 
 /// One AuroraUpdate.

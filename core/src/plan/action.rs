@@ -80,7 +80,7 @@ pub enum Action {
         uid: Uid,
     },
     /// Begin an update.
-    StartUpdate(NewUpdate),
+    StartUpdate(Box<NewUpdate>),
     /// End a task.
     End {
         /// The Pod.

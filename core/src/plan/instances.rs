@@ -9,7 +9,12 @@ use crate::model::{
     Ending, Instance, Intent, Ranges, Revision, Run, ServiceStatus, Task, TaskState, reasons,
 };
 
-use super::{Action, Ended, Held, Plan, flapping, fleet::Fleet, history::Keeping, targets::Target};
+use super::{
+    Action, Cause, Ended, Held, Plan, Sla, Veto, flapping,
+    fleet::Fleet,
+    history::Keeping,
+    targets::{self, Target},
+};
 
 /// A Pod that was told to stop and keep its object has this many seconds beyond its grace before it is deleted.
 const KEEP_PATIENCE: i64 = 60;
@@ -31,9 +36,10 @@ pub(super) fn reconcile(
     fleet: &Fleet<'_>,
     known: &ServiceStatus,
     targets: &BTreeMap<Instance, Target>,
+    sla: &dyn Sla,
     plan: &mut Plan,
 ) -> Kept {
-    let mut work = Work { fleet, known, keeping: Keeping::new(fleet), plan, kept: Kept::default() };
+    let mut work = Work { fleet, known, sla, keeping: Keeping::new(fleet), plan, kept: Kept::default() };
     for (instance, target) in targets {
         work.instance(*instance, *target);
     }
@@ -43,6 +49,7 @@ pub(super) fn reconcile(
 struct Work<'a, 'p> {
     fleet: &'a Fleet<'a>,
     known: &'a ServiceStatus,
+    sla: &'a dyn Sla,
     keeping: Keeping,
     plan: &'p mut Plan,
     kept: Kept,
@@ -61,14 +68,14 @@ impl Work<'_, '_> {
                         None => self.end(older, Intent::Kill, Ended::Deleted),
                     }
                 }
-                self.live(task, wanted, target.change);
+                self.live(task, wanted, target);
             }
             (None, Some(revision)) => self.absent(instance, revision, target.floor),
             (None, None) => {}
         }
     }
 
-    fn live(&mut self, task: &Task, wanted: Option<Revision>, change: bool) {
+    fn live(&mut self, task: &Task, wanted: Option<Revision>, target: Target) {
         let (state, effects) = self.fleet.state(task);
         if effects.give_up {
             return self.end(task, Intent::Lose, Ended::GivenUp);
@@ -76,24 +83,33 @@ impl Work<'_, '_> {
         if let Some(ending) = task.ending {
             return self.ending(task, ending);
         }
-        let goes = wanted != Some(task.revision) && change;
-        if goes && self.fleet.view.frozen {
+        let cause = cause(task, wanted, target);
+        if cause.is_some() && self.fleet.view.frozen {
             return self.held(task.instance, reasons::FROZEN, None);
         }
-        match (goes, state) {
+        match (cause, state) {
             // Nobody answers there: what shall go is given up at once.
-            (true, TaskState::Partitioned) => self.end(task, Intent::Lose, Ended::GivenUp),
-            (true, _) => {
-                let how = self.keeping.choose(self.fleet, task);
-                self.end(task, Intent::Kill, how);
+            (Some(Cause::Change | Cause::Remove), TaskState::Partitioned) => {
+                self.end(task, Intent::Lose, Ended::GivenUp);
             }
-            (false, TaskState::Partitioned) => self.partitioned(task),
-            (false, _) if task.half_ended => {
+            (Some(cause), state) if state != TaskState::Partitioned => self.end_on_purpose(task, cause),
+            (_, TaskState::Partitioned) => self.partitioned(task),
+            (None, _) if task.half_ended => {
                 // How it ended stands in the Pod alone: it is kept until it was read, whatever the history takes.
                 self.end(task, Intent::Finish, Ended::Kept);
             }
-            (false, _) => {}
+            (_, _) => {}
         }
+    }
+
+    /// Ends a task that could live on, if it may go now.
+    fn end_on_purpose(&mut self, task: &Task, cause: Cause) {
+        if let Some(Veto { reason, until }) = self.sla.veto(task, cause) {
+            return self.held(task.instance, reason, until);
+        }
+        let how = self.keeping.choose(self.fleet, task);
+        let intent = if cause == Cause::Restart { Intent::Restart } else { Intent::Kill };
+        self.end(task, intent, how);
     }
 
     /// The partition policy (Aurora: PartitionPolicy).
@@ -151,6 +167,18 @@ impl Work<'_, '_> {
     fn held(&mut self, instance: Instance, reason: &'static str, until: Option<Timestamp>) {
         until.into_iter().for_each(|at| self.plan.check_at(at));
         self.plan.held.push(Held { instance: Some(instance), reason, until });
+    }
+}
+
+/// Why a task that could live on is to be ended, if it is.
+fn cause(task: &Task, wanted: Option<Revision>, target: Target) -> Option<Cause> {
+    let is_old = target.restart_at.is_some_and(|at| targets::is_older(task, at, target.floor));
+    match wanted {
+        Some(wanted) if wanted == task.revision => {
+            (is_old || target.found_wanting == Some(task.uid)).then_some(Cause::Restart)
+        }
+        Some(_) => target.change.then_some(Cause::Change),
+        None => target.change.then_some(Cause::Remove),
     }
 }
 

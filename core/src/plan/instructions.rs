@@ -3,15 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Instance, Instructions, Ranges, Revision, ServiceStatus};
+use jiff::Timestamp;
+
+use crate::model::{Instance, Instructions, Ranges, Revision, Service, ServiceStatus, Update};
 
 use super::{fleet::Fleet, targets};
 
-/// The instructions that bring the job to its spec; `None` where nothing differs.
+/// The instructions that bring the job to its spec, as far as its scope goes; `None` where nothing differs. With a
+/// restart, tasks made before it differ whatever they run.
 pub(super) fn instructions(
     fleet: &Fleet<'_>,
     known: &ServiceStatus,
     base: Option<Vec<(Revision, Ranges)>>,
+    restart_at: Option<Timestamp>,
 ) -> Option<Instructions> {
     let service = fleet.view.service;
     let settled_count = targets::settled_count(fleet, known);
@@ -20,15 +24,16 @@ pub(super) fn instructions(
         None => settled_count.max(came(fleet)),
     };
     let (mut from, mut to) = (BTreeMap::<Revision, Ranges>::new(), Ranges::default());
-    let mut running = BTreeMap::<Revision, Ranges>::new();
+    let reached = reached(service, previous_count);
+    let is_old = |instance| {
+        let live = fleet.live(instance).or_else(|| fleet.newest(instance));
+        restart_at.is_some_and(|at| live.is_some_and(|task| task.created < at))
+    };
     // Whatever is beyond both counts goes at once, with the update or without.
-    for instance in 0..service.instances.max(previous_count) {
+    for instance in (0..service.instances.max(previous_count)).filter(|it| service.update.allows(*it)) {
         let runs = targets::own_revision(fleet, known, instance, previous_count);
-        let shall = (instance < service.instances).then_some(service.revision);
-        if let Some(revision) = runs {
-            running.entry(revision).or_default().insert(instance);
-        }
-        if runs == shall {
+        let shall = (instance < reached).then_some(service.revision);
+        if runs == shall && !(shall.is_some() && is_old(instance)) {
             continue;
         }
         if let Some(revision) = runs {
@@ -46,8 +51,61 @@ pub(super) fn instructions(
         // Named even where instances only go: the update is this config's, and ends with another.
         to: Some((service.revision, to)),
         base: base.unwrap_or_default(),
-        instances: service.instances,
+        instances: reached,
+        asked: service.instances,
         previous_instances: previous_count,
+        last_good: known.last_good,
+        takes_back: None,
+    })
+}
+
+/// How many instances an update comes to: the scope says which of those that the spec adds or takes away it may touch,
+/// and instances are numbered without gaps.
+fn reached(service: &Service, previous: u32) -> u32 {
+    let is_kept = |instance: &Instance| !service.update.allows(*instance);
+    if service.instances > previous {
+        return (previous..service.instances).find(is_kept).unwrap_or(service.instances);
+    }
+    (service.instances..previous).rev().find(is_kept).map_or(service.instances, |last| last + 1)
+}
+
+/// The instructions that take back an update which has ended: where it changed something, what was before; the count
+/// goes back with it unless that was changed since.
+pub(super) fn undoing(fleet: &Fleet<'_>, known: &ServiceStatus, update: &Update) -> Option<Instructions> {
+    let service = fleet.view.service;
+    let done = &update.instructions;
+    let (undone, _) = done.to.as_ref()?;
+    let most = done.from.iter().max_by_key(|(_, ranges)| ranges.len()).map(|(revision, _)| *revision);
+    let last_good = done.last_good.filter(|good| good != undone).or(most).or(known.last_good);
+    let count = targets::settled_count(fleet, known);
+    let goes_back = service.instances == done.asked;
+    let previous_instances = if goes_back { done.previous_instances } else { count };
+    let (mut from, mut to) = (BTreeMap::<Revision, Ranges>::new(), Ranges::default());
+    for instance in 0..count.max(previous_instances) {
+        let runs = targets::own_revision(fleet, known, instance, count);
+        // What came after the update runs what it had proven, and goes with it; what had run it before stays.
+        let came = instance >= done.previous_instances && runs == Some(*undone);
+        let own = || if came { last_good } else { runs.or(last_good) };
+        let shall = if instance < previous_instances { done.back(instance).or_else(own) } else { None };
+        if shall == runs {
+            continue;
+        }
+        if let Some(revision) = shall {
+            from.entry(revision).or_default().insert(instance);
+        }
+        if shall.is_none() || runs == Some(*undone) {
+            to.insert(instance);
+        }
+    }
+    (!from.is_empty() || !to.is_empty()).then(|| Instructions {
+        from: from.into_iter().collect(),
+        to: Some((*undone, to)),
+        base: Vec::new(),
+        instances: count,
+        asked: service.instances,
+        previous_instances,
+        last_good,
+        takes_back: Some(update.number),
     })
 }
 

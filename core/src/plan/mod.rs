@@ -14,6 +14,7 @@ mod instances;
 mod instructions;
 mod news;
 mod rollout;
+mod sla;
 mod status;
 mod targets;
 mod update;
@@ -27,12 +28,18 @@ use jiff::Timestamp;
 use crate::model::reasons;
 
 pub use action::{Action, Ended, Event, Held, NewUpdate, Plan};
+pub use sla::{Cause, NoSla, Sla, Veto};
 pub use view::{PastUpdate, Problem, ServiceView};
 
 use fleet::Fleet;
 
 /// What to do for the service now.
 pub fn plan(view: &ServiceView<'_>, now: Timestamp) -> Plan {
+    plan_under(view, now, &NoSla)
+}
+
+/// What to do for the service now, where `sla` has a say in which tasks are ended on purpose.
+pub fn plan_under(view: &ServiceView<'_>, now: Timestamp, sla: &dyn Sla) -> Plan {
     // The garbage collector ends what belongs to a deleted service, or leaves it where its deletion said so.
     if view.service.deleting {
         return Plan::default();
@@ -52,11 +59,11 @@ pub fn plan(view: &ServiceView<'_>, now: Timestamp) -> Plan {
     let progress = update::step(&fleet, known, &mut plan);
     let known = rollout::conclude(&fleet, known, progress.as_ref(), &mut plan);
     let targets = targets::targets(&fleet, &known, progress.as_ref());
-    let kept = instances::reconcile(&fleet, &known, &targets, &mut plan);
+    let kept = instances::reconcile(&fleet, &known, &targets, sla, &mut plan);
     history::tidy(&fleet, &known, &targets, &mut plan);
-    let frozen = plan.held.iter().any(|held| held.reason == reasons::FROZEN);
-    plan.status =
-        Some(status::status(&fleet, known, progress.as_ref(), &targets, &status::HeldBack { kept, frozen }));
+    let holds = |reason| plan.held.iter().any(|held| held.reason == reason);
+    let held = status::HeldBack { kept, frozen: holds(reasons::FROZEN), update: holds(reasons::UPDATE_HELD) };
+    plan.status = Some(status::status(&fleet, known, progress.as_ref(), &targets, &held));
     if let (Some(update), Some(progress)) = (view.update, progress)
         && update.progress.as_ref() != Some(&progress)
     {

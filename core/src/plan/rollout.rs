@@ -3,12 +3,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{
-    Failure, Instructions, Progress, Ranges, Revision, RevisionRecord, Service, ServiceStatus, Update,
-    UpdateRef, UpdateState, reasons,
+use jiff::Timestamp;
+
+use crate::{
+    model::{
+        Failure, Instructions, Progress, Ranges, Revision, RevisionRecord, ServiceStatus, Update, UpdateRef,
+        UpdateSettings, UpdateState, reasons,
+    },
+    state::{Answer, Wish, answer},
 };
 
-use super::{Action, Held, NewUpdate, Plan, fleet::Fleet, instructions::instructions, targets};
+use super::{
+    Action, Event, Held, NewUpdate, Plan,
+    fleet::Fleet,
+    instructions::{instructions, undoing},
+    targets,
+};
 
 /// Draws the conclusions of the newest update, begins the next where the spec asks for one, and returns the status
 /// with the facts as they are then.
@@ -56,13 +66,25 @@ fn settle(fleet: &Fleet<'_>, update: &Update, progress: &Progress, facts: &mut S
     if facts.update.replace(news) == Some(news) {
         return;
     }
-    let Some((to, _)) = &update.instructions.to else { return };
-    if *to == fleet.view.service.revision {
-        facts.observed_revision = Some(*to);
+    let instructions = &update.instructions;
+    let Some((to, _)) = &instructions.to else { return };
+    if *to == fleet.view.service.revision && update.settings.scope == fleet.view.service.update.scope {
+        observe(&update.settings, *to, facts);
     }
     if progress.state == UpdateState::RolledForward {
-        facts.last_good = Some(*to);
         facts.failure = None;
+        // A config that runs in part only is not what new instances get, nor where a rollback of the rest goes.
+        if is_everywhere(fleet, facts, &update.settings, *to, instructions.instances) {
+            facts.last_good = Some(*to);
+        }
+        if *to != fleet.view.service.revision {
+            // What waits in the spec finds the job as this update has left it.
+            facts.counts.desired = instructions.instances;
+        }
+    }
+    if instructions.takes_back.is_some() {
+        // From its begin on: what comes meanwhile shall not be of the config that goes.
+        facts.last_good = instructions.last_good.or(facts.last_good);
     }
     if let Some((instance, failures)) =
         progress.cause.as_ref().filter(|_| progress.state != UpdateState::RolledForward)
@@ -79,7 +101,29 @@ fn settle(fleet: &Fleet<'_>, update: &Update, progress: &Progress, facts: &mut S
     }
 }
 
-/// Begins an update where the spec's config was not acted on yet, or somebody asks to try it again.
+/// Notes what of the spec was acted on.
+fn observe(settings: &UpdateSettings, revision: Revision, facts: &mut ServiceStatus) {
+    facts.observed_revision = Some(revision);
+    facts.observed_scope = settings.scope.clone();
+    // A restart is acted on once, also where the update after it says nothing of one.
+    facts.observed_restart = settings.restart_at.or(facts.observed_restart);
+}
+
+/// Whether every instance of the job runs the config, or is to.
+fn is_everywhere(
+    fleet: &Fleet<'_>,
+    facts: &ServiceStatus,
+    settings: &UpdateSettings,
+    revision: Revision,
+    count: u32,
+) -> bool {
+    let runs = |instance| targets::own_revision(fleet, facts, instance, count);
+    let mut outside = (0..count).filter(|instance| !settings.allows(*instance));
+    settings.scope.is_none() || outside.all(|instance| runs(instance) == Some(revision))
+}
+
+/// Begins an update where what the spec asks for was not acted on yet, or somebody asks to try it again or to take it
+/// back.
 fn begin(
     fleet: &Fleet<'_>,
     newest: Option<(&Update, &Progress)>,
@@ -104,7 +148,26 @@ fn begin(
             && update.controls.abort.is_none()
             && progress.finished.is_some()
     });
-    let changed = facts.observed_revision != Some(service.revision) || came_back;
+    let other_config = facts.observed_revision != Some(service.revision) || came_back;
+    let scope_moved = facts.observed_scope != service.update.scope;
+    let restart = restart(fleet, facts, plan);
+    // What failed or was given up is not begun again because somebody wants more of it, or the rest made anew.
+    let given_up = of_spec.is_some_and(|(_, progress)| {
+        progress.state.is_terminal() && progress.state != UpdateState::RolledForward
+    });
+    if given_up && !other_config {
+        facts.observed_scope.clone_from(&service.update.scope);
+        if restart.is_some() && !retried {
+            plan.held.push(Held { instance: None, reason: reasons::UPDATE_FAILED, until: None });
+        }
+    }
+    let changed = other_config || (!given_up && (scope_moved || restart.is_some()));
+    if !changed
+        && !retried
+        && let Some(instructions) = taken_back(fleet, of_spec, facts)
+    {
+        return start(fleet, newest, instructions, facts, plan);
+    }
     if !(changed || retried || left_over) {
         return;
     }
@@ -116,8 +179,8 @@ fn begin(
             && update.controls.abort.is_none()
             && progress.finished.is_some()
     });
-    if service.instances == 0 && superseded.is_none() {
-        facts.observed_revision = Some(service.revision);
+    if service.instances == 0 && superseded.is_none() && service.update.scope.is_none() {
+        observe(&due_settings(fleet), service.revision, facts);
         facts.last_good = Some(service.revision);
         if !fleet.is_stored(service.revision) {
             plan.actions.push(Action::RecordRevision { revision: service.revision, last_good: true });
@@ -125,19 +188,21 @@ fn begin(
         return;
     }
     let base = superseded.map(|(update, _)| base(fleet, update, facts));
-    let instructions = match instructions(fleet, facts, base) {
+    let again = restart.or_else(|| targets::restart_due(fleet).filter(|_| retried || came_back));
+    let instructions = match instructions(fleet, facts, base, again) {
         Some(instructions) => instructions,
-        None if retried => over_again(service, facts),
+        None if retried => over_again(fleet, facts),
         None if superseded.is_some() => Instructions {
             to: Some((service.revision, Ranges::default())),
             instances: service.instances,
+            asked: service.instances,
             previous_instances: service.instances,
+            last_good: facts.last_good,
             ..Instructions::default()
         },
         None => {
             if changed {
-                facts.observed_revision = Some(service.revision);
-                facts.last_good = Some(service.revision);
+                nothing_differs(fleet, facts, plan);
             }
             return;
         }
@@ -146,32 +211,105 @@ fn begin(
     if !(changed || retried) && instructions.to.as_ref().is_none_or(|(_, ranges)| ranges.is_empty()) {
         return;
     }
+    if service.hold_updates {
+        plan.held.push(Held { instance: None, reason: reasons::UPDATE_HELD, until: None });
+        return;
+    }
+    start(fleet, newest, instructions, facts, plan);
+}
+
+/// Begins an update, once its config is stored.
+fn start(
+    fleet: &Fleet<'_>,
+    newest: Option<(&Update, &Progress)>,
+    instructions: Instructions,
+    facts: &ServiceStatus,
+    plan: &mut Plan,
+) {
+    let revision = fleet.view.service.revision;
     if fleet.view.frozen {
         plan.held.push(Held { instance: None, reason: reasons::FROZEN, until: None });
         return;
     }
-    if !fleet.is_stored(service.revision) {
-        plan.actions.push(Action::RecordRevision { revision: service.revision, last_good: false });
+    if !fleet.is_stored(revision) {
+        plan.actions.push(Action::RecordRevision { revision, last_good: false });
         return;
     }
-    let number =
-        facts.update.map_or(0, |update| update.number).max(newest.map_or(0, |(update, _)| update.number)) + 1;
-    plan.actions.push(Action::StartUpdate(NewUpdate {
-        number,
-        instructions,
-        settings: service.update.clone(),
-    }));
+    let known = facts.update.map_or(0, |update| update.number);
+    let number = known.max(newest.map_or(0, |(update, _)| update.number)) + 1;
+    let new = NewUpdate { number, instructions, settings: due_settings(fleet) };
+    plan.actions.push(Action::StartUpdate(Box::new(new)));
 }
 
-/// An update to a config that all instances run already: it is judged anew, and its way back is the last good one.
-fn over_again(service: &Service, facts: &ServiceStatus) -> Instructions {
-    let all = |revision| (revision, Ranges::up_to(service.instances));
+/// The settings of an update that is begun now.
+fn due_settings(fleet: &Fleet<'_>) -> UpdateSettings {
+    UpdateSettings { restart_at: targets::restart_due(fleet), ..fleet.view.service.update.clone() }
+}
+
+/// The restart that is to be brought about now; one whose time has not come is waited for.
+fn restart(fleet: &Fleet<'_>, facts: &ServiceStatus, plan: &mut Plan) -> Option<Timestamp> {
+    let asked = fleet.view.service.update.restart_at.filter(|at| facts.observed_restart != Some(*at))?;
+    if asked <= fleet.now {
+        return Some(asked);
+    }
+    plan.check_at(asked);
+    None
+}
+
+/// Nothing of what the spec asks for is to be changed; where a scope is the reason, people are told.
+fn nothing_differs(fleet: &Fleet<'_>, facts: &mut ServiceStatus, plan: &mut Plan) {
+    let service = fleet.view.service;
+    observe(&due_settings(fleet), service.revision, facts);
+    let count = targets::settled_count(fleet, facts);
+    if is_everywhere(fleet, facts, &service.update, service.revision, count) {
+        facts.last_good = Some(service.revision);
+        return;
+    }
+    let scope = service.update.scope.clone().unwrap_or_default();
+    plan.events.push(Event {
+        warning: false,
+        reason: "NothingToUpdate",
+        message: format!("no instance of spec.update.instances ({scope}) differs from the spec"),
+        update: None,
+    });
+}
+
+/// What takes back the update that brought about what the spec asks for, where somebody wants it back.
+fn taken_back(
+    fleet: &Fleet<'_>,
+    of_spec: Option<(&Update, &Progress)>,
+    facts: &ServiceStatus,
+) -> Option<Instructions> {
+    let (update, progress) = of_spec.filter(|(update, _)| update.controls.rollback.is_some())?;
+    // One that failed on its way back was asked already.
+    if answer(progress.state, Wish::RollBack) != Answer::Anew || !progress.failed_back.is_empty() {
+        return None;
+    }
+    undoing(fleet, facts, update)
+}
+
+/// An update to a config that all instances in its scope run already: it is judged anew, and its way back is the last
+/// good one.
+fn over_again(fleet: &Fleet<'_>, facts: &ServiceStatus) -> Instructions {
+    let service = fleet.view.service;
+    let count = service.instances;
+    let settings = &service.update;
+    let again: Ranges = (0..count).filter(|instance| settings.allows(*instance)).collect();
+    let mut base = BTreeMap::<Revision, Ranges>::new();
+    for instance in 0..count {
+        let own = || targets::own_revision(fleet, facts, instance, count);
+        let before = if settings.allows(instance) { facts.last_good } else { own() };
+        before.into_iter().for_each(|revision| base.entry(revision).or_default().insert(instance));
+    }
     Instructions {
-        from: vec![all(service.revision)],
-        to: Some(all(service.revision)),
-        base: facts.last_good.map(all).into_iter().collect(),
-        instances: service.instances,
-        previous_instances: service.instances,
+        from: vec![(service.revision, again.clone())],
+        to: Some((service.revision, again)),
+        base: base.into_iter().collect(),
+        instances: count,
+        asked: count,
+        previous_instances: count,
+        last_good: facts.last_good,
+        takes_back: None,
     }
 }
 

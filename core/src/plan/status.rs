@@ -25,6 +25,8 @@ pub(super) struct HeldBack {
     pub(super) kept: Kept,
     /// Anything at all, because of the freeze.
     pub(super) frozen: bool,
+    /// The update that the spec asks for, because the spec holds it back.
+    pub(super) update: bool,
 }
 
 /// The status after this plan's decisions.
@@ -47,7 +49,8 @@ pub(super) fn status(
     let wanted = targets.values().filter(|target| target.revision.is_some()).count();
     let missing = missing(&held.kept);
     let problem = fleet.view.problem.or(missing.as_ref());
-    let situation = Situation { fleet, progress, problem, wanted, frozen: held.frozen };
+    let situation =
+        Situation { fleet, progress, problem, wanted, frozen: held.frozen, update_held: held.update };
     status.conditions = conditions(&situation, &status);
     status
 }
@@ -71,7 +74,8 @@ pub(super) fn first(fleet: &Fleet<'_>, mut facts: ServiceStatus) -> ServiceStatu
     let mut status = census(fleet, facts, std::iter::empty());
     status.counts.desired = desired;
     let wanted = desired as usize;
-    let situation = Situation { fleet, progress: None, problem: None, wanted, frozen: false };
+    let situation =
+        Situation { fleet, progress: None, problem: None, wanted, frozen: false, update_held: false };
     status.conditions = conditions(&situation, &status);
     status
 }
@@ -87,8 +91,8 @@ pub(super) fn blocked(fleet: &Fleet<'_>, problem: &Problem) -> ServiceStatus {
     let mut status = census(fleet, facts, absent);
     status.counts.desired = desired;
     status.observed_generation = fleet.view.service.generation;
-    let situation =
-        Situation { fleet, progress: None, problem: Some(problem), wanted: desired as usize, frozen: false };
+    let (problem, wanted) = (Some(problem), desired as usize);
+    let situation = Situation { fleet, progress: None, problem, wanted, frozen: false, update_held: false };
     status.conditions = conditions(&situation, &status);
     status
 }

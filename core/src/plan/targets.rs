@@ -5,7 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{EndReason, Instance, Progress, Revision, Run, ServiceStatus, UpdateState};
+use jiff::Timestamp;
+
+use crate::model::{
+    EndReason, Instance, Instructions, Progress, Revision, Run, ServiceStatus, Task, Uid, Update, UpdateState,
+};
 
 use super::{fleet::Fleet, instructions::lookup};
 
@@ -18,13 +22,17 @@ pub(super) struct Target {
     pub(super) change: bool,
     /// Its next run is greater than this.
     pub(super) floor: Run,
+    /// A healthy task of this config may be ended, too, if it was made before this and its run is not beyond the floor.
+    pub(super) restart_at: Option<Timestamp>,
+    /// This task is made anew: an update has found it wanting.
+    pub(super) found_wanting: Option<Uid>,
 }
 
 impl Target {
-    const GONE: Self = Self { revision: None, change: true, floor: 0 };
+    const GONE: Self = Self { revision: None, change: true, floor: 0, restart_at: None, found_wanting: None };
 
     fn keep(revision: Option<Revision>) -> Self {
-        Self { revision, change: false, floor: 0 }
+        Self { revision, change: false, ..Self::GONE }
     }
 }
 
@@ -38,7 +46,7 @@ pub(super) fn targets(
     let active = fleet.view.update.zip(progress).filter(|(_, progress)| !progress.state.is_terminal());
     let stay = match active {
         // What is as an update wants it already is not in its scope, and stays although the count is not yet settled.
-        Some((update, _)) => count.max(update.instructions.instances.min(fleet.view.service.instances)),
+        Some((update, _)) => count.max(update.instructions.instances.min(asked_now(fleet, update))),
         // While a new config waits for its update, what a superseded one had added is not yet taken away.
         None if is_pending(fleet, known) => count.max(fleet.view.service.instances),
         None => count,
@@ -51,11 +59,12 @@ pub(super) fn targets(
         (0..count).chain(beyond).map(|instance| (instance, target(instance))).collect();
     let Some((update, progress)) = active else { return all };
     let instructions = &update.instructions;
-    let scaled = fleet.view.service.instances != instructions.instances;
+    let asked = asked_now(fleet, update);
+    let scaled = asked != instructions.asked;
     let chained = progress.touched.iter().filter(|instance| !instructions.concerns(*instance));
     for instance in instructions.order().into_iter().chain(chained) {
         // A scale-down in the middle of an update counts at once; a scale-up is no business of the update's.
-        if scaled && instance >= fleet.view.service.instances {
+        if scaled && instance >= asked {
             continue;
         }
         let rolling = matches!(progress.state, UpdateState::RollingForward | UpdateState::RollingBack);
@@ -73,7 +82,9 @@ pub(super) fn targets(
             own_revision(fleet, known, instance, count)
         };
         let floor = if progress.touched.contains(instance) { progress.floor } else { 0 };
-        all.insert(instance, Target { revision, change, floor });
+        let restart_at = update.settings.restart_at.filter(|_| change && !progress.state.is_back());
+        let found_wanting = progress.failures.get(&instance).filter(|_| change).and_then(|it| it.last_pod);
+        all.insert(instance, Target { revision, change, floor, restart_at, found_wanting });
     }
     all
 }
@@ -90,24 +101,59 @@ pub(super) fn settled_count(fleet: &Fleet<'_>, known: &ServiceStatus) -> u32 {
     if is_pending(fleet, known) {
         return known.counts.desired;
     }
-    let rolled_back = fleet.view.update.filter(|update| {
-        let state = known.update.filter(|of| of.number == update.number).map(|of| of.state);
-        let to = update.instructions.to.as_ref().map(|(revision, _)| *revision);
-        state == Some(UpdateState::RolledBack) && to == Some(service.revision)
-    });
-    let active = fleet
-        .view
-        .update
-        .filter(|update| known.update.is_none_or(|of| of.number < update.number || !of.state.is_terminal()));
-    // Whoever changes the count after a rollback means it, even if it comes to what the failed edit had asked for.
-    let rolled_back =
-        rolled_back.filter(|update| known.counts.desired == update.instructions.previous_instances);
-    match rolled_back.or(active) {
-        Some(update) if update.instructions.instances == service.instances => {
-            update.instructions.previous_instances
-        }
-        _ => service.instances,
+    let Some(update) = fleet.view.update.filter(|update| update.instructions.asked == service.instances)
+    else {
+        return service.instances;
+    };
+    let Instructions { to, instances, previous_instances, .. } = &update.instructions;
+    let concluded = known.update.filter(|of| of.number >= update.number);
+    let Some(of) = concluded.filter(|of| of.number > update.number || of.state.is_terminal()) else {
+        return *previous_instances;
+    };
+    // The newest was removed: what the one before it has left is long settled.
+    let is_last = of.number == update.number;
+    if !is_last || to.as_ref().is_none_or(|(to, _)| *to != service.revision) {
+        return service.instances;
     }
+    // Whoever changes the count after its end means it, even if it comes to what the edit had asked for.
+    let is_still = |count: u32| known.counts.desired == count;
+    if of.state == UpdateState::RolledBack {
+        return if is_still(*previous_instances) { *previous_instances } else { service.instances };
+    }
+    // Its scope may have kept it from coming to the count of the spec.
+    if is_still(*previous_instances) || is_still(*instances) { *instances } else { service.instances }
+}
+
+/// Whether an update is the one that the spec asks for now: its config, its scope, its restart.
+pub(super) fn is_of_spec(fleet: &Fleet<'_>, update: &Update) -> bool {
+    let service = fleet.view.service;
+    update.instructions.to.as_ref().is_none_or(|(to, _)| *to == service.revision)
+        && update.settings.scope == service.update.scope
+        && restart_due(fleet).is_none_or(|at| update.settings.restart_at == Some(at))
+}
+
+/// The restart that the spec asks for, once its time has come.
+pub(super) fn restart_due(fleet: &Fleet<'_>) -> Option<Timestamp> {
+    fleet.view.service.update.restart_at.filter(|at| *at <= fleet.now)
+}
+
+/// Whether an update replaces a task although its config is right.
+pub(super) fn is_to_be_restarted(update: &Update, progress: &Progress, task: &Task) -> bool {
+    let restart_at = update.settings.restart_at.filter(|_| !progress.state.is_back());
+    restart_at.is_some_and(|at| is_older(task, at, progress.floor))
+}
+
+/// Whether a task was made before a time, and not by the update whose floor this is: whatever a clock says.
+pub(super) fn is_older(task: &Task, at: Timestamp, floor: Run) -> bool {
+    task.created < at && task.run <= floor
+}
+
+/// How many instances the spec asks for, as far as an update that goes on is concerned: what waits for its end does not
+/// count yet.
+pub(super) fn asked_now(fleet: &Fleet<'_>, update: &Update) -> u32 {
+    let service = fleet.view.service;
+    let waits = update.instructions.to.as_ref().is_some_and(|(to, _)| *to != service.revision);
+    if waits { update.instructions.asked } else { service.instances }
 }
 
 /// The config an instance has outside of an update: its own while that is stored, else the last good one.

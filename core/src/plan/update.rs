@@ -4,20 +4,21 @@
 //! What it says is written before it is done: an instance is in `working` before its task is ended, so whoever
 //! takes over finds every instance that was touched. It ends and starts nothing itself; `targets` follows it.
 
+mod controls;
 mod evaluate;
 mod group;
 
 use jiff::Timestamp;
 
 use crate::{
-    model::{Progress, Ranges, ServiceStatus, Update, UpdateState, reasons},
+    model::{Failures, Progress, Ranges, ServiceStatus, Update, UpdateState, reasons},
     state::can_go,
 };
 
-use super::{Event, Held, Plan, fleet::Fleet};
+use super::{Event, Held, Plan, fleet::Fleet, targets};
 
-use evaluate::{Verdict, evaluate};
-use group::next_group;
+use evaluate::{Verdict, count, evaluate};
+use group::{Place, next_group};
 
 /// The progress of the newest update after this step; `None` without one.
 pub(super) fn step(fleet: &Fleet<'_>, known: &ServiceStatus, plan: &mut Plan) -> Option<Progress> {
@@ -25,48 +26,67 @@ pub(super) fn step(fleet: &Fleet<'_>, known: &ServiceStatus, plan: &mut Plan) ->
     let Some(progress) = update.progress.clone() else {
         return Some(begin(fleet, known, update, plan));
     };
-    if progress.state.is_terminal() {
-        return Some(progress);
-    }
     let mut step = Step { fleet, known, update, progress, plan };
-    step.obey();
-    if fleet.view.frozen {
-        step.plan.held.push(Held { instance: None, reason: reasons::FROZEN, until: None });
-    } else if matches!(step.progress.state, UpdateState::RollingForward | UpdateState::RollingBack) {
-        step.roll();
+    if step.progress.state.is_terminal() {
+        step.refuse();
+        return Some(step.progress);
     }
+    if step.progress.total == 0 {
+        step.progress.total = total(update);
+    }
+    step.obey();
+    step.pulse();
+    match step.progress.state {
+        UpdateState::RollingForward | UpdateState::RollingBack if fleet.view.frozen => {
+            step.plan.held.push(Held { instance: None, reason: reasons::FROZEN, until: None });
+        }
+        UpdateState::RollingForward | UpdateState::RollingBack => step.roll(),
+        UpdateState::RollForwardPaused
+        | UpdateState::RollBackPaused
+        | UpdateState::RollForwardAwaitingPulse
+        | UpdateState::RollBackAwaitingPulse => step.count(),
+        UpdateState::RolledForward
+        | UpdateState::RolledBack
+        | UpdateState::Aborted
+        | UpdateState::Error
+        | UpdateState::Failed => {}
+    }
+    step.refuse();
     Some(step.progress)
+}
+
+/// How many instances an update is about.
+fn total(update: &Update) -> u32 {
+    u32::try_from(update.instructions.order().len()).unwrap_or(u32::MAX)
 }
 
 /// The first progress of an update, or the last of one whose progress was lost in a restore.
 fn begin(fleet: &Fleet<'_>, known: &ServiceStatus, update: &Update, plan: &mut Plan) -> Progress {
     let lost = known.update.filter(|of| of.number >= update.number);
+    let takes_back = update.instructions.takes_back;
     let state = match lost {
         Some(of) if of.state.is_terminal() => of.state,
         Some(_) => UpdateState::Aborted,
-        None => UpdateState::RollingForward,
+        // Nothing is done before the first pulse.
+        None => match (takes_back, update.settings.pulse_interval_seconds) {
+            (None, 0) => UpdateState::RollingForward,
+            (None, _) => UpdateState::RollForwardAwaitingPulse,
+            (Some(_), 0) => UpdateState::RollingBack,
+            (Some(_), _) => UpdateState::RollBackAwaitingPulse,
+        },
     };
-    let message = if lost.is_some() { "its progress was lost; it does not go on" } else { "" };
-    if lost.is_none() {
-        plan.events.push(event(update, UpdateState::RollingForward, ""));
+    let mut progress = Progress::new(state, fleet.now, fleet.highest_run(known));
+    progress.total = total(update);
+    if lost.is_some() {
+        progress.message = "its progress was lost; it does not go on".to_owned();
+        return progress;
     }
-    Progress {
-        state,
-        started: fleet.now,
-        // When an update ended whose progress was lost nobody knows.
-        finished: None,
-        floor: fleet.highest_run(known),
-        advanced: fleet.now,
-        touched: Ranges::default(),
-        working: Ranges::default(),
-        updated: Ranges::default(),
-        failed: Ranges::default(),
-        rolled_back: Ranges::default(),
-        failed_back: Ranges::default(),
-        failures: Default::default(),
-        cause: None,
-        message: message.to_owned(),
+    if let Some(number) = takes_back {
+        progress.message = format!("takes back update {number}");
+        progress.touched = update.instructions.order().into_iter().collect();
     }
+    plan.events.push(event(update, state, &progress.message));
+    progress
 }
 
 struct Step<'a, 'p> {
@@ -78,34 +98,6 @@ struct Step<'a, 'p> {
 }
 
 impl Step<'_, '_> {
-    /// Does what people ask of the update, and gives it up where the spec has gone on.
-    fn obey(&mut self) {
-        use UpdateState::*;
-        let controls = &self.update.controls;
-        let to = self.update.instructions.to.as_ref().map(|(revision, _)| *revision);
-        let spec = self.fleet.view.service.revision;
-        let by = |request: &crate::model::Request| match (request.author.as_str(), request.reason.as_str()) {
-            ("", "") => String::new(),
-            ("", reason) => format!(": {reason}"),
-            (author, "") => format!(" by {author}"),
-            (author, reason) => format!(" by {author}: {reason}"),
-        };
-        if to.is_some_and(|to| to != spec) {
-            self.go(Aborted, format!("superseded: the spec now says {spec}"));
-        } else if let Some(request) = &controls.abort {
-            self.go(Aborted, format!("aborted{}", by(request)));
-        } else if let (Some(request), false) = (&controls.rollback, self.progress.state.is_back()) {
-            self.turn_back(format!("rolled back{}", by(request)));
-        }
-        match (self.progress.state, controls.paused) {
-            (RollingForward, true) => self.go(RollForwardPaused, "paused".to_owned()),
-            (RollingBack, true) => self.go(RollBackPaused, "paused".to_owned()),
-            (RollForwardPaused, false) => self.go(RollingForward, "resumed".to_owned()),
-            (RollBackPaused, false) => self.go(RollingBack, "resumed".to_owned()),
-            _ => {}
-        }
-    }
-
     /// Judges what is being worked on and takes on what comes next.
     fn roll(&mut self) {
         if let Some((revision, _)) = &self.update.instructions.to
@@ -137,13 +129,7 @@ impl Step<'_, '_> {
             let counted = self.progress.failures.get(&instance).cloned();
             let (verdict, failures) =
                 evaluate(self.fleet, self.update, &self.progress, instance, wanted, counted);
-            if let Some(failures) = failures {
-                if self.progress.failures.get(&instance) != Some(&failures) {
-                    let message = format!("instance {instance}: {}", failures.message);
-                    self.warn("InstanceFailed", message);
-                }
-                self.progress.failures.insert(instance, failures);
-            }
+            self.note_failures(instance, failures);
             let set = match verdict {
                 Verdict::Wait(until) => {
                     until.into_iter().for_each(|at| self.plan.check_at(at));
@@ -159,11 +145,46 @@ impl Step<'_, '_> {
         }
     }
 
+    /// Counts what fails while the update stands still: what became of a Pod is known as long as the Pod is there.
+    fn count(&mut self) {
+        let back = self.progress.state.is_back();
+        for instance in self.progress.working.clone().iter() {
+            let Some(wanted) = self.wanted(instance, back) else { continue };
+            let counted = self.progress.failures.get(&instance).cloned();
+            let failures = count(self.fleet.tasks(instance), wanted, self.progress.floor, counted);
+            self.note_failures(instance, failures);
+        }
+    }
+
+    fn note_failures(&mut self, instance: u32, failures: Option<Failures>) {
+        let Some(failures) = failures else { return };
+        if self.progress.failures.get(&instance) != Some(&failures) {
+            let message = format!("instance {instance}: {}", failures.message);
+            self.plan.events.push(Event {
+                warning: true,
+                reason: "InstanceFailed",
+                message,
+                update: Some(self.update.number),
+            });
+        }
+        self.progress.failures.insert(instance, failures);
+    }
+
     /// Takes on the next group, or ends the update when nothing is left.
     fn advance(&mut self) {
         let back = self.progress.state.is_back();
+        if let Some(message) = self.pause_after_group() {
+            self.go(UpdateState::RollForwardPaused, message);
+            return;
+        }
         let idle = self.idle(back);
-        let group = next_group(self.update.settings.strategy, &idle, self.progress.working.len());
+        let place = Place {
+            all: self.update.instructions.all(),
+            working: self.progress.working.len(),
+            begun: self.progress.touched.len(),
+            back,
+        };
+        let group = next_group(&self.update.settings.strategy, &idle, place);
         if group.is_empty() {
             if idle.is_empty() && self.progress.working.is_empty() {
                 let (state, message) = if back {
@@ -216,8 +237,8 @@ impl Step<'_, '_> {
     /// The config an instance shall have in this direction. Instances beyond a scale-down in mid-update go.
     fn wanted(&self, instance: u32, back: bool) -> Option<crate::model::Revision> {
         let instructions = &self.update.instructions;
-        let count = self.fleet.view.service.instances;
-        if count != instructions.instances && instance >= count {
+        let count = targets::asked_now(self.fleet, self.update);
+        if count != instructions.asked && instance >= count {
             return None;
         }
         if back { instructions.back(instance) } else { instructions.after(instance) }
@@ -226,18 +247,23 @@ impl Step<'_, '_> {
     fn over_budget(&self) -> bool {
         let failed =
             if self.progress.state.is_back() { &self.progress.failed_back } else { &self.progress.failed };
-        failed.len() > self.update.settings.max_failed_instances
+        failed.len() > self.failures_allowed()
+    }
+
+    /// How many failed instances are borne.
+    fn failures_allowed(&self) -> u32 {
+        self.update.settings.max_failed_instances.of(self.update.instructions.all())
     }
 
     /// Remembers the instance that failed first, and says what happened.
     fn blame(&mut self) -> String {
+        let limit = self.failures_allowed();
         let progress = &mut self.progress;
         let failed = if progress.state.is_back() { &progress.failed_back } else { &progress.failed };
         let first = progress.failures.iter().filter(|(instance, _)| failed.contains(**instance));
         let Some((instance, failures)) = first.min_by_key(|(_, failures)| failures.at) else {
             return format!("{} instances failed", failed.len());
         };
-        let limit = self.update.settings.max_failed_instances;
         let message = format!(
             "{} failed (instances {failed}), more than the {limit} that maxFailedInstances allows; first instance \
              {instance}: {}",
@@ -289,10 +315,6 @@ impl Step<'_, '_> {
         self.progress.finished = state.is_terminal().then_some(self.fleet.now);
         self.plan.events.push(event(self.update, state, &message));
         self.progress.message = message;
-    }
-
-    fn warn(&mut self, reason: &'static str, message: String) {
-        self.plan.events.push(Event { warning: true, reason, message, update: Some(self.update.number) });
     }
 }
 

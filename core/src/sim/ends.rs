@@ -3,13 +3,17 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{model::*, plan::Ended};
+use crate::{
+    model::*,
+    plan::{Ended, Plan},
+};
 
 use super::cache::Snapshot;
 
 /// What is wrong with the way in which a task is ended, whatever the planner calls it.
 pub(super) fn objection(
     snapshot: &Snapshot,
+    plan: &Plan,
     uid: Uid,
     intent: Intent,
     how: Ended,
@@ -29,7 +33,18 @@ pub(super) fn objection(
     let is_due = match intent {
         Intent::Kill | Intent::Lose => true,
         Intent::Finish => task.half_ended || task.intent() == Some(Intent::Finish),
-        Intent::Restart | Intent::Drain | Intent::Preempt => false,
+        Intent::Restart => task.intent() == Some(Intent::Restart) || is_to_be_made_anew(snapshot, plan, task),
+        Intent::Drain | Intent::Preempt => false,
     };
     (!is_due).then(|| format!("ends run {run} of instance {instance} for {intent:?}"))
+}
+
+/// Whether an update works on the task's instance, and was asked to restart the task or has counted a failure of it.
+fn is_to_be_made_anew(snapshot: &Snapshot, plan: &Plan, task: &Task) -> bool {
+    let Some(update) = &snapshot.update else { return false };
+    let written = plan.progress.as_ref().map(|(_, progress)| progress);
+    let Some(progress) = written.or(update.progress.as_ref()) else { return false };
+    let is_old = update.settings.restart_at.is_some_and(|at| task.created < at && task.run <= progress.floor);
+    let has_failed = progress.failures.get(&task.instance).is_some_and(|it| it.last_pod == Some(task.uid));
+    progress.working.contains(task.instance) && (has_failed || (is_old && !progress.state.is_back()))
 }

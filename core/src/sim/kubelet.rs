@@ -104,6 +104,7 @@ impl World {
                 self.store.edit_pod(uid, |pod| {
                     if pod.phase == Phase::Running && pod.deleting.is_none() {
                         pod.ready_since.get_or_insert(at);
+                        pod.unready_since = None;
                     }
                 });
             }
@@ -208,7 +209,7 @@ impl World {
         };
         self.store.put(super::objects::Node { lost, ..node });
         for uid in self.pods_on(id) {
-            self.store.edit_pod(uid, |pod| pod.ready_since = None);
+            self.store.edit_pod(uid, |pod| (pod.ready_since, pod.unready_since) = (None, lost));
         }
         self.at(self.now + length, Event::NodeBack(id));
     }

@@ -61,6 +61,7 @@ pub(super) struct Pod {
     pub(super) phase: Phase,
     pub(super) reason: Option<&'static str>,
     pub(super) ready_since: Option<Timestamp>,
+    pub(super) unready_since: Option<Timestamp>,
     pub(super) disrupted: bool,
     pub(super) containers: Vec<ContainerFacts>,
 }
@@ -207,6 +208,8 @@ impl Pod {
             before: seen.before,
             ready: seen.ready,
             ready_since: seen.ready_since,
+            unready_since: self.unready_since,
+            waiting: None,
             created: self.created,
             started: seen.started,
             ended: seen.ended.or_else(|| seen.state.is_terminal().then_some(self.created)),

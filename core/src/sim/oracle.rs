@@ -97,8 +97,8 @@ impl Oracle {
         self.meddled();
     }
 
-    pub(super) fn spec_changed(&mut self, before: Revision, service: &Service) {
-        if service.revision != before {
+    pub(super) fn spec_changed(&mut self, before: &Service, service: &Service) {
+        if service.revision != before.revision || service.update != before.update {
             self.adopted = None;
         }
     }
@@ -160,7 +160,9 @@ impl Oracle {
             return;
         };
         if let Some(old) = self.progress.insert(uid, progress.clone()) {
-            if old.state.is_terminal() && old != *progress {
+            if old.state.is_terminal()
+                && (Progress { refused: progress.refused.clone(), ..old.clone() }) != *progress
+            {
                 self.object(|| {
                     format!("terminal: update {number} changed after its end: {old:?} to {progress:?}")
                 });
@@ -173,8 +175,8 @@ impl Oracle {
                 });
             }
         }
-        let (Strategy::Queue { group_size } | Strategy::Batch { group_size }) = update.settings.strategy;
-        if progress.working.len() > group_size {
+        let sizes = update.settings.strategy.sizes(update.instructions.all());
+        if progress.working.len() > sizes.into_iter().max().unwrap_or(0) {
             self.object(|| format!("too many: update {number} works on {} at a time", progress.working));
         }
         if !progress.state.is_terminal()
@@ -189,6 +191,13 @@ impl Oracle {
         let Some(object) = &store.service else { return };
         let generation = object.service.generation;
         let count = update.instructions.previous_instances;
+        if let Some(undone) = update.instructions.takes_back {
+            // It ends where that one began.
+            if let Some(before) = self.befores.get(&undone).cloned() {
+                self.befores.insert(update.number, Before { generation, count, ..before });
+            }
+            return;
+        }
         let last = store.updates.range(..update.number).next_back();
         let superseded = last.filter(|(_, last)| {
             let state = last.progress.as_ref().map(|progress| progress.state);
@@ -202,7 +211,12 @@ impl Oracle {
             return;
         }
         let live = store.pods.values().filter(|pod| pod.is_live() && pod.instance < count);
-        let instances = live.map(|pod| (pod.instance, pod.revision)).collect();
+        let mut instances: BTreeMap<_, _> = live.map(|pod| (pod.instance, pod.revision)).collect();
+        let Instructions { from, to, base, .. } = &update.instructions;
+        if to.as_ref().is_some_and(|(to, _)| from.iter().all(|(from, _)| from == to)) {
+            // What runs already and is tried again goes back to what was good.
+            instances.extend(base.iter().flat_map(|(good, on)| on.iter().map(|instance| (instance, *good))));
+        }
         self.befores.insert(update.number, Before { count, instances, generation });
     }
 
@@ -225,7 +239,7 @@ impl Oracle {
                     if *intent == Intent::Kill {
                         self.kills(snapshot, plan, *uid, *instance);
                     }
-                    let ends = ends::objection(snapshot, *uid, *intent, *how, local);
+                    let ends = ends::objection(snapshot, plan, *uid, *intent, *how, local);
                     ends.into_iter().for_each(|what| self.object(|| what));
                 }
                 Action::Create { instance, run, revision, .. } => {
@@ -298,14 +312,17 @@ impl Oracle {
             && !progress.state.is_terminal()
         {
             let to = update.instructions.to.as_ref().filter(|(_, ranges)| ranges.contains(instance));
-            let matches = !progress.state.is_back() && to.is_some_and(|(to, _)| *to == task.revision);
+            let is_old =
+                update.settings.restart_at.is_some_and(|at| task.created < at && task.run <= progress.floor);
+            let forward = !progress.state.is_back();
+            let matches = forward && !is_old && to.is_some_and(|(to, _)| *to == task.revision);
             if progress.working.contains(instance) && !matches && !snapshot.frozen {
                 return;
             }
             // A scale-down counts at once, and so does taking back a scale-up that the update knows nothing of.
             let concerns = |(_, ranges): &(Revision, Ranges)| ranges.contains(instance);
             let mut scope = update.instructions.from.iter().chain(&update.instructions.to);
-            let scaled = service.instances != update.instructions.instances;
+            let scaled = service.instances != update.instructions.asked;
             if instance >= service.instances && (scaled || !scope.any(concerns)) {
                 return;
             }
@@ -328,7 +345,8 @@ impl Oracle {
             self.object(|| format!("begins update {number} although frozen"));
         }
         let object = &snapshot.object;
-        let retried = snapshot.update.as_ref().is_some_and(|update| update.controls.retry.is_some());
+        let controls = snapshot.update.as_ref().map(|update| &update.controls);
+        let retried = controls.is_some_and(|it| it.retry.is_some() || it.rollback.is_some());
         if let Some((revision, version)) = self.adopted
             && revision == object.service.revision
             && object.meta.version >= version

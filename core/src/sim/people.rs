@@ -1,6 +1,6 @@
 //! What people, the garbage collector and misfortune do: each disturbance of the script, as it strikes.
 
-use crate::model::{Instance, Request, ServiceStatus, Uid};
+use crate::model::{Instance, Request, ServiceStatus, Uid, UpdateSettings, UpdateState};
 
 use super::{
     kubelet::Step,
@@ -8,7 +8,7 @@ use super::{
     script::{Disturbance, Trouble},
     server::delete_pod,
     store::Change,
-    time::{Millis, clock, whole},
+    time::{Millis, SECOND, clock, whole},
     world::{Event, World},
 };
 
@@ -22,7 +22,19 @@ impl World {
                 }
             }),
             Disturbance::Scale(instances) => self.edit_service(|object| object.service.instances = instances),
-            Disturbance::Settings(settings) => self.edit_service(|object| object.service.update = settings),
+            Disturbance::Settings(settings) => self.edit_service(|object| {
+                let UpdateSettings { scope, restart_at, .. } = object.service.update.clone();
+                object.service.update = UpdateSettings { scope, restart_at, ..settings };
+            }),
+            Disturbance::Scope(scope) => {
+                self.is_scoped |= scope.is_some();
+                self.edit_service(|object| object.service.update.scope = scope);
+            }
+            Disturbance::Restart => {
+                let at = whole(clock(self.now, 0));
+                self.edit_service(|object| object.service.update.restart_at = Some(at));
+            }
+            Disturbance::Unattended(length) => self.unattended_until = self.now + length,
             Disturbance::Pause => self.edit_update(|update| update.controls.paused = true),
             Disturbance::Resume => self.edit_update(|update| update.controls.paused = false),
             Disturbance::Abort => {
@@ -75,7 +87,9 @@ impl World {
             }
             Disturbance::Unready(instance, length) => {
                 if let Some(pod) = self.live_pod(instance).filter(|pod| pod.ready_since.is_some()) {
-                    self.store.edit_pod(pod.meta.uid, |pod| pod.ready_since = None);
+                    let at = Some(whole(clock(self.now, 0)));
+                    self.store
+                        .edit_pod(pod.meta.uid, |pod| (pod.ready_since, pod.unready_since) = (None, at));
                     self.at(self.now + length, Event::Pod(pod.meta.uid, Step::Ready));
                 }
             }
@@ -113,7 +127,7 @@ impl World {
         edit(&mut edited);
         if edited != object {
             edited.service.generation += 1;
-            self.oracle.spec_changed(object.service.revision, &edited.service);
+            self.oracle.spec_changed(&object.service, &edited.service);
             self.store.put(edited);
         }
     }
@@ -126,6 +140,27 @@ impl World {
         if edited != object {
             self.store.put(edited);
         }
+    }
+
+    /// Sends a pulse, and lets an update go on that has paused by itself.
+    pub(super) fn attend(&mut self) {
+        self.at(self.now + 4 * SECOND, Event::Attend);
+        if self.now < self.unattended_until {
+            return;
+        }
+        let at = whole(clock(self.now, 0));
+        self.edit_update(|update| {
+            let Some(progress) = update.progress.as_ref().filter(|progress| !progress.state.is_terminal())
+            else {
+                return;
+            };
+            if update.settings.pulse_interval_seconds > 0 {
+                update.controls.pulse = Some(at);
+            }
+            if progress.state == UpdateState::RollForwardPaused && !update.controls.paused {
+                update.controls.resume_after_batch += 1;
+            }
+        });
     }
 
     fn live_pod(&self, instance: Instance) -> Option<Pod> {

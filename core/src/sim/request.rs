@@ -121,7 +121,7 @@ pub(super) fn requests(plan: Plan, snapshot: &Snapshot, local: Timestamp, term: 
             Action::PruneUpdate { uid, .. } => all.push_back(Request::Delete { kind: Kind::Update, uid }),
             Action::StartUpdate(new) => {
                 let generation = snapshot.object.service.generation;
-                all.push_back(Request::Start { service, generation, new: Box::new(new) });
+                all.push_back(Request::Start { service, generation, new });
             }
             Action::End { uid, intent, how, .. } => {
                 if how != Ended::Deleted {

@@ -99,6 +99,12 @@ pub(super) enum Disturbance {
     Scale(u32),
     /// The spec says how to update from now on.
     Settings(UpdateSettings),
+    /// The spec says which instances to update.
+    Scope(Option<Ranges>),
+    /// The spec asks for all tasks of before to be made anew.
+    Restart,
+    /// Nobody sends pulses or lets an update go on after a group, for a while.
+    Unattended(Millis),
     Pause,
     Resume,
     Abort,
@@ -158,9 +164,7 @@ impl Setting {
     /// The setting of a seed.
     pub(super) fn draw(seed: u64) -> Self {
         let mut draw = Draw::of(seed, &[1]);
-        let group_size = draw.small(1, 3);
-        let strategy =
-            if draw.chance(50) { Strategy::Queue { group_size } } else { Strategy::Batch { group_size } };
+        let strategy = draw_strategy(&mut draw);
         let service = Service {
             uid: Uid::new(0),
             generation: 1,
@@ -168,6 +172,8 @@ impl Setting {
             instances: draw.small(1, 6),
             revision: Revision::v1(1),
             update: draw_settings(&mut draw, strategy),
+            hold_updates: false,
+            queue_updates: draw.chance(15),
             flapping: Flapping {
                 threshold_seconds: draw.small(0, 60),
                 initial_delay_seconds: draw.small(1, 20),
@@ -204,6 +210,7 @@ impl Setting {
         let mut setting = Self { finale: false, steady: true, ..Self::draw(seed) };
         setting.qualities.clear();
         setting.service.update.max_wait_seconds = 600;
+        setting.service.update.pulse_interval_seconds = 0;
         setting
     }
 
@@ -223,9 +230,47 @@ fn draw_settings(draw: &mut Draw, strategy: Strategy) -> UpdateSettings {
         strategy,
         watch_seconds: draw.pick(&[0, 0, 3, 10, 20]),
         max_per_instance_failures: draw.pick(&[0, 0, 1, 2]),
-        max_failed_instances: draw.pick(&[0, 0, 0, 1, 2]),
+        max_failed_instances: draw.pick(&[
+            Amount::Count(0),
+            Amount::Count(0),
+            Amount::Count(0),
+            Amount::Count(1),
+            Amount::Count(2),
+            Amount::Percent(30),
+        ]),
         rollback_on_failure: draw.chance(80),
         max_wait_seconds: draw.pick(&[60, 120]),
+        scope: None,
+        restart_at: None,
+        pulse_interval_seconds: if draw.chance(15) { draw.small(20, 40) } else { 0 },
+    }
+}
+
+fn draw_strategy(draw: &mut Draw) -> Strategy {
+    let group_size = if draw.chance(80) {
+        Amount::Count(draw.small(1, 3))
+    } else {
+        Amount::Percent(draw.pick(&[10, 34, 50, 100]))
+    };
+    let autopause = draw.chance(30);
+    match draw.below(5) {
+        0 | 1 => Strategy::Queue { group_size },
+        2 | 3 => Strategy::Batch { group_size, autopause },
+        _ => {
+            let group_sizes = vec![Amount::Count(1), Amount::Count(draw.small(1, 3)), group_size];
+            Strategy::VariableBatch { group_sizes, autopause }
+        }
+    }
+}
+
+fn draw_scope(draw: &mut Draw) -> Option<Ranges> {
+    match draw.below(4) {
+        0 => None,
+        1 => Some(Ranges::up_to(draw.small(1, 4))),
+        _ => {
+            let one = draw.small(0, 4);
+            Some((0..8).filter(|instance| *instance == one || draw.chance(50)).collect())
+        }
     }
 }
 
@@ -296,7 +341,9 @@ fn draw_disturbance(draw: &mut Draw, setting: &Setting) -> Disturbance {
     match draw.below(100) {
         0..=17 => Config(revision, draw.chance(30).then(|| draw.small(0, 6))),
         18..=25 => Scale(if draw.chance(10) { 0 } else { draw.small(1, 7) }),
-        26..=28 => Settings(draw_settings(draw, setting.service.update.strategy)),
+        26 => Settings(draw_settings(draw, setting.service.update.strategy.clone())),
+        27 => Scope(draw_scope(draw)),
+        28 => Restart,
         29..=31 => Pause,
         32..=34 => Resume,
         35..=36 => Abort,
@@ -314,7 +361,8 @@ fn draw_disturbance(draw: &mut Draw, setting: &Setting) -> Disturbance {
         54 => Freeze(long),
         55 => InvalidSpec(long),
         56 => KeepNothing(long),
-        57..=61 => PodEnds(instance, draw.pick(&[0, 1])),
+        57 => Unattended(long),
+        58..=61 => PodEnds(instance, draw.pick(&[0, 1])),
         62..=63 => Evict(instance),
         64..=65 => Unready(instance, short),
         66..=68 => Stubborn(long),
@@ -356,6 +404,14 @@ impl Disturbance {
 
     /// Whether it gives the operator something to do that takes a while.
     fn is_change(&self) -> bool {
-        matches!(self, Self::Config(..) | Self::Scale(_) | Self::Recreate { .. } | Self::WipeStatus)
+        matches!(
+            self,
+            Self::Config(..)
+                | Self::Scale(_)
+                | Self::Scope(_)
+                | Self::Restart
+                | Self::Recreate { .. }
+                | Self::WipeStatus
+        )
     }
 }

@@ -91,6 +91,7 @@ pub(super) fn apply(store: &mut Store, request: &Request, now: Millis, setting: 
                 phase: Phase::Pending,
                 reason: None,
                 ready_since: None,
+                unready_since: None,
                 disrupted: false,
                 containers: Vec::new(),
             }))
@@ -196,6 +197,9 @@ pub(super) fn whole_progress(mut progress: Progress) -> Progress {
     progress.failures.values_mut().for_each(|failures| failures.at = whole(failures.at));
     if let Some((_, failures)) = &mut progress.cause {
         failures.at = whole(failures.at);
+    }
+    if let Some(pulse) = &mut progress.pulse {
+        pulse.from = whole(pulse.from);
     }
     progress
 }

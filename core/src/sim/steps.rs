@@ -13,7 +13,8 @@ pub(super) fn objection(snapshot: &Snapshot, new: &Progress, local: Timestamp) -
     let update = snapshot.update.as_ref()?;
     let old = update.progress.as_ref()?;
     let step = Step { snapshot, update, old, new, local };
-    let what = step.state().or_else(|| step.group()).or_else(|| step.judged()).or_else(|| step.blamed())?;
+    let objections = [Step::state, Step::group, Step::judged, Step::blamed, Step::scoped, Step::pulsed];
+    let what = objections.into_iter().find_map(|objection| objection(&step))?;
     Some(format!("step of update {}: {what}", update.number))
 }
 
@@ -31,21 +32,24 @@ impl Step<'_> {
         if old.state == new.state {
             return None;
         }
-        let allowed = settings.max_failed_instances;
+        let allowed = settings.max_failed_instances.of(instructions.all());
         let over = new.failed.len() > allowed;
         let turned = new.state.is_back() && !old.state.is_back();
         if turned && controls.rollback.is_none() && !(over && settings.rollback_on_failure) {
             return Some(format!("turned back with {} failed, {allowed} allowed", new.failed));
         }
-        let spec = self.snapshot.object.service.revision;
+        let service = &self.snapshot.object.service;
         let to = instructions.to.as_ref().map(|(to, _)| *to);
+        let asks_for_it = to == Some(service.revision)
+            && settings.scope == service.update.scope
+            && service.update.restart_at.is_none_or(|at| settings.restart_at == Some(at));
         let scope = instructions.from.iter().chain(&instructions.to);
         let scope: Ranges = scope.flat_map(|(_, ranges)| ranges.iter()).collect();
         let left = |done: &Ranges, failed: &Ranges, instances: &Ranges| {
             instances.iter().find(|instance| !done.contains(*instance) && !failed.contains(*instance))
         };
         match new.state {
-            UpdateState::Aborted if controls.abort.is_none() && to == Some(spec) => {
+            UpdateState::Aborted if controls.abort.is_none() && (asks_for_it || service.queue_updates) => {
                 Some("given up for nothing".to_owned())
             }
             UpdateState::Failed if old.state.is_back() && new.failed_back.len() <= allowed => {
@@ -69,7 +73,7 @@ impl Step<'_> {
         let same_way = self.old.state.is_back() == self.new.state.is_back();
         let gained = new.iter().find(|instance| !old.contains(*instance))?;
         let stays = old.iter().find(|instance| new.contains(*instance))?;
-        let is_batch = matches!(self.update.settings.strategy, Strategy::Batch { .. });
+        let is_batch = !matches!(self.update.settings.strategy, Strategy::Queue { .. });
         (is_batch && same_way).then(|| format!("takes on {gained} while it works on {stays}"))
     }
 
@@ -88,8 +92,10 @@ impl Step<'_> {
 
     fn wanted(&self, instance: Instance, back: bool) -> Option<Revision> {
         let instructions = &self.update.instructions;
-        let count = self.snapshot.object.service.instances;
-        if instance >= count && count != instructions.instances {
+        let service = &self.snapshot.object.service;
+        let waits = instructions.to.as_ref().is_some_and(|(to, _)| *to != service.revision);
+        let count = if waits { instructions.asked } else { service.instances };
+        if instance >= count && count != instructions.asked {
             return None;
         }
         let side = match (back, instructions.base.is_empty()) {
@@ -107,8 +113,29 @@ impl Step<'_> {
         let watch = SignedDuration::from_secs(self.update.settings.watch_seconds.into());
         live.any(|task| {
             let long_enough = task.ready_since.is_some_and(|since| since + watch <= self.local);
-            task.revision == wanted && task.state == TaskState::Running && task.ready && long_enough
+            let restart_at = self.update.settings.restart_at.filter(|_| !self.new.state.is_back());
+            let is_new = restart_at.is_none_or(|at| task.created >= at || task.run > self.new.floor);
+            let runs = task.state == TaskState::Running && task.ready && long_enough;
+            task.revision == wanted && is_new && runs
         })
+    }
+
+    /// Nothing outside the scope is taken on, on no way.
+    fn scoped(&self) -> Option<String> {
+        // What goes back as a whole may have come about under other scopes.
+        let Instructions { base, takes_back, .. } = &self.update.instructions;
+        let chained = !base.is_empty() || takes_back.is_some();
+        let outside = self.new.touched.iter().find(|instance| !self.update.settings.allows(*instance))?;
+        (!chained).then(|| format!("takes on {outside}, which is out of its scope"))
+    }
+
+    /// Nothing is taken on without a fresh pulse.
+    fn pulsed(&self) -> Option<String> {
+        let interval = SignedDuration::from_secs(self.update.settings.pulse_interval_seconds.into());
+        let gained = self.new.working.iter().find(|instance| !self.old.working.contains(*instance))?;
+        let sent = self.update.controls.pulse.into_iter().chain(self.old.pulse.map(|pulse| pulse.from)).max();
+        let fresh = sent.is_some_and(|sent| self.local < sent + interval);
+        (!interval.is_zero() && !fresh).then(|| format!("takes on {gained} without a fresh pulse"))
     }
 
     /// Nobody fails for what was done to its Pod, nor before its failures are used up.
@@ -129,7 +156,8 @@ impl Step<'_> {
         fresh.find_map(|instance| {
             let failures = self.new.failures.get(&instance)?;
             let borne = self.update.settings.max_per_instance_failures;
-            let early = failures.reason == EndReason::Exited && failures.count <= borne;
+            let counts = matches!(failures.reason, EndReason::Exited | EndReason::Unready);
+            let early = counts && failures.count <= borne;
             early.then(|| format!("instance {instance} failed after {} failures", failures.count))
         })
     }

@@ -18,7 +18,7 @@ type Script = Vec<(Millis, Disturbance)>;
 fn setting(instances: u32, guards: Guards) -> Setting {
     let mut setting = Setting::draw(7);
     setting.service.instances = instances;
-    setting.service.update.strategy = Strategy::Queue { group_size: 2 };
+    setting.service.update.strategy = Strategy::Queue { group_size: Amount::Count(2) };
     setting.service.update.watch_seconds = 0;
     setting.service.flapping =
         Flapping { threshold_seconds: 300, initial_delay_seconds: 20, max_delay_seconds: 40 };

@@ -40,9 +40,9 @@ pub(super) fn rest(world: &World) -> Result<(), String> {
     if world.setting.steady && world.tally.pods != 2 * u64::from(object.service.instances) {
         return Err(format!("{} Pods were made", world.tally.pods));
     }
-    let count = count(world, object.service.instances, status, newest, state);
+    let count = count(world, &object.service, status, newest, state);
     instances(world, count, &restless)?;
-    configs(world, object.service.revision, count, newest, &restless)?;
+    configs(world, &object.service, count, newest, &restless)?;
     history(world, count, &object.service)
 }
 
@@ -90,17 +90,19 @@ fn nothing_to_do(
 /// How many instances there shall be.
 fn count(
     world: &World,
-    asked: u32,
+    service: &Service,
     status: &ServiceStatus,
     newest: Option<&UpdateObject>,
     state: Option<UpdateState>,
 ) -> u32 {
-    if world.oracle.meddled {
+    let asked = service.instances;
+    // What a scope keeps from coming and going hangs on all scopes there were.
+    if world.oracle.meddled || world.is_scoped {
         return status.counts.desired;
     }
     match newest {
         // What failed is taken back as a whole, the count with it.
-        Some(update) if state == Some(UpdateState::RolledBack) && update.instructions.instances == asked => {
+        Some(update) if state == Some(UpdateState::RolledBack) && update.instructions.asked == asked => {
             if is_as_it_was(world, update) {
                 update.instructions.previous_instances
             } else {
@@ -128,16 +130,18 @@ fn instances(world: &World, count: u32, restless: &BTreeSet<Instance>) -> Result
 
 fn configs(
     world: &World,
-    spec: Revision,
+    service: &Service,
     count: u32,
     newest: Option<&UpdateObject>,
     restless: &BTreeSet<Instance>,
 ) -> Result<(), String> {
+    let spec = service.revision;
     let state = newest.and_then(|update| update.progress.as_ref()).map(|progress| progress.state);
     let newest_pod = |instance| world.store.pods.values().rev().find(|pod| pod.instance == instance);
     let all_run = |revision: Revision| {
         let other = |instance: &Instance| newest_pod(*instance).is_none_or(|pod| pod.revision != revision);
-        match (0..count).filter(|instance| !restless.contains(instance)).find(other) {
+        let scope = (0..count).filter(|instance| service.update.allows(*instance));
+        match scope.into_iter().filter(|instance| !restless.contains(instance)).find(other) {
             Some(instance) => Err(format!("instance {instance} doesn't run {revision}")),
             None => Ok(()),
         }

@@ -36,6 +36,8 @@ pub(super) enum Event {
     NodeBack(NodeId),
     NodeGone(NodeId),
     Pod(Uid, Step),
+    /// Somebody attends to the newest update.
+    Attend,
     /// For an operator, in this life of it.
     Operator(usize, u32, Wake),
     /// A request reaches the API server.
@@ -82,6 +84,9 @@ pub(super) struct World {
     pub(super) invalid_until: Millis,
     pub(super) no_keeping_until: Millis,
     pub(super) stubborn_until: Millis,
+    pub(super) unattended_until: Millis,
+    /// The spec has had a scope.
+    pub(super) is_scoped: bool,
     pub(super) oracle: Oracle,
     pub(super) tally: Tally,
     pub(super) trace: Option<Vec<String>>,
@@ -109,6 +114,8 @@ impl World {
             invalid_until: 0,
             no_keeping_until: 0,
             stubborn_until: 0,
+            unattended_until: 0,
+            is_scoped: false,
             oracle: Oracle::default(),
             tally: Tally::default(),
             trace: traced.then(Vec::new),
@@ -135,6 +142,7 @@ impl World {
         for operator in 0..2 {
             self.at(SECOND * operator as u64, Event::Operator(operator, 0, Wake::Up));
         }
+        self.at(SECOND, Event::Attend);
     }
 
     /// Lets everything happen until the world has come to rest, or should have.
@@ -199,6 +207,7 @@ impl World {
             Event::NodeBack(node) => self.node_back(node),
             Event::NodeGone(node) => self.collect_pods_of(node),
             Event::Pod(uid, step) => self.pod_step(uid, step),
+            Event::Attend => self.attend(),
             Event::Operator(operator, life, wake) => self.wake(operator, life, wake),
             Event::Arrive(flight) => self.arrive(flight),
         }

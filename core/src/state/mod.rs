@@ -9,4 +9,4 @@ mod update;
 
 pub use observe::{ContainerFacts, ContainerKind, ContainerState, Observation, Phase, PodFacts, observe};
 pub use task::{Effects, Illegal, Kind, Replace, transition};
-pub use update::can_go;
+pub use update::{Answer, Wish, answer, can_go};

@@ -1,7 +1,5 @@
 //! Any state of a job, likely or not: what the planner has to bear without a panic or a broken promise.
 
-use std::collections::BTreeMap;
-
 use borealis_core::model::{Strategy as Groups, *};
 use jiff::{SignedDuration, Timestamp};
 use proptest::{collection::vec, option, prelude::*, sample::select, strategy::Strategy};
@@ -21,16 +19,34 @@ pub(crate) fn revision() -> impl Strategy<Value = Revision> {
     (1..6u64).prop_map(Revision::v1)
 }
 
-fn ranges() -> impl Strategy<Value = Ranges> {
+pub(crate) fn ranges() -> impl Strategy<Value = Ranges> {
     vec(0..8u32, 0..6).prop_map(|instances| instances.into_iter().collect())
 }
 
+fn size() -> impl Strategy<Value = Amount> {
+    prop_oneof![3 => (1..4u32).prop_map(Amount::Count), 1 => (1..=100u8).prop_map(Amount::Percent)]
+}
+
+fn autopause() -> impl Strategy<Value = bool> {
+    proptest::bool::weighted(0.3)
+}
+
+pub(crate) fn groups() -> impl Strategy<Value = Groups> {
+    prop_oneof![
+        size().prop_map(|group_size| Groups::Queue { group_size }),
+        (size(), autopause()).prop_map(|(group_size, autopause)| Groups::Batch { group_size, autopause }),
+        (vec(size(), 1..4), autopause())
+            .prop_map(|(group_sizes, autopause)| Groups::VariableBatch { group_sizes, autopause }),
+    ]
+}
+
 pub(crate) fn settings() -> impl Strategy<Value = UpdateSettings> {
-    let numbers = (1..4u32, 0..30u32, 0..3u32, 0..3u32, select(vec![0, 30, 600]));
-    (any::<bool>(), any::<bool>(), numbers).prop_map(|(queue, rollback_on_failure, numbers)| {
-        let (group_size, watch_seconds, max_per_instance_failures, max_failed_instances, max_wait_seconds) =
-            numbers;
-        let strategy = if queue { Groups::Queue { group_size } } else { Groups::Batch { group_size } };
+    let numbers = (0..30u32, 0..3u32, select(vec![0, 30, 600]), select(vec![0, 0, 0, 20]));
+    let allowed =
+        prop_oneof![3 => (0..3u32).prop_map(Amount::Count), 1 => (1..40u8).prop_map(Amount::Percent)];
+    let drawn = (groups(), allowed, any::<bool>(), numbers);
+    drawn.prop_map(|(strategy, max_failed_instances, rollback_on_failure, numbers)| {
+        let (watch_seconds, max_per_instance_failures, max_wait_seconds, pulse_interval_seconds) = numbers;
         UpdateSettings {
             strategy,
             watch_seconds,
@@ -38,6 +54,8 @@ pub(crate) fn settings() -> impl Strategy<Value = UpdateSettings> {
             max_failed_instances,
             rollback_on_failure,
             max_wait_seconds,
+            pulse_interval_seconds,
+            ..UpdateSettings::default()
         }
     })
 }
@@ -51,6 +69,8 @@ pub(crate) fn service() -> impl Strategy<Value = Service> {
             instances,
             revision,
             update,
+            hold_updates: false,
+            queue_updates: false,
             flapping: Flapping { threshold_seconds, initial_delay_seconds: 60, max_delay_seconds: 300 },
             partition: Partition { reschedule, delay_seconds: 30 },
             history: History { failed, ended, ttl_seconds: 86_400 },
@@ -108,9 +128,17 @@ fn update() -> impl Strategy<Value = Update> {
     (instructions, settings(), controls, option::weighted(0.9, progress())).prop_map(
         |((from, to, instances, previous_instances), settings, (paused, asked), progress)| {
             let request = |wish| (asked == wish).then(Request::default);
-            let controls = Controls { paused, abort: request(0), rollback: request(1), retry: request(2) };
+            let (abort, rollback, retry) = (request(0), request(1), request(2));
+            let controls = Controls { paused, abort, rollback, retry, ..Controls::default() };
             let to = Some(to);
-            let instructions = Instructions { from, to, base: Vec::new(), instances, previous_instances };
+            let instructions = Instructions {
+                from,
+                to,
+                instances,
+                asked: instances,
+                previous_instances,
+                ..Instructions::default()
+            };
             Update { uid: Uid::new(0), number: 0, instructions, settings, controls, progress, owned: true }
         },
     )
@@ -126,20 +154,14 @@ fn progress() -> impl Strategy<Value = Progress> {
         let (working, done, failed) = (of(&[1]), of(&[2, 3]), of(&[4]));
         let back = state.is_back();
         Progress {
-            state,
-            started,
             finished: state.is_terminal().then_some(started),
-            floor,
-            advanced: started,
             touched: of(&[1, 2, 3, 4]),
             working: if state.is_terminal() { Ranges::default() } else { working },
             updated: if back { Ranges::default() } else { done.clone() },
             failed: if back { Ranges::default() } else { failed.clone() },
             rolled_back: if back { done } else { Ranges::default() },
             failed_back: if back { failed } else { Ranges::default() },
-            failures: BTreeMap::new(),
-            cause: None,
-            message: String::new(),
+            ..Progress::new(state, started, floor)
         }
     })
 }

@@ -141,10 +141,22 @@ impl Still {
         panic!("plans go on for ever: {:?}\nof {self:?}", self.plan().actions);
     }
 
-    /// Lets everything happen that happens by itself for so many seconds.
+    /// Sends a pulse, and lets an update go on that has paused by itself.
+    fn attend(&mut self) {
+        let now = Timestamp::from_second(self.now.as_second()).unwrap();
+        let Some(update) = self.updates.last_mut() else { return };
+        let state = update.progress.as_ref().map(|progress| progress.state);
+        update.controls.pulse = Some(now);
+        if state == Some(UpdateState::RollForwardPaused) && !update.controls.paused {
+            update.controls.resume_after_batch += 1;
+        }
+    }
+
+    /// Lets everything happen that happens by itself, and somebody attend to it, for so many seconds.
     pub(crate) fn live(&mut self, seconds: i64) {
         let end = self.now + SignedDuration::from_secs(seconds);
         while self.now < end {
+            self.attend();
             self.come_to_rest();
             self.pods();
             self.come_to_rest();
@@ -204,7 +216,8 @@ impl Still {
             }
             Action::PruneRevision { uid, .. } => self.revisions.retain(|it| it.uid != uid),
             Action::PruneUpdate { uid, .. } => self.updates.retain(|it| it.uid != uid),
-            Action::StartUpdate(NewUpdate { number, instructions, settings }) => {
+            Action::StartUpdate(new) => {
+                let NewUpdate { number, instructions, settings } = *new;
                 let (uid, controls) = (self.uid(), Controls::default());
                 let update =
                     Update { uid, number, instructions, settings, controls, progress: None, owned: true };
@@ -282,6 +295,8 @@ pub(crate) fn new_task(
         before: TaskState::Pending,
         ready: false,
         ready_since: None,
+        unready_since: None,
+        waiting: None,
         created,
         started: None,
         ended: None,

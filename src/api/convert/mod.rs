@@ -5,6 +5,7 @@
 //! Decides nothing. Called by the index (reading) and the executor (writing).
 
 mod service;
+mod settings;
 mod update;
 
 use borealis_core::model::{Instance, Ranges, Revision};
@@ -12,7 +13,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 pub use service::{Identity, service, service_status, service_status_object};
-pub use update::{new_update, progress, update, update_settings, update_status_object};
+pub use settings::update_settings;
+pub use update::{new_update, progress, update, update_status_object};
 
 use super::Invalid;
 use super::status::RevisionInstances;
@@ -21,6 +23,11 @@ use super::status::RevisionInstances;
 fn number(field: &'static str, value: i32, min: i32, max: i32) -> Result<u32, Invalid> {
     let out = || Invalid::Range { field, value: value.into(), min: min.into(), max: max.into() };
     if (min..=max).contains(&value) { u32::try_from(value).map_err(|_| out()) } else { Err(out()) }
+}
+
+/// A time of the API, in whole seconds: what is compared must be what is read back.
+fn whole(at: &Time) -> Timestamp {
+    time(at.0).0
 }
 
 /// A count of ours for the API, whose integers are signed.

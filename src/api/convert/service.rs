@@ -4,7 +4,7 @@ use borealis_core::model;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{from_word, identity, instance, number, parts, signed, time, uid, update_settings, word};
-use crate::api::settings::{Flapping, History};
+use crate::api::settings::{Flapping, History, WhileUpdating};
 use crate::api::status::{AuroraServiceStatus, Counts, Failure, UpdateRef};
 use crate::api::update::update_name;
 use crate::api::{AuroraService, Invalid, conditions, labels};
@@ -29,6 +29,8 @@ pub fn service(object: &AuroraService) -> Result<model::Service, Invalid> {
         instances: number("spec.instances", spec.instances, 0, 10_000)?,
         revision,
         update: update_settings(&spec.update)?,
+        hold_updates: spec.update.paused,
+        queue_updates: spec.update.while_updating == Some(WhileUpdating::Queue),
         flapping: flapping(&spec.flapping)?,
         partition: model::Partition {
             reschedule: spec.reschedules_lost(),
@@ -67,6 +69,11 @@ pub fn service_status(status: &AuroraServiceStatus) -> Option<model::ServiceStat
             Some(text) => Some(text.parse().ok()?),
             None => None,
         },
+        observed_scope: match status.observed_instances.as_deref() {
+            Some(text) => Some(text.parse().ok()?),
+            None => None,
+        },
+        observed_restart: status.observed_restart.as_ref().map(|at| at.0),
         last_good: status.current_revision.as_deref().and_then(|text| text.parse().ok()),
         highest_run: status.highest_run.and_then(|run| u32::try_from(run).ok()).unwrap_or_default(),
         counts: counts(status),
@@ -146,6 +153,8 @@ pub fn service_status_object(
     AuroraServiceStatus {
         observed_generation: Some(status.observed_generation),
         observed_revision: status.observed_revision.map(|revision| revision.to_string()),
+        observed_instances: status.observed_scope.as_ref().map(ToString::to_string),
+        observed_restart: status.observed_restart.map(time),
         current_revision: status.last_good.map(|revision| revision.to_string()),
         update_revision: going_on.map(|_| spec.to_string()),
         replicas: signed(status.counts.live),

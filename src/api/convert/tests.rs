@@ -1,4 +1,7 @@
-use borealis_core::model::{self, EndReason};
+use borealis_core::{
+    model::{self, Amount, EndReason},
+    plan::NewUpdate,
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -36,13 +39,18 @@ fn a_minimal_service_has_auroras_defaults() {
             instances: 1,
             revision: object.spec.task_config().revision().unwrap(),
             update: model::UpdateSettings {
-                strategy: model::Strategy::Queue { group_size: 1 },
+                strategy: model::Strategy::Queue { group_size: Amount::Count(1) },
+                scope: None,
+                restart_at: None,
                 watch_seconds: 45,
                 max_per_instance_failures: 0,
-                max_failed_instances: 0,
+                max_failed_instances: Amount::Count(0),
                 rollback_on_failure: true,
                 max_wait_seconds: 600,
+                pulse_interval_seconds: 0,
             },
+            hold_updates: false,
+            queue_updates: false,
             flapping: model::Flapping {
                 threshold_seconds: 300,
                 initial_delay_seconds: 60,
@@ -89,7 +97,7 @@ fn what_cannot_be_acted_upon_is_named() {
         (
             "/spec/update",
             json!({"strategy": {}}),
-            "spec.update.strategy must hold exactly one of queue, batch, but holds 0",
+            "spec.update.strategy must hold exactly one of queue, batch, variableBatch, but holds 0",
         ),
         ("/spec/update", json!({"strategy": {"queue": {}, "batch": {}}}), "but holds 2"),
         (
@@ -97,6 +105,20 @@ fn what_cannot_be_acted_upon_is_named() {
             json!({"strategy": {"batch": {"groupSize": 0}}}),
             "spec.update.strategy.batch.groupSize: 0",
         ),
+        (
+            "/spec/update",
+            json!({"strategy": {"queue": {"groupSize": "0%"}}}),
+            "queue.groupSize: \"0%\" is no number",
+        ),
+        ("/spec/update", json!({"strategy": {"variableBatch": {}}}), "variableBatch.groupSizes: is empty"),
+        (
+            "/spec/update",
+            json!({"maxFailedInstances": "7"}),
+            "spec.update.maxFailedInstances: \"7\" is no number",
+        ),
+        ("/spec/update", json!({"pulseIntervalSeconds": 0}), "spec.update.pulseIntervalSeconds: 0"),
+        ("/spec/update", json!({"instances": ""}), "spec.update.instances: \"\" names no instance"),
+        ("/spec/update", json!({"instances": "4-0"}), "spec.update.instances: \"4-0\" is not"),
         ("/spec/flapping", json!({"thresholdSeconds": -1}), "spec.flapping.thresholdSeconds: -1"),
         ("/spec/history", json!({"failed": 101}), "spec.history.failed: 101"),
         ("/spec/partition", json!({"delaySeconds": -1}), "spec.partition.delaySeconds: -1"),
@@ -124,6 +146,25 @@ fn failures() -> model::Failures {
     }
 }
 
+/// Metadata of a service whose spec was last changed by flux, and whose status by another.
+fn changed_service() -> ObjectMeta {
+    let entry = |manager: &str, at: &str, part: &str, subresource: Option<&str>| {
+        json!({"manager": manager, "operation": "Apply", "time": at, "fieldsType": "FieldsV1",
+            "fieldsV1": {part: {}}, "subresource": subresource})
+    };
+    serde_json::from_value(json!({
+        "name": "web", "namespace": "prod",
+        "annotations": {"borealis.dev/message": "fix the leak"},
+        "managedFields": [
+            entry("kubectl", "2026-01-01T10:00:00Z", "f:spec", None),
+            entry("flux", "2026-01-02T10:00:00Z", "f:spec", None),
+            entry("labeller", "2026-01-03T10:00:00Z", "f:metadata", None),
+            entry("autoscaler", "2026-01-04T10:00:00Z", "f:spec", Some("scale")),
+        ],
+    }))
+    .unwrap()
+}
+
 #[test]
 fn an_update_is_read_back_as_it_was_written() {
     let part = |n: u64, text: &str| (model::Revision::v1(n), text.parse::<model::Ranges>().unwrap());
@@ -132,21 +173,37 @@ fn an_update_is_read_back_as_it_was_written() {
         to: Some(part(3, "0-24")),
         base: vec![part(1, "0-20")],
         instances: 25,
+        asked: 30,
         previous_instances: 21,
+        last_good: Some(model::Revision::v1(1)),
+        takes_back: Some(11),
     };
-    for strategy in [model::Strategy::Queue { group_size: 7 }, model::Strategy::Batch { group_size: 9 }] {
+    for strategy in [
+        model::Strategy::Queue { group_size: Amount::Count(7) },
+        model::Strategy::Batch { group_size: Amount::Percent(9), autopause: true },
+        model::Strategy::VariableBatch {
+            group_sizes: vec![Amount::Count(1), Amount::Percent(100)],
+            autopause: false,
+        },
+    ] {
         let settings = model::UpdateSettings {
             strategy,
+            scope: Some("0-4,17".parse().unwrap()),
+            restart_at: Some(at(33)),
             watch_seconds: 1,
             max_per_instance_failures: 2,
-            max_failed_instances: 3,
+            max_failed_instances: Amount::Percent(3),
             rollback_on_failure: false,
             max_wait_seconds: 4,
+            pulse_interval_seconds: 5,
         };
         let owner =
             crate::apply::pods::Job { namespace: "prod", service: "web", uid: "u-1", key: "", role: "" }
                 .owner();
-        let mut object = new_update("prod", "web", owner, 12, &instructions, &settings);
+        let new = NewUpdate { number: 12, instructions: instructions.clone(), settings: settings.clone() };
+        let mut object = new_update(&changed_service(), owner, &new);
+        assert_eq!(object.spec.message.as_deref(), Some("fix the leak"));
+        assert_eq!(object.spec.author.as_deref(), Some("flux"));
         assert_eq!(object.metadata.name.as_deref(), Some("web-12"));
         object.metadata.uid = Some(UID.to_owned());
         let stored: AuroraUpdate = serde_json::from_str(&serde_json::to_string(&object).unwrap()).unwrap();
@@ -170,6 +227,7 @@ fn controls_are_read() {
         "apiVersion": "borealis.dev/v1alpha1", "kind": "AuroraUpdate", "metadata": {"name": "web-1", "uid": UID},
         "spec": {"service": "web", "number": 1, "instructions": {}, "controls": {
             "paused": true, "abort": {"reason": "a", "author": "b"}, "rollback": {}, "retry": {"author": "c"},
+            "resumeAfterBatch": 3, "pulse": {"at": "1970-01-01T00:01:40.5Z"},
         }},
     }))
     .unwrap();
@@ -177,8 +235,14 @@ fn controls_are_read() {
         Some(model::Request { reason: reason.to_owned(), author: author.to_owned() })
     };
     let controls = update(&object, false).unwrap().controls;
-    let expected =
-        model::Controls { paused: true, abort: wish("a", "b"), rollback: wish("", ""), retry: wish("", "c") };
+    let expected = model::Controls {
+        paused: true,
+        abort: wish("a", "b"),
+        rollback: wish("", ""),
+        retry: wish("", "c"),
+        resume_after_batch: 3,
+        pulse: Some(at(100)),
+    };
     assert_eq!(controls, expected);
     object.spec.controls = super::super::update::Controls::default();
     assert_eq!(update(&object, false).unwrap().controls, model::Controls::default());
@@ -203,6 +267,9 @@ fn progress_is_read_back_as_it_was_written() {
             failures: [(6, failures()), (7, model::Failures { last_pod: None, ..failures() })].into(),
             cause: Some((6, failures())),
             message: "6 failed".to_owned(),
+            total: 25,
+            pulse: Some(model::Pulse { at: at(60), from: at(55) }),
+            refused: "controls.abort is not acted on".to_owned(),
         };
         let object = update_status_object(&progress, 4);
         let holding: Vec<_> =
@@ -213,6 +280,8 @@ fn progress_is_read_back_as_it_was_written() {
             "ROLLED_BACK" | "ABORTED" => vec![],
             _ => vec!["Reconciling"],
         };
+        let expected: Vec<_> = expected.into_iter().chain(["Refused"]).collect();
+        assert_eq!(object.progress, if state.is_back() { "1/10" } else { "6/25" });
         assert_eq!(holding, expected, "{state:?}");
         let text = serde_json::to_string(&object).unwrap();
         assert!(text.contains(&format!("\"state\":\"{}\"", state.name())), "{text}");
@@ -230,6 +299,8 @@ fn a_service_status_is_read_back_as_it_was_written() {
     let status = model::ServiceStatus {
         observed_generation: 5,
         observed_revision: Some(model::Revision::v1(2)),
+        observed_scope: Some("0-4".parse().unwrap()),
+        observed_restart: Some(at(44)),
         last_good: Some(model::Revision::v1(1)),
         highest_run: 9,
         counts: model::Counts {

@@ -1,15 +1,18 @@
-//! AuroraUpdate: instructions, controls and settings to `model::Update`, progress both ways.
+//! AuroraUpdate: instructions and controls to `model::Update`, progress both ways.
 
 use std::collections::BTreeMap;
 
-use borealis_core::model;
+use borealis_core::{model, plan::NewUpdate};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, OwnerReference};
 
-use super::{from_word, identity, instance, number, part, part_object, parts, signed, time, uid, word};
-use crate::api::settings::{BatchStrategy, QueueStrategy, UpdateSettings, UpdateStrategy};
+use super::settings::settings_object;
+use super::{
+    from_word, identity, instance, number, part, part_object, parts, signed, time, uid, update_settings,
+    whole, word,
+};
 use crate::api::update::{
     AuroraUpdate, AuroraUpdateSpec, AuroraUpdateStatus, Controls, InstanceFailure, Instructions, Request,
-    UpdateCounts, UpdateState, update_name,
+    TakenPulse, UpdateCounts, UpdateState, update_name,
 };
 use crate::api::{Invalid, conditions, labels};
 
@@ -17,62 +20,16 @@ use crate::api::{Invalid, conditions, labels};
 const MAX_FAILURES: usize = 1_000;
 /// Longest message of one failure, in characters.
 const MAX_MESSAGE: usize = 1_000;
-
-/// What the planner is told of the settings.
-///
-/// # Errors
-/// When a number is out of range or the strategy is not one.
-pub fn update_settings(spec: &UpdateSettings) -> Result<model::UpdateSettings, Invalid> {
-    let day = 86_400;
-    let UpdateSettings {
-        strategy,
-        watch_seconds,
-        max_per_instance_failures,
-        max_failed_instances,
-        rollback_on_failure,
-        max_wait_seconds,
-    } = spec;
-    Ok(model::UpdateSettings {
-        strategy: self::strategy(strategy.as_ref())?,
-        watch_seconds: number("spec.update.watchSeconds", *watch_seconds, 0, day)?,
-        max_per_instance_failures: number(
-            "spec.update.maxPerInstanceFailures",
-            *max_per_instance_failures,
-            0,
-            1_000,
-        )?,
-        max_failed_instances: number("spec.update.maxFailedInstances", *max_failed_instances, 0, 10_000)?,
-        rollback_on_failure: *rollback_on_failure,
-        max_wait_seconds: number("spec.update.maxWaitSeconds", *max_wait_seconds, 0, day)?,
-    })
-}
-
-fn strategy(spec: Option<&UpdateStrategy>) -> Result<model::Strategy, Invalid> {
-    let Some(UpdateStrategy { queue, batch }) = spec else {
-        return Ok(model::Strategy::Queue { group_size: 1 });
-    };
-    let size = |field, size| number(field, size, 1, 10_000);
-    match (queue, batch) {
-        (Some(QueueStrategy { group_size }), None) => Ok(model::Strategy::Queue {
-            group_size: size("spec.update.strategy.queue.groupSize", *group_size)?,
-        }),
-        (None, Some(BatchStrategy { group_size })) => Ok(model::Strategy::Batch {
-            group_size: size("spec.update.strategy.batch.groupSize", *group_size)?,
-        }),
-        (queue, batch) => Err(Invalid::Union {
-            field: "spec.update.strategy",
-            members: "queue, batch",
-            found: usize::from(queue.is_some()) + usize::from(batch.is_some()),
-        }),
-    }
-}
+/// Longest name of an author, in characters.
+const MAX_AUTHOR: usize = 253;
 
 /// What the planner is told of an update; whether the service controls it is said by who knows the service.
 ///
 /// # Errors
 /// When the record is not one this operator wrote.
 pub fn update(object: &AuroraUpdate, owned: bool) -> Result<model::Update, Invalid> {
-    let AuroraUpdateSpec { service: _, number: count, instructions, controls } = &object.spec;
+    let AuroraUpdateSpec { service: _, number: count, instructions, message: _, author: _, controls } =
+        &object.spec;
     Ok(model::Update {
         uid: uid(&object.metadata)?,
         number: number("spec.number", *count, 1, i32::MAX)?,
@@ -91,7 +48,10 @@ fn instructions(spec: &Instructions) -> Result<model::Instructions, Invalid> {
         to: spec.to.as_ref().map(|to| part(field, to)).transpose()?,
         base: parts(field, &spec.base)?,
         instances: number(field, spec.instances, 0, 10_000)?,
+        asked: number(field, spec.asked.unwrap_or(spec.instances), 0, 10_000)?,
         previous_instances: number(field, spec.previous_instances, 0, 10_000)?,
+        last_good: spec.last_good.as_deref().map(|text| identity(field, Some(text))).transpose()?,
+        takes_back: spec.takes_back.map(|update| number(field, update, 1, i32::MAX)).transpose()?,
     })
 }
 
@@ -102,12 +62,14 @@ fn controls(spec: &Controls) -> model::Controls {
             author: author.clone().unwrap_or_default(),
         })
     };
-    let Controls { paused, abort, rollback, retry } = spec;
+    let Controls { paused, abort, rollback, retry, resume_after_batch, pulse } = spec;
     model::Controls {
         paused: *paused,
         abort: request(abort),
         rollback: request(rollback),
         retry: request(retry),
+        resume_after_batch: u32::try_from(*resume_after_batch).unwrap_or(0),
+        pulse: pulse.as_ref().map(|pulse| whole(&pulse.at)),
     }
 }
 
@@ -136,6 +98,9 @@ pub fn progress(status: &AuroraUpdateStatus) -> Option<model::Progress> {
         failures,
         cause: status.cause.as_ref().and_then(failure),
         message: status.message.clone(),
+        total: u32::try_from(status.counts.total).unwrap_or(0),
+        pulse: status.pulse.as_ref().map(|pulse| model::Pulse { at: pulse.at.0, from: pulse.from.0 }),
+        refused: status.refused.clone(),
     })
 }
 
@@ -184,7 +149,11 @@ pub fn update_status_object(progress: &model::Progress, generation: i64) -> Auro
             .map(|(instance, one)| failure_object(*instance, one, failed(*instance)))
             .collect(),
         cause: progress.cause.as_ref().map(|(instance, one)| failure_object(*instance, one, true)),
+        progress: progress_words(progress),
+        pulse: progress.pulse.map(|pulse| TakenPulse { at: time(pulse.at), from: time(pulse.from) }),
+        refused: progress.refused.clone(),
         counts: UpdateCounts {
+            total: signed(progress.total),
             touched: signed(progress.touched.len()),
             working: signed(progress.working.len()),
             updated: signed(progress.updated.len()),
@@ -192,6 +161,15 @@ pub fn update_status_object(progress: &model::Progress, generation: i64) -> Auro
             failed: signed(progress.failed.len()),
         },
         conditions: conditions(progress, generation),
+    }
+}
+
+/// How many instances are through, of how many; nothing where the record is of a version that did not count them.
+fn progress_words(progress: &model::Progress) -> String {
+    match (progress.state.is_back(), progress.total) {
+        (true, _) => format!("{}/{}", progress.rolled_back.len(), progress.touched.len()),
+        (false, 0) => String::new(),
+        (false, total) => format!("{}/{total}", progress.updated.len()),
     }
 }
 
@@ -218,11 +196,23 @@ fn conditions(progress: &model::Progress, generation: i64) -> Vec<Condition> {
         conditions::condition(kind, holds, &reason, &progress.message, generation, time(since).0)
     };
     let since = |holds| if holds { ended } else { progress.started };
-    vec![
+    let refused = (!progress.refused.is_empty()).then(|| {
+        let text = &progress.refused;
+        conditions::condition(
+            conditions::REFUSED,
+            true,
+            "NotActedOn",
+            text,
+            generation,
+            time(since(state.is_terminal())).0,
+        )
+    });
+    let kstatus = [
         one(conditions::READY, done, since(done)),
         one(conditions::RECONCILING, !state.is_terminal(), since(state.is_terminal())),
         one(conditions::STALLED, stuck, since(stuck)),
-    ]
+    ];
+    kstatus.into_iter().chain(refused).collect()
 }
 
 fn failure_object(instance: model::Instance, one: &model::Failures, failed: bool) -> InstanceFailure {
@@ -239,24 +229,21 @@ fn failure_object(instance: model::Instance, one: &model::Failures, failed: bool
     }
 }
 
-/// The AuroraUpdate to create for an update that is to begin.
+/// The AuroraUpdate to create for an update of the service that is to begin.
 #[must_use]
-pub fn new_update(
-    namespace: &str,
-    service: &str,
-    owner: OwnerReference,
-    count: u32,
-    instructions: &model::Instructions,
-    settings: &model::UpdateSettings,
-) -> AuroraUpdate {
-    let model::Instructions { from, to, base, instances, previous_instances } = instructions;
+pub fn new_update(service: &ObjectMeta, owner: OwnerReference, new: &NewUpdate) -> AuroraUpdate {
+    let NewUpdate { number: count, instructions, settings } = new;
+    let count = *count;
+    let model::Instructions { from, to, base, instances, asked, previous_instances, last_good, takes_back } =
+        instructions;
+    let name = service.name.as_deref().unwrap_or_default();
     AuroraUpdate {
         metadata: ObjectMeta {
-            name: Some(update_name(service, count)),
-            namespace: Some(namespace.to_owned()),
+            name: Some(update_name(name, count)),
+            namespace: service.namespace.clone(),
             labels: Some(
                 [
-                    (labels::SERVICE.to_owned(), service.to_owned()),
+                    (labels::SERVICE.to_owned(), name.to_owned()),
                     (labels::MANAGED_BY.to_owned(), labels::MANAGED_BY_VALUE.to_owned()),
                 ]
                 .into(),
@@ -265,49 +252,40 @@ pub fn new_update(
             ..ObjectMeta::default()
         },
         spec: AuroraUpdateSpec {
-            service: service.to_owned(),
+            service: name.to_owned(),
             number: signed(count),
             instructions: Instructions {
                 from: from.iter().map(part_object).collect(),
                 to: to.as_ref().map(part_object),
                 base: base.iter().map(part_object).collect(),
                 instances: signed(*instances),
+                asked: (asked != instances).then(|| signed(*asked)),
                 previous_instances: signed(*previous_instances),
+                last_good: last_good.map(|revision| revision.to_string()),
+                takes_back: takes_back.map(signed),
                 settings: settings_object(settings),
             },
+            message: message(service),
+            author: author(service),
             controls: Controls::default(),
         },
         status: None,
     }
 }
 
-fn settings_object(settings: &model::UpdateSettings) -> UpdateSettings {
-    let model::UpdateSettings {
-        strategy,
-        watch_seconds,
-        max_per_instance_failures,
-        max_failed_instances,
-        rollback_on_failure,
-        max_wait_seconds,
-    } = settings;
-    let strategy = match *strategy {
-        model::Strategy::Queue { group_size } => UpdateStrategy {
-            queue: Some(QueueStrategy { group_size: signed(group_size) }),
-            ..UpdateStrategy::default()
-        },
-        model::Strategy::Batch { group_size } => UpdateStrategy {
-            batch: Some(BatchStrategy { group_size: signed(group_size) }),
-            ..UpdateStrategy::default()
-        },
-    };
-    UpdateSettings {
-        strategy: Some(strategy),
-        watch_seconds: signed(*watch_seconds),
-        max_per_instance_failures: signed(*max_per_instance_failures),
-        max_failed_instances: signed(*max_failed_instances),
-        rollback_on_failure: *rollback_on_failure,
-        max_wait_seconds: signed(*max_wait_seconds),
-    }
+/// What the users say the change is about.
+fn message(service: &ObjectMeta) -> Option<String> {
+    let text = service.annotations.as_ref()?.get(labels::MESSAGE).filter(|text| !text.is_empty())?;
+    Some(text.chars().take(MAX_MESSAGE).collect())
+}
+
+/// Who last wrote a field of the spec: the field manager, the closest to a person that an object tells.
+fn author(service: &ObjectMeta) -> Option<String> {
+    let writes = service.managed_fields.iter().flatten().filter(|entry| entry.subresource.is_none());
+    let of_spec = writes
+        .filter(|entry| entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:spec").is_some()));
+    let last = of_spec.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?;
+    last.manager.as_ref().map(|manager| manager.chars().take(MAX_AUTHOR).collect())
 }
 
 /// The two enums of states, side by side: a state added to one must be added to the other.

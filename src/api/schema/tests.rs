@@ -39,6 +39,7 @@ fn defaults_are_in_the_schema() {
         ("spec.update.rollbackOnFailure", json!(true)),
         ("spec.update.maxWaitSeconds", json!(600)),
         ("spec.update.strategy.batch.groupSize", json!(1)),
+        ("spec.update.strategy.batch.autopauseAfterBatch", json!(false)),
         ("spec.flapping.thresholdSeconds", json!(300)),
         ("spec.flapping.initialDelaySeconds", json!(60)),
         ("spec.flapping.maxDelaySeconds", json!(300)),
@@ -115,6 +116,9 @@ fn rules_guard_what_the_schema_cannot_say() {
         ".health.http.port",
         ".update.strategy",
         ".update.maxFailedInstances",
+        ".update.instances",
+        ".update.strategy.queue.groupSize",
+        ".update.strategy.variableBatch.groupSizes",
         ".sla",
         ".tier",
     ] {
@@ -123,7 +127,10 @@ fn rules_guard_what_the_schema_cannot_say() {
     }
     let update = schema("AuroraUpdate");
     let kept = rules(&update["properties"]["spec"]);
-    assert_eq!(kept, [".service", ".number", ".instructions", ".controls", ".controls"]);
+    let fields = [".service", ".number", ".instructions", ".message", ".author", ".controls", ".controls"];
+    assert_eq!(kept, fields);
+    let wishes = ["abort", "abort", "rollback", "paused", "retry"];
+    assert_eq!(rules(&update), wishes.map(|wish| format!(".spec.controls.{wish}")));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Stored configs and updates: what is recorded is what the live spec says.
 
 use borealis_core::{
-    model::{Instructions, Strategy, UpdateSettings},
+    model::{Instructions, UpdateSettings},
     plan::NewUpdate,
 };
 
@@ -9,22 +9,15 @@ use super::*;
 use crate::testing::{Effect, Fault};
 
 fn new_update(world: &World) -> Action {
-    Action::StartUpdate(NewUpdate {
+    Action::StartUpdate(Box::new(NewUpdate {
         number: 1,
         instructions: Instructions {
             to: Some((world.revision(), Ranges::up_to(5))),
             instances: 5,
             ..Instructions::default()
         },
-        settings: UpdateSettings {
-            strategy: Strategy::Queue { group_size: 1 },
-            watch_seconds: 1,
-            max_per_instance_failures: 0,
-            max_failed_instances: 0,
-            rollback_on_failure: true,
-            max_wait_seconds: 0,
-        },
-    })
+        settings: UpdateSettings::default(),
+    }))
 }
 
 fn change_spec(world: &World) {

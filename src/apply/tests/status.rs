@@ -15,20 +15,10 @@ fn plan(status: ServiceStatus) -> Plan {
 fn progress(state: UpdateState, working: u32) -> Progress {
     let at = Timestamp::from_second(1_000_000).unwrap();
     Progress {
-        floor: 0,
-        state,
-        started: at,
         finished: state.is_terminal().then_some(at),
-        advanced: at,
         touched: Ranges::up_to(working),
         working: Ranges::up_to(working),
-        updated: Ranges::default(),
-        failed: Ranges::default(),
-        rolled_back: Ranges::default(),
-        failed_back: Ranges::default(),
-        failures: std::collections::BTreeMap::default(),
-        cause: None,
-        message: String::new(),
+        ..Progress::new(state, at, 0)
     }
 }
 

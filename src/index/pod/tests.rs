@@ -57,6 +57,8 @@ fn a_running_pod_is_a_running_task() {
             before: TaskState::Running,
             ready: true,
             ready_since: Some(at("2026-01-01T00:00:09Z")),
+            unready_since: None,
+            waiting: None,
             created: at("2026-01-01T00:00:00Z"),
             started: Some(at("2026-01-01T00:00:05Z")),
             ended: None,

@@ -1,7 +1,7 @@
 //! Ready, Reconciling and Stalled (kstatus), each with a reason and a sentence. The reason of Ready is the word
 //! that `kubectl get` shows as the state.
 
-use crate::model::{Condition, ConditionType, Progress, ServiceStatus, UpdateState, reasons};
+use crate::model::{Condition, ConditionType, Counts, Progress, ServiceStatus, UpdateState, reasons};
 
 use super::super::{Problem, fleet::Fleet};
 
@@ -14,6 +14,8 @@ pub(super) struct Situation<'a> {
     pub(super) wanted: usize,
     /// Something would be done, were it not for the freeze.
     pub(super) frozen: bool,
+    /// An update would be begun, were it not for the spec.
+    pub(super) update_held: bool,
 }
 
 /// The conditions that follow from the situation; a condition that did not change keeps its time.
@@ -63,18 +65,33 @@ fn judge(situation: &Situation<'_>, status: &ServiceStatus) -> Verdict {
         let reconciling = if state == reasons::UPDATE_PAUSED { quiet } else { busy(state, words) };
         return Verdict { ready, reconciling, stalled: unstalled };
     }
+    if situation.update_held {
+        let spec = situation.fleet.view.service.revision;
+        let words =
+            format!("{census}; spec.update.paused holds the update to {spec}: set it to false to begin");
+        return Verdict {
+            ready: (false, reasons::UPDATE_HELD, words),
+            reconciling: quiet,
+            stalled: unstalled,
+        };
+    }
     let stalled = stalled(situation, status);
-    let reason = stalled.as_ref().map_or(reasons::RUNNING, |(reason, _)| *reason);
+    let part = part(situation, status).filter(|_| stalled.is_none());
+    let running = if part.is_some() { reasons::PARTLY_UPDATED } else { reasons::RUNNING };
+    let reason = stalled.as_ref().map_or(running, |(reason, _)| *reason);
     let reconciling = if all_run { quiet } else { busy(reasons::REPLACING, census.clone()) };
     let ready_reason = match (all_run, reason) {
         (true, _) => reason,
-        (false, reasons::RUNNING) if status.counts.running == 0 => reasons::STARTING,
-        (false, reasons::RUNNING) => reasons::REPLACING,
+        (false, reasons::RUNNING | reasons::PARTLY_UPDATED) if status.counts.running == 0 => {
+            reasons::STARTING
+        }
+        (false, reasons::RUNNING | reasons::PARTLY_UPDATED) => reasons::REPLACING,
         (false, _) => reason,
     };
-    let ready_message = match &stalled {
-        Some((_, message)) => format!("{census}; {message}"),
-        None => census,
+    let ready_message = match (&stalled, part) {
+        (Some((_, message)), _) => format!("{census}; {message}"),
+        (None, Some(part)) => format!("{census}; {part}"),
+        (None, None) => census,
     };
     let ready = (all_run && reason != reasons::UPDATE_FAILED, ready_reason, ready_message);
     let stalled = stalled.map_or(unstalled, |(reason, message)| (true, reason, message));
@@ -103,6 +120,19 @@ fn active(situation: &Situation<'_>) -> Option<(&'static str, String)> {
     };
     let why = if progress.message.is_empty() { String::new() } else { format!(" ({})", progress.message) };
     Some((reason, format!("update {} {}: {done}{why}", update.number, progress.state.name())))
+}
+
+/// Which part of the job runs the spec's config, where it is not meant to run everywhere.
+fn part(situation: &Situation<'_>, status: &ServiceStatus) -> Option<String> {
+    let service = situation.fleet.view.service;
+    let spec = Some(service.revision);
+    let applies = status.observed_revision == spec && status.last_good != spec;
+    let scope = service.update.scope.as_ref().filter(|_| applies)?;
+    let Counts { updated, desired, .. } = status.counts;
+    let spec = service.revision;
+    Some(format!(
+        "{updated} of {desired} have config {spec}, which spec.update.instances asks for {scope} alone"
+    ))
 }
 
 /// Why the spec's config does not run and won't by itself.
@@ -142,6 +172,7 @@ fn stalled(situation: &Situation<'_>, status: &ServiceStatus) -> Option<(&'stati
             (reasons::UPDATE_ABORTED, format!("the update to config {spec} was given up{because}; {remedy}"))
         }
         _ if Some(spec) != status.observed_revision => return None,
+        _ if situation.fleet.view.service.update.scope.is_some() => return None,
         _ => (
             reasons::ADOPTED,
             format!(

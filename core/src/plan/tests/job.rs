@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     model::*,
-    plan::{Action, Ended, PastUpdate, Plan, Problem, ServiceView, plan},
+    plan::{Action, Ended, NoSla, PastUpdate, Plan, Problem, ServiceView, Sla, plan_under},
 };
 
 pub(super) const GOOD: Revision = Revision::v1(0x900d);
@@ -47,13 +47,12 @@ impl Job {
             instances,
             revision: GOOD,
             update: UpdateSettings {
-                strategy: Strategy::Batch { group_size: 2 },
+                strategy: Strategy::Batch { group_size: Amount::Count(2), autopause: false },
                 watch_seconds: 10,
-                max_per_instance_failures: 0,
-                max_failed_instances: 0,
-                rollback_on_failure: true,
-                max_wait_seconds: 600,
+                ..UpdateSettings::default()
             },
+            hold_updates: false,
+            queue_updates: false,
             flapping: Flapping { threshold_seconds: 300, initial_delay_seconds: 60, max_delay_seconds: 300 },
             partition: Partition { reschedule: true, delay_seconds: 0 },
             history: History { failed: 3, ended: 1, ttl_seconds: 172_800 },
@@ -87,8 +86,13 @@ impl Job {
     }
 
     pub(super) fn plan(&self) -> Plan {
+        self.plan_under(&NoSla)
+    }
+
+    /// The same, where somebody has a say in which tasks are ended.
+    pub(super) fn plan_under(&self, sla: &dyn Sla) -> Plan {
         let past: Vec<_> = self.updates.iter().rev().skip(1).rev().map(past).collect();
-        plan(
+        plan_under(
             &ServiceView {
                 service: &self.service,
                 tasks: &self.tasks,
@@ -103,6 +107,7 @@ impl Job {
                 problem: self.problem.as_ref(),
             },
             self.now,
+            sla,
         )
     }
 
@@ -161,7 +166,7 @@ impl Job {
             Action::PruneUpdate { uid, .. } => self.updates.retain(|update| update.uid != uid),
             Action::StartUpdate(new) => {
                 let (uid, owned) = (self.uid(), true);
-                let crate::plan::NewUpdate { number, instructions, settings } = new;
+                let crate::plan::NewUpdate { number, instructions, settings } = *new;
                 let controls = Controls::default();
                 self.updates.push(Update {
                     uid,
@@ -205,6 +210,8 @@ impl Job {
             before: TaskState::Pending,
             ready: false,
             ready_since: None,
+            unready_since: None,
+            waiting: None,
             created: self.now,
             started: None,
             ended: None,
@@ -284,6 +291,15 @@ impl Job {
 
     pub(super) fn update(&mut self) -> &mut Update {
         self.updates.last_mut().unwrap()
+    }
+
+    /// The newest update, once it has begun.
+    pub(super) fn update_begun(&mut self) -> &mut Update {
+        let known = self.updates.iter().filter(|update| update.progress.is_some()).count();
+        while self.updates.iter().filter(|update| update.progress.is_some()).count() == known {
+            assert!(self.step(), "nothing begins");
+        }
+        self.update()
     }
 
     pub(super) fn progress(&self) -> &Progress {

@@ -1,8 +1,10 @@
 //! The planner in named cases: a small job whose Pods do what the case says, driven plan by plan.
 
 mod adopt;
+mod control;
 mod found;
 mod heal;
 mod job;
 mod keep;
 mod roll;
+mod scope;

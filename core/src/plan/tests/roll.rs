@@ -136,7 +136,7 @@ fn failures_within_the_budgets_are_borne() {
     assert_eq!((job.progress().state, job.count(BAD)), (UpdateState::RolledForward, 4));
 
     let mut job = Job::running(4);
-    job.service.update.max_failed_instances = 4;
+    job.service.update.max_failed_instances = Amount::Count(4);
     job.edit(BAD);
     job.settle();
     assert_eq!(job.progress().state, UpdateState::RolledForward);
@@ -317,7 +317,7 @@ fn an_updates_pods_have_runs_beyond_all_before_it() {
         job.settle();
     }
     job.edit(BAD);
-    job.service.update.strategy = Strategy::Queue { group_size: 1 };
+    job.service.update.strategy = Strategy::Queue { group_size: Amount::Count(1) };
     job.settle();
     let progress = job.progress();
     assert_eq!((progress.state, progress.touched.to_string().as_str()), (UpdateState::RolledBack, "0"));

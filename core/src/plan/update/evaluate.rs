@@ -7,7 +7,14 @@ use jiff::Timestamp;
 
 use crate::model::{EndReason, Failures, Instance, Progress, Revision, Run, Task, TaskState, Update};
 
-use super::{super::fleet::Fleet, after};
+use super::{
+    super::{fleet::Fleet, targets},
+    after,
+};
+
+/// A Pod that stopped being Ready has this many seconds before that counts: where its node was lost, the node says so
+/// a little later.
+const UNREADY_GRACE: u32 = 5;
 
 /// How one instance is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +45,8 @@ pub(super) fn evaluate(
     if failures.as_ref().is_some_and(|failures| failures.count > borne) {
         return (Verdict::Failed, failures);
     }
-    let live = live.filter(|task| task.revision == wanted);
+    let live =
+        live.filter(|task| task.revision == wanted && !targets::is_to_be_restarted(update, progress, task));
     if let Some(task) = live
         && fleet.state(task).0 == TaskState::Running
         && let (true, Some(since)) = (task.ready, task.ready_since)
@@ -57,10 +65,47 @@ pub(super) fn evaluate(
         }
         return wait(fleet, update, progress.advanced, None, failures);
     };
+    if let Some(verdict) = unready(fleet, update, progress, task, failures.as_ref()) {
+        return verdict;
+    }
     let begun = task.ready_since.unwrap_or(task.created);
     // A task that was there before this direction began has its time from when it was taken on.
     let begun = if task.run > progress.floor { begun } else { begun.max(progress.advanced) };
     wait(fleet, update, begun, Some(task), failures)
+}
+
+/// What it means that a task which was RUNNING in its watch is not Ready any more: a failure. Until its instance has
+/// failed too often, the task is made anew.
+fn unready(
+    fleet: &Fleet<'_>,
+    update: &Update,
+    progress: &Progress,
+    task: &Task,
+    failures: Option<&Failures>,
+) -> Option<(Verdict, Option<Failures>)> {
+    let was_ready = task.ready_since.filter(|_| !task.ready && fleet.state(task).0 == TaskState::Running)?;
+    // What was there before this direction began has not been brought about by it.
+    if update.settings.watch_seconds == 0 || task.run <= progress.floor {
+        return None;
+    }
+    if failures.is_some_and(|failures| failures.last_pod == Some(task.uid)) {
+        return Some((Verdict::Wait(None), failures.cloned()));
+    }
+    let counts_at = after(task.unready_since.unwrap_or(was_ready), UNREADY_GRACE);
+    if fleet.now < counts_at {
+        return Some((Verdict::Wait(Some(counts_at)), failures.cloned()));
+    }
+    let count = failures.map_or(0, |failures| failures.count) + 1;
+    let failures = Failures {
+        count,
+        last_pod: Some(task.uid),
+        reason: EndReason::Unready,
+        exit_code: None,
+        message: format!("run {} stopped being Ready within the watch", task.run),
+        at: fleet.now,
+    };
+    let failed = count > update.settings.max_per_instance_failures;
+    Some((if failed { Verdict::Failed } else { Verdict::Wait(None) }, Some(failures)))
 }
 
 /// Waits for RUNNING up to the deadline.
@@ -88,7 +133,12 @@ fn watch(seconds: u32) -> u32 {
 }
 
 /// Counts the failures of what the update made that were not counted yet.
-fn count(tasks: &[Task], wanted: Revision, floor: Run, counted: Option<Failures>) -> Option<Failures> {
+pub(super) fn count(
+    tasks: &[Task],
+    wanted: Revision,
+    floor: Run,
+    counted: Option<Failures>,
+) -> Option<Failures> {
     let known = counted.as_ref().and_then(|failures| failures.last_pod);
     let made = tasks.iter().rev().take_while(|task| task.run > floor && Some(task.uid) != known);
     let mut fresh: Vec<&Task> = made.filter(|task| task.revision == wanted && is_failure(task)).collect();
@@ -132,14 +182,16 @@ fn too_slow(fleet: &Fleet<'_>, update: &Update, live: Option<&Task>, failures: O
         Some((_, Some(_))) => "it was Ready and is no more",
         Some((_, None)) => "it runs and is not Ready",
     };
+    let cause = live.and_then(|task| task.waiting).map(|waiting| format!("; it {}", waiting.words()));
     Failures {
         count: failures.map_or(0, |failures| failures.count) + 1,
         last_pod: live.map(|task| task.uid),
-        reason: EndReason::Unknown,
+        reason: EndReason::TooSlow,
         exit_code: None,
         message: format!(
-            "not RUNNING within the {} s of maxWaitSeconds: {stands}",
-            update.settings.max_wait_seconds
+            "not RUNNING within the {} s of maxWaitSeconds: {stands}{}",
+            update.settings.max_wait_seconds,
+            cause.unwrap_or_default()
         ),
         at: fleet.now,
     }

@@ -56,6 +56,8 @@ fn task(state: TaskState) -> Task {
         state,
         before: state,
         ready: false,
+        unready_since: None,
+        waiting: None,
         ready_since: None,
         created: at(1),
         started: None,

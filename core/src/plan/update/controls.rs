@@ -1,0 +1,122 @@
+//! What people and pulses ask of an update, and what of it is not done (Aurora: pauseJobUpdate, resumeJobUpdate,
+//! abortJobUpdate, rollbackJobUpdate, pulseJobUpdate).
+//!
+//! What a wish means in a state is the table in `state`; here it is read off the controls, which say what is wished
+//! for now and not what was done, so that nothing has to be remembered of them but the last pulse.
+
+use jiff::Timestamp;
+
+use crate::{
+    model::{Pulse, Request, UpdateState},
+    state::{Answer, Wish, answer},
+};
+
+use super::{super::targets, Step, after, group::groups_through};
+
+impl Step<'_, '_> {
+    /// Does what people ask of the update, and gives it up where the spec has gone on.
+    pub(super) fn obey(&mut self) {
+        let controls = &self.update.controls;
+        let service = self.fleet.view.service;
+        if !service.queue_updates && !targets::is_of_spec(self.fleet, self.update) {
+            let spec = service.revision;
+            let same = self.update.instructions.to.as_ref().is_none_or(|(to, _)| *to == spec);
+            let what = if same { "what to update".to_owned() } else { spec.to_string() };
+            self.wish(Wish::Abort, format!("superseded: the spec now says {what}"));
+        } else if let Some(request) = &controls.abort {
+            self.wish(Wish::Abort, format!("aborted{}", by(request)));
+        } else if let Some(request) = &controls.rollback
+            && answer(self.progress.state, Wish::RollBack) == Answer::Goes(UpdateState::RollingBack)
+        {
+            self.turn_back(format!("rolled back{}", by(request)));
+        }
+        if controls.paused {
+            self.wish(Wish::Pause, "paused".to_owned());
+        } else if let Some(message) = self.pause_after_group() {
+            if self.progress.state == UpdateState::RollForwardPaused {
+                self.progress.message = message;
+            }
+        } else {
+            self.wish(Wish::Resume, "resumed".to_owned());
+        }
+    }
+
+    /// Takes the pulse, and stops or goes on by it.
+    pub(super) fn pulse(&mut self) {
+        let interval = self.update.settings.pulse_interval_seconds;
+        if interval == 0 {
+            return;
+        }
+        let now = self.fleet.now;
+        let known = self.progress.pulse;
+        if let Some(at) = self.update.controls.pulse.filter(|at| known.is_none_or(|known| known.at != *at)) {
+            // A sender whose clock is ahead gets no more than the interval, one whose clock goes back loses nothing.
+            let from = at.min(Timestamp::from_second(now.as_second()).unwrap_or(now));
+            let from = known.map_or(from, |known| known.from.max(from));
+            self.progress.pulse = Some(Pulse { at, from });
+        }
+        match self.progress.pulse.map(|pulse| after(pulse.from, interval)).filter(|end| now < *end) {
+            Some(end) => {
+                self.wish(Wish::Pulse, "a pulse came".to_owned());
+                if !self.progress.state.is_terminal() {
+                    self.plan.check_at(end);
+                }
+            }
+            None => {
+                self.wish(
+                    Wish::PulseLost,
+                    format!("no pulse for {interval} s; write controls.pulse to go on"),
+                );
+            }
+        }
+    }
+
+    /// What is to be said where the update pauses by itself: after a group, never before the first or after the last.
+    pub(super) fn pause_after_group(&self) -> Option<String> {
+        let strategy = &self.update.settings.strategy;
+        let progress = &self.progress;
+        let is_due = strategy.autopauses()
+            && !progress.state.is_back()
+            && progress.working.is_empty()
+            && !progress.touched.is_empty();
+        if !is_due || self.idle(false).is_empty() {
+            return None;
+        }
+        let through = groups_through(strategy, self.update.instructions.all(), progress.touched.len());
+        (through > self.update.controls.resume_after_batch).then(|| {
+            format!("paused after batch {through}; set controls.resumeAfterBatch to {through} to go on")
+        })
+    }
+
+    /// Says which wishes are not acted on: those that come too late, or too early.
+    pub(super) fn refuse(&mut self) {
+        let controls = &self.update.controls;
+        let state = self.progress.state;
+        let asked = [
+            (controls.abort.is_some(), Wish::Abort, "abort"),
+            (controls.rollback.is_some(), Wish::RollBack, "rollback"),
+            (controls.retry.is_some(), Wish::Retry, "retry"),
+        ];
+        let refused: Vec<String> = asked
+            .into_iter()
+            .filter(|(asked, wish, _)| *asked && answer(state, *wish) == Answer::Refused)
+            .map(|(_, _, name)| format!("controls.{name} is not acted on: the update is {}", state.name()))
+            .collect();
+        self.progress.refused = refused.join("; ");
+    }
+
+    fn wish(&mut self, wish: Wish, message: String) {
+        if let Answer::Goes(state) = answer(self.progress.state, wish) {
+            self.go(state, message);
+        }
+    }
+}
+
+fn by(request: &Request) -> String {
+    match (request.author.as_str(), request.reason.as_str()) {
+        ("", "") => String::new(),
+        ("", reason) => format!(": {reason}"),
+        (author, "") => format!(" by {author}"),
+        (author, reason) => format!(" by {author}: {reason}"),
+    }
+}
