@@ -181,3 +181,26 @@ fn the_record_remembers_what_the_status_forgets() {
     assert_eq!(ended.ready_since, before.ready_since);
     assert_eq!(ended.ended, Some(at("2026-01-01T00:03:01Z")), "no container says when, so the conditions do");
 }
+
+#[test]
+fn what_a_pod_waits_for_and_since_when_it_is_not_ready_is_read() {
+    let mut pod = running();
+    pod["status"] = json!({
+        "phase": "Pending",
+        "conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"},
+            {"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-01T00:00:07Z"},
+        ],
+    });
+    let task = read(pod.clone()).unwrap();
+    assert_eq!(task.waiting, Some(Waiting::Unschedulable));
+    assert_eq!(task.unready_since, Some(at("2026-01-01T00:00:07Z")));
+    pod["status"] = json!({
+        "phase": "Pending",
+        "containerStatuses": [{
+            "name": "main", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": "ImagePullBackOff"}},
+        }],
+    });
+    assert_eq!(read(pod).unwrap().waiting, Some(Waiting::ImagePull));
+}
