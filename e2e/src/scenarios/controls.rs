@@ -58,8 +58,7 @@ async fn pause(scene: Scene) -> Result<()> {
     scene.control("web", 1, json!({ "paused": true })).await?;
     scene.update_in("web", 1, "ROLL_FORWARD_PAUSED").await?;
     scene.says("web", "Ready", "False", "UpdatePaused").await?;
-    // What was being changed when the pause came may finish.
-    scene.update_until("web", 1, "nothing to be under way", quiet).await?;
+    // What was being changed when the pause came is done, and stays under way until it is judged.
     scene.calm().await?;
     let changed = changed_to(&scene, &new);
     ensure!((2..8).contains(&changed), "{changed} instances have the new config");
