@@ -3,6 +3,7 @@
 //! Each file opens with what its scenarios show. Called by the binary `borealis-e2e`; run by `runner`.
 
 mod adoption;
+mod aurora;
 mod chaos;
 mod controls;
 mod failover;
@@ -10,11 +11,14 @@ mod fence;
 mod healing;
 mod malformed;
 mod nodes;
+mod pulses;
 mod real_node;
 mod refused;
 mod start;
 mod update_bad;
 mod update_good;
+mod update_groups;
+mod update_scope;
 
 use std::time::Duration;
 
@@ -33,6 +37,10 @@ pub fn all() -> Vec<Scenario> {
         controls::all(),
         update_good::all(),
         update_bad::all(),
+        update_groups::all(),
+        update_scope::all(),
+        pulses::all(),
+        aurora::all(),
         refused::all(),
         adoption::all(),
         malformed::all(),
