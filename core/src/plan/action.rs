@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::model::{
-    Instance, Instructions, Intent, Progress, Revision, Run, ServiceStatus, Uid, UpdateSettings,
+    Instance, Instructions, Intent, Progress, Request, Revision, Run, ServiceStatus, Uid, UpdateSettings,
 };
 
 /// Everything to be done for one service now, in this order: progress, actions, status, events.
@@ -147,6 +147,8 @@ pub struct NewUpdate {
     pub instructions: Instructions,
     /// How.
     pub settings: UpdateSettings,
+    /// The wish it comes from, where it takes another update back.
+    pub request: Option<Request>,
 }
 
 impl Action {

@@ -29,6 +29,7 @@ use crate::model::reasons;
 
 pub use action::{Action, Ended, Event, Held, NewUpdate, Plan};
 pub use sla::{Cause, NoSla, Sla, Veto};
+pub use update::MAX_FAILURES;
 pub use view::{PastUpdate, Problem, ServiceView};
 
 use fleet::Fleet;

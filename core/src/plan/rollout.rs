@@ -237,7 +237,9 @@ fn start(
     }
     let known = facts.update.map_or(0, |update| update.number);
     let number = known.max(newest.map_or(0, |(update, _)| update.number)) + 1;
-    let new = NewUpdate { number, instructions, settings: due_settings(fleet) };
+    let undone = newest.filter(|(update, _)| instructions.takes_back == Some(update.number));
+    let request = undone.and_then(|(update, _)| update.controls.rollback.clone());
+    let new = NewUpdate { number, instructions, settings: due_settings(fleet), request };
     plan.actions.push(Action::StartUpdate(Box::new(new)));
 }
 

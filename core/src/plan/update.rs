@@ -20,6 +20,9 @@ use super::{Event, Held, Plan, fleet::Fleet, targets};
 use evaluate::{Verdict, count, evaluate};
 use group::{Place, next_group};
 
+/// Instances whose failures an update remembers.
+pub const MAX_FAILURES: usize = 1_000;
+
 /// The progress of the newest update after this step; `None` without one.
 pub(super) fn step(fleet: &Fleet<'_>, known: &ServiceStatus, plan: &mut Plan) -> Option<Progress> {
     let update = fleet.view.update?;
@@ -124,25 +127,56 @@ impl Step<'_, '_> {
 
     fn judge(&mut self) {
         let back = self.progress.state.is_back();
+        let (mut good, mut failed) = (Ranges::default(), Ranges::default());
         for instance in self.progress.working.clone().iter() {
             let wanted = self.wanted(instance, back);
             let counted = self.progress.failures.get(&instance).cloned();
             let (verdict, failures) =
                 evaluate(self.fleet, self.update, &self.progress, instance, wanted, counted);
             self.note_failures(instance, failures);
-            let set = match verdict {
+            let (set, news) = match verdict {
                 Verdict::Wait(until) => {
                     until.into_iter().for_each(|at| self.plan.check_at(at));
                     continue;
                 }
-                Verdict::Good if back => &mut self.progress.rolled_back,
-                Verdict::Good => &mut self.progress.updated,
-                Verdict::Failed if back => &mut self.progress.failed_back,
-                Verdict::Failed => &mut self.progress.failed,
+                Verdict::Good if back => (&mut self.progress.rolled_back, &mut good),
+                Verdict::Good => (&mut self.progress.updated, &mut good),
+                Verdict::Failed if back => (&mut self.progress.failed_back, &mut failed),
+                Verdict::Failed => (&mut self.progress.failed, &mut failed),
             };
             set.insert(instance);
+            news.insert(instance);
             self.progress.working.remove(instance);
         }
+        self.bound_failures();
+        self.tell(false, if back { "InstancesRolledBack" } else { "InstancesUpdated" }, &good);
+        self.tell(true, if back { "InstancesNotRolledBack" } else { "InstancesNotUpdated" }, &failed);
+    }
+
+    /// Keeps the failures to what can be stored: first those that count on, then those over their budget.
+    fn bound_failures(&mut self) {
+        let surplus = self.progress.failures.len().saturating_sub(MAX_FAILURES);
+        if surplus == 0 {
+            return;
+        }
+        let progress = &mut self.progress;
+        let counts_on = |instance| progress.working.contains(instance);
+        let is_over =
+            |instance| progress.failed.contains(instance) || progress.failed_back.contains(instance);
+        let mut all: Vec<u32> = progress.failures.keys().copied().collect();
+        all.sort_by_key(|instance| (counts_on(*instance), is_over(*instance)));
+        for instance in &all[..surplus] {
+            progress.failures.remove(instance);
+        }
+    }
+
+    /// Tells what became of instances, if of any.
+    fn tell(&mut self, warning: bool, reason: &'static str, instances: &Ranges) {
+        if instances.is_empty() {
+            return;
+        }
+        let message = format!("instances {instances}");
+        self.plan.events.push(Event { warning, reason, message, update: Some(self.update.number) });
     }
 
     /// Counts what fails while the update stands still: what became of a Pod is known as long as the Pod is there.
@@ -202,14 +236,7 @@ impl Step<'_, '_> {
         }
         self.progress.advanced = self.fleet.now;
         let ranges: Ranges = group.iter().copied().collect();
-        let reason = if back { "RollingBackInstances" } else { "UpdatingInstances" };
-        let number = Some(self.update.number);
-        self.plan.events.push(Event {
-            warning: false,
-            reason,
-            message: format!("instances {ranges}"),
-            update: number,
-        });
+        self.tell(false, if back { "RollingBackInstances" } else { "UpdatingInstances" }, &ranges);
         // An instance that already is what it shall be, or needs no time to prove it, is judged right away.
         self.plan.check_at(self.fleet.now);
     }

@@ -178,7 +178,7 @@ fn start(store: &mut Store, service: Uid, generation: i64, new: &NewUpdate) -> A
         return Answer::Exists(Box::new(object.clone().into()));
     }
     let meta = store.new_meta(Some(service));
-    let NewUpdate { number, instructions, settings } = new.clone();
+    let NewUpdate { number, instructions, settings, request: _ } = new.clone();
     done(store.put(UpdateObject {
         meta,
         number,

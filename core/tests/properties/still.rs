@@ -217,7 +217,7 @@ impl Still {
             Action::PruneRevision { uid, .. } => self.revisions.retain(|it| it.uid != uid),
             Action::PruneUpdate { uid, .. } => self.updates.retain(|it| it.uid != uid),
             Action::StartUpdate(new) => {
-                let NewUpdate { number, instructions, settings } = *new;
+                let NewUpdate { number, instructions, settings, request: _ } = *new;
                 let (uid, controls) = (self.uid(), Controls::default());
                 let update =
                     Update { uid, number, instructions, settings, controls, progress: None, owned: true };

@@ -200,10 +200,24 @@ fn an_update_is_read_back_as_it_was_written() {
         let owner =
             crate::apply::pods::Job { namespace: "prod", service: "web", uid: "u-1", key: "", role: "" }
                 .owner();
-        let new = NewUpdate { number: 12, instructions: instructions.clone(), settings: settings.clone() };
+        let instructions_of = |request| NewUpdate {
+            number: 12,
+            instructions: instructions.clone(),
+            settings: settings.clone(),
+            request,
+        };
+        let new = instructions_of(None);
         let mut object = new_update(&changed_service(), owner, &new);
         assert_eq!(object.spec.message.as_deref(), Some("fix the leak"));
         assert_eq!(object.spec.author.as_deref(), Some("flux"));
+        let wish = model::Request { reason: "it leaks".to_owned(), author: String::new() };
+        let wished = new_update(
+            &changed_service(),
+            object.metadata.owner_references.clone().unwrap().remove(0),
+            &instructions_of(Some(wish)),
+        );
+        let told = (wished.spec.message.as_deref(), wished.spec.author.as_deref());
+        assert_eq!(told, (Some("it leaks"), Some("flux")), "who asked for it, as far as that is said");
         assert_eq!(object.metadata.name.as_deref(), Some("web-12"));
         object.metadata.uid = Some(UID.to_owned());
         let stored: AuroraUpdate = serde_json::from_str(&serde_json::to_string(&object).unwrap()).unwrap();

@@ -16,8 +16,6 @@ use crate::api::update::{
 };
 use crate::api::{Invalid, conditions, labels};
 
-/// Failures that a status lists; beyond them only the ranges count.
-const MAX_FAILURES: usize = 1_000;
 /// Longest message of one failure, in characters.
 const MAX_MESSAGE: usize = 1_000;
 /// Longest name of an author, in characters.
@@ -145,7 +143,6 @@ pub fn update_status_object(progress: &model::Progress, generation: i64) -> Auro
         failures: progress
             .failures
             .iter()
-            .take(MAX_FAILURES)
             .map(|(instance, one)| failure_object(*instance, one, failed(*instance)))
             .collect(),
         cause: progress.cause.as_ref().map(|(instance, one)| failure_object(*instance, one, true)),
@@ -232,7 +229,7 @@ fn failure_object(instance: model::Instance, one: &model::Failures, failed: bool
 /// The AuroraUpdate to create for an update of the service that is to begin.
 #[must_use]
 pub fn new_update(service: &ObjectMeta, owner: OwnerReference, new: &NewUpdate) -> AuroraUpdate {
-    let NewUpdate { number: count, instructions, settings } = new;
+    let NewUpdate { number: count, instructions, settings, request } = new;
     let count = *count;
     let model::Instructions { from, to, base, instances, asked, previous_instances, last_good, takes_back } =
         instructions;
@@ -265,12 +262,17 @@ pub fn new_update(service: &ObjectMeta, owner: OwnerReference, new: &NewUpdate) 
                 takes_back: takes_back.map(signed),
                 settings: settings_object(settings),
             },
-            message: message(service),
-            author: author(service),
+            message: said(request, |request| &request.reason).or_else(|| message(service)),
+            author: said(request, |request| &request.author).or_else(|| author(service)),
             controls: Controls::default(),
         },
         status: None,
     }
+}
+
+/// What a wish says, if it says anything.
+fn said(request: &Option<model::Request>, what: fn(&model::Request) -> &String) -> Option<String> {
+    request.as_ref().map(what).filter(|text| !text.is_empty()).cloned()
 }
 
 /// What the users say the change is about.

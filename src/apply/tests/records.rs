@@ -17,6 +17,7 @@ fn new_update(world: &World) -> Action {
             ..Instructions::default()
         },
         settings: UpdateSettings::default(),
+        request: None,
     }))
 }
 

@@ -166,7 +166,7 @@ impl Job {
             Action::PruneUpdate { uid, .. } => self.updates.retain(|update| update.uid != uid),
             Action::StartUpdate(new) => {
                 let (uid, owned) = (self.uid(), true);
-                let crate::plan::NewUpdate { number, instructions, settings } = *new;
+                let crate::plan::NewUpdate { number, instructions, settings, request: _ } = *new;
                 let controls = Controls::default();
                 self.updates.push(Update {
                     uid,

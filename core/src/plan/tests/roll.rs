@@ -32,8 +32,11 @@ fn a_good_update_goes_through_in_batches() {
             "RollingForward",
             "Updating",
             "UpdatingInstances",
+            "InstancesUpdated",
             "UpdatingInstances",
+            "InstancesUpdated",
             "UpdatingInstances",
+            "InstancesUpdated",
             "RolledForward",
             "Running"
         ]
@@ -324,4 +327,21 @@ fn an_updates_pods_have_runs_beyond_all_before_it() {
     let bad: Vec<_> = job.tasks.iter().filter(|task| task.revision == BAD).map(|task| task.run).collect();
     assert_eq!(bad, [6], "beyond the 5 of instance 1, and counted the first time");
     assert_eq!(job.live(0).unwrap().run, 7);
+}
+
+#[test]
+fn failures_beyond_what_can_be_stored_do_not_keep_plans_from_resting() {
+    let all = u32::try_from(crate::plan::MAX_FAILURES).unwrap() + 10;
+    let mut job = Job::running(all);
+    job.service.update.strategy = Strategy::Batch { group_size: Amount::Count(all), autopause: false };
+    job.service.update.max_per_instance_failures = 1;
+    job.edit(NEXT);
+    while job.count(NEXT) < all {
+        job.step();
+        job.pods_then(0);
+    }
+    (0..all).for_each(|instance| job.fail(instance));
+    job.step();
+    assert_eq!(job.progress().state, UpdateState::RollingForward);
+    assert_eq!(job.progress().failures.len(), crate::plan::MAX_FAILURES);
 }
