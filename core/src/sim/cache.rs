@@ -194,6 +194,8 @@ impl Cache {
                 .map(|update| PastUpdate {
                     number: update.number,
                     uid: update.meta.uid,
+                    // A run of the simulation is shorter than any update is kept.
+                    created: Timestamp::MAX,
                     owned: owned(&update.meta),
                 })
                 .collect(),

@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     objects::{Kind, Pod},
-    script::Quality,
+    setting::Quality,
     time::{Millis, SECOND, clock, whole},
     world::{Event, World},
 };

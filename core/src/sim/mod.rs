@@ -18,6 +18,7 @@ mod people;
 mod request;
 mod script;
 mod server;
+mod setting;
 mod steps;
 mod store;
 mod time;
@@ -31,7 +32,8 @@ mod tests;
 
 use std::{fmt, ops::AddAssign};
 
-use script::{Disturbance, Setting, draw_script};
+use script::{Disturbance, draw_script};
+use setting::Setting;
 use time::Millis;
 use world::World;
 

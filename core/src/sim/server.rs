@@ -9,7 +9,7 @@ use crate::{model::*, plan::NewUpdate, state::Phase};
 use super::{
     objects::{Kind, Object, Pod, RevisionObject, UpdateObject},
     request::Request,
-    script::{Quality, Setting},
+    setting::{Quality, Setting},
     store::{Change, Store},
     time::{Millis, clock, whole},
 };

@@ -4,7 +4,8 @@
 use super::{
     Tally,
     objects::Kind,
-    script::{Disturbance, Guards, Setting, Trouble},
+    script::{Disturbance, Trouble},
+    setting::{Guards, Setting},
     time::{Millis, SECOND},
     world::World,
 };

@@ -9,7 +9,7 @@ use super::{
     cache::Snapshot,
     objects::UpdateObject,
     request::{Request, requests},
-    script::{FINAL, Quality},
+    setting::{FINAL, Quality},
     world::World,
 };
 
