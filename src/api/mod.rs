@@ -5,6 +5,7 @@
 //! The controllers read these types, the executor writes their status, `crdgen` prints them.
 
 mod any_service;
+mod changes;
 pub mod conditions;
 pub mod convert;
 pub mod health;
@@ -18,6 +19,7 @@ pub mod status;
 pub mod update;
 
 pub use any_service::AnyService;
+pub use changes::changes;
 pub use health::HealthCheck;
 pub use revision::TaskConfig;
 pub use schema::{Unprintable, crd_files, crds};

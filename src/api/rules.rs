@@ -119,6 +119,7 @@ pub(super) fn update_record() -> Rules {
             kept("instructions"),
             kept_if_there("message"),
             kept_if_there("author"),
+            kept_if_there("changes"),
             stays("abort"),
             stays("rollback"),
         ],

@@ -89,6 +89,10 @@ pub struct AuroraUpdateSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub author: Option<String>,
+    /// What differs between the config that most of its instances had and the new one, a line each. Cannot be changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(max = 256)))]
+    pub changes: Vec<String>,
     /// What people ask of the update while it goes on, or after it.
     #[serde(default)]
     pub controls: Controls,

@@ -22,7 +22,7 @@ use super::{
     run::{Run, Undone, Whose, delete, merge},
 };
 use crate::{
-    api::{convert, labels, revision::controller_revision_name, update::update_name},
+    api::{changes, convert, labels, revision::controller_revision_name, update::update_name},
     metrics::Verb,
 };
 
@@ -117,7 +117,8 @@ impl Run<'_> {
         if service.metadata.generation != Some(self.facts.generation) {
             return Err(Undone::stale("the spec has changed since the update was planned"));
         }
-        let update = convert::new_update(&service.metadata, self.job().owner(), new);
+        let changes = self.changes(new).await?;
+        let update = convert::new_update(&service.metadata, self.job().owner(), new, changes);
         let parameters = PostParams::default();
         let name = update_name(&self.key.name, new.number);
         match self.calls.write(Verb::create, |_| self.updates.create(&parameters, &update)).await {
@@ -134,6 +135,17 @@ impl Run<'_> {
             }
             Err(failed) => Err(self.undone_or_refused("the AuroraUpdate", &name, &failed)),
         }
+    }
+
+    /// What the update changes, for people: best effort, since a config of before may be gone.
+    async fn changes(&self, new: &NewUpdate) -> Result<Vec<String>, Undone> {
+        let most = new.instructions.from.iter().max_by_key(|(_, instances)| instances.len());
+        let (Some((from, _)), Some((to, _))) = (most, &new.instructions.to) else { return Ok(Vec::new()) };
+        let (Some(from), Some(to)) = (self.stored_config(*from).await?, self.stored_config(*to).await?)
+        else {
+            return Ok(Vec::new());
+        };
+        changes(&from, &to).map_err(|error| Undone::stale(error.to_string()))
     }
 
     /// Removes an update of long ago.

@@ -12,6 +12,7 @@ use borealis_core::{
     },
     plan::Problem,
 };
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
@@ -38,6 +39,7 @@ pub(super) struct UpdateRow {
     pub(super) number: u32,
     /// The object's controller is this very service.
     pub(super) owned: bool,
+    pub(super) created: Timestamp,
     pub(super) generation: i64,
     /// It carries the label that says it has ended.
     pub(super) marked_ended: bool,
@@ -212,6 +214,7 @@ impl UpdateRow {
             uid,
             number,
             owned: false,
+            created: meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
             generation: meta.generation.unwrap_or_default(),
             marked_ended: label(meta, labels::ENDED) == Some(labels::TRUE),
             whole: None,

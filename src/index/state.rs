@@ -163,7 +163,12 @@ impl State {
         for row in past.iter_mut().filter(|row| !row.goes_on()) {
             row.whole = None;
         }
-        let read = |row: &UpdateRow| PastUpdate { number: row.number, uid: row.uid, owned: row.owned };
+        let read = |row: &UpdateRow| PastUpdate {
+            number: row.number,
+            uid: row.uid,
+            created: row.created,
+            owned: row.owned,
+        };
         self.past_updates = past.iter().map(read).collect();
     }
 

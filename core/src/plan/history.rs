@@ -9,12 +9,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{Instance, Intent, Revision, ServiceStatus, Task, Uid};
 
-use super::{Action, Ended, Plan, fleet::Fleet, targets::Target};
+use super::{Action, Ended, PastUpdate, Plan, fleet::Fleet, targets::Target};
 
 /// Stored configs beyond those in use (Kubernetes: revisionHistoryLimit).
 const REVISIONS: usize = 10;
 /// Updates kept per service (Aurora: job_update_history_per_job_threshold).
 const UPDATES: usize = 10;
+/// How long an update is kept that others have followed (Aurora: job_update_history_pruning_threshold).
+const UPDATE_HOURS: i64 = 30 * 24;
 
 /// Chooses which of the tasks that are ended on purpose keep their Pod: as many of a config as the history takes,
 /// the rest cost one delete each.
@@ -62,8 +64,12 @@ pub(super) fn tidy(
     revisions(fleet, known, targets, plan);
     let past = fleet.view.past_updates;
     let surplus = past.len().saturating_sub(UPDATES - 1);
-    let prune = past[..surplus].iter().map(|update| (update.number, update.uid));
-    plan.actions.extend(prune.map(|(number, uid)| Action::PruneUpdate { number, uid }));
+    let is_old = |update: &PastUpdate| {
+        fleet.now.duration_since(update.created) >= SignedDuration::from_hours(UPDATE_HOURS)
+    };
+    let prune = past.iter().enumerate().filter(|(at, update)| *at < surplus || is_old(update));
+    plan.actions
+        .extend(prune.map(|(_, update)| Action::PruneUpdate { number: update.number, uid: update.uid }));
 }
 
 fn tasks(fleet: &Fleet<'_>, targets: &BTreeMap<Instance, Target>, plan: &mut Plan) {

@@ -11,7 +11,7 @@ mod group;
 use jiff::Timestamp;
 
 use crate::{
-    model::{Failures, Progress, Ranges, ServiceStatus, Update, UpdateState, reasons},
+    model::{Failures, Progress, Ranges, ServiceStatus, Strategy, Update, UpdateState, reasons},
     state::can_go,
 };
 
@@ -253,6 +253,10 @@ impl Step<'_, '_> {
             progress.touched.iter().filter(|i| !self.update.instructions.concerns(*i)).collect();
         all.extend(order.into_iter().filter(|instance| progress.touched.contains(*instance)));
         all.reverse();
+        // What is down already goes back first: a window over others beside it would take down more than its size.
+        if matches!(self.update.settings.strategy, Strategy::Queue { .. }) {
+            all.sort_by_key(|instance| progress.updated.contains(*instance));
+        }
         all.retain(|instance| {
             !progress.working.contains(*instance)
                 && !progress.rolled_back.contains(*instance)

@@ -40,6 +40,8 @@ pub struct PastUpdate {
     pub number: u32,
     /// The object's uid.
     pub uid: Uid,
+    /// When the object was made.
+    pub created: Timestamp,
     /// The object's controller is this very service.
     pub owned: bool,
 }

@@ -96,7 +96,7 @@ impl Still {
             .rev()
             .skip(1)
             .rev()
-            .map(|u| PastUpdate { number: u.number, uid: u.uid, owned: u.owned })
+            .map(|u| PastUpdate { number: u.number, uid: u.uid, created: self.now, owned: u.owned })
             .collect();
         let view = ServiceView {
             service: &self.service,

@@ -5,6 +5,7 @@
 mod adoption;
 mod aurora;
 mod chaos;
+mod control_states;
 mod controls;
 mod failover;
 mod fence;
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Scenario> {
         nodes::all(),
         healing::all(),
         controls::all(),
+        control_states::all(),
         update_good::all(),
         update_bad::all(),
         update_groups::all(),

@@ -207,7 +207,7 @@ fn an_update_is_read_back_as_it_was_written() {
             request,
         };
         let new = instructions_of(None);
-        let mut object = new_update(&changed_service(), owner, &new);
+        let mut object = new_update(&changed_service(), owner, &new, vec!["tier: \"a\" -> \"b\"".to_owned()]);
         assert_eq!(object.spec.message.as_deref(), Some("fix the leak"));
         assert_eq!(object.spec.author.as_deref(), Some("flux"));
         let wish = model::Request { reason: "it leaks".to_owned(), author: String::new() };
@@ -215,6 +215,7 @@ fn an_update_is_read_back_as_it_was_written() {
             &changed_service(),
             object.metadata.owner_references.clone().unwrap().remove(0),
             &instructions_of(Some(wish)),
+            Vec::new(),
         );
         let told = (wished.spec.message.as_deref(), wished.spec.author.as_deref());
         assert_eq!(told, (Some("it leaks"), Some("flux")), "who asked for it, as far as that is said");

@@ -26,8 +26,15 @@ const MAX_AUTHOR: usize = 253;
 /// # Errors
 /// When the record is not one this operator wrote.
 pub fn update(object: &AuroraUpdate, owned: bool) -> Result<model::Update, Invalid> {
-    let AuroraUpdateSpec { service: _, number: count, instructions, message: _, author: _, controls } =
-        &object.spec;
+    let AuroraUpdateSpec {
+        service: _,
+        number: count,
+        instructions,
+        message: _,
+        author: _,
+        changes: _,
+        controls,
+    } = &object.spec;
     Ok(model::Update {
         uid: uid(&object.metadata)?,
         number: number("spec.number", *count, 1, i32::MAX)?,
@@ -228,7 +235,12 @@ fn failure_object(instance: model::Instance, one: &model::Failures, failed: bool
 
 /// The AuroraUpdate to create for an update of the service that is to begin.
 #[must_use]
-pub fn new_update(service: &ObjectMeta, owner: OwnerReference, new: &NewUpdate) -> AuroraUpdate {
+pub fn new_update(
+    service: &ObjectMeta,
+    owner: OwnerReference,
+    new: &NewUpdate,
+    changes: Vec<String>,
+) -> AuroraUpdate {
     let NewUpdate { number: count, instructions, settings, request } = new;
     let count = *count;
     let model::Instructions { from, to, base, instances, asked, previous_instances, last_good, takes_back } =
@@ -264,6 +276,7 @@ pub fn new_update(service: &ObjectMeta, owner: OwnerReference, new: &NewUpdate) 
             },
             message: said(request, |request| &request.reason).or_else(|| message(service)),
             author: said(request, |request| &request.author).or_else(|| author(service)),
+            changes,
             controls: Controls::default(),
         },
         status: None,

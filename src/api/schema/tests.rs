@@ -127,7 +127,8 @@ fn rules_guard_what_the_schema_cannot_say() {
     }
     let update = schema("AuroraUpdate");
     let kept = rules(&update["properties"]["spec"]);
-    let fields = [".service", ".number", ".instructions", ".message", ".author", ".controls", ".controls"];
+    let fields =
+        [".service", ".number", ".instructions", ".message", ".author", ".changes", ".controls", ".controls"];
     assert_eq!(kept, fields);
     let wishes = ["abort", "abort", "rollback", "paused", "retry"];
     assert_eq!(rules(&update), wishes.map(|wish| format!(".spec.controls.{wish}")));

@@ -34,7 +34,8 @@ pub(super) struct Job {
 }
 
 fn past(update: &Update) -> PastUpdate {
-    PastUpdate { number: update.number, uid: update.uid, owned: update.owned }
+    let created = update.progress.as_ref().map_or(Timestamp::UNIX_EPOCH, |progress| progress.started);
+    PastUpdate { number: update.number, uid: update.uid, created, owned: update.owned }
 }
 
 impl Job {

@@ -52,6 +52,22 @@ fn the_last_ended_task_stays_until_its_successor_is_there() {
 }
 
 #[test]
+fn an_update_that_others_followed_is_kept_for_thirty_days() {
+    let mut job = Job::running(1);
+    for revision in [NEXT, GOOD, NEXT] {
+        job.edit(revision);
+        job.settle();
+    }
+    let numbers = |job: &Job| job.updates.iter().map(|update| update.number).collect::<Vec<_>>();
+    job.advance(30 * 86_400 - 8 * 3600);
+    job.step();
+    assert_eq!(numbers(&job), [1, 2, 3]);
+    job.advance(8 * 3600);
+    job.settle();
+    assert_eq!(numbers(&job), [3], "the newest says what runs, whatever its age");
+}
+
+#[test]
 fn beyond_the_cap_of_all_services_one_failure_is_still_told() {
     let mut job = Job::running(3);
     for instance in 0..3 {

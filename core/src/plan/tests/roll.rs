@@ -345,3 +345,41 @@ fn failures_beyond_what_can_be_stored_do_not_keep_plans_from_resting() {
     assert_eq!(job.progress().state, UpdateState::RollingForward);
     assert_eq!(job.progress().failures.len(), crate::plan::MAX_FAILURES);
 }
+
+#[test]
+fn a_window_that_turns_round_takes_down_no_more_than_it_holds() {
+    let mut job = Job::running(10);
+    job.service.update.strategy = Strategy::Queue { group_size: Amount::Count(3) };
+    job.edit(NEXT);
+    // The first does not get Ready while others after it are through.
+    let hold = |job: &mut Job| {
+        let late = job.live(0).filter(|task| task.revision == NEXT).map(|task| task.uid);
+        if let Some(uid) = late {
+            let task = job.task_mut(uid);
+            (task.state, task.ready, task.ready_since) = (TaskState::Starting, false, None);
+        }
+    };
+    for _ in 0..200 {
+        job.step();
+        job.pods_then(1);
+        hold(&mut job);
+        if job.updates.last().is_some_and(|update| update.progress.is_some())
+            && job.progress().updated.len() >= 4
+        {
+            break;
+        }
+    }
+    let failing = job.progress().working.iter().last().unwrap();
+    assert!(failing > 4 && job.progress().working.contains(0), "{}", job.progress().working);
+    while job.live(failing).is_none_or(|task| task.revision != NEXT) {
+        job.step();
+        job.pods_then(0);
+        hold(&mut job);
+    }
+    job.fail(failing);
+    job.step();
+    assert_eq!(job.progress().state, UpdateState::RollingBack);
+    let (working, updated) = (&job.progress().working, &job.progress().updated);
+    assert!(working.contains(0), "what is down goes back first: {working}");
+    assert!(working.iter().all(|instance| !updated.contains(instance)), "{working} of {updated}");
+}

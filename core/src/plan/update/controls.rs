@@ -31,7 +31,7 @@ impl Step<'_, '_> {
             self.turn_back(format!("rolled back{}", by(request)));
         }
         if controls.paused {
-            self.wish(Wish::Pause, "paused".to_owned());
+            self.wish(Wish::Pause, "paused; set controls.paused to false to go on".to_owned());
         } else if let Some(message) = self.pause_after_group() {
             if self.progress.state == UpdateState::RollForwardPaused {
                 self.progress.message = message;
