@@ -195,9 +195,9 @@ fn update() -> Vec<ValidationRule> {
     let mut failed = told(
         // Only when the bound itself is set or changed: scaling down must not be refused for it.
         "self.instances == 0 || type(self.update.maxFailedInstances) != int || \
-         int(self.update.maxFailedInstances) <= self.instances || \
+         int(self.update.maxFailedInstances) < self.instances || \
          (oldSelf.hasValue() && oldSelf.value().update.maxFailedInstances == self.update.maxFailedInstances)",
-        "%s is more than all %d instances, so that no update could fail; use a number up to spec.instances",
+        "%s of %d instances may fail, so that no update could; use less than spec.instances",
         &["self.update.maxFailedInstances", "self.instances"],
         ".update.maxFailedInstances",
         INVALID,
@@ -207,9 +207,12 @@ fn update() -> Vec<ValidationRule> {
         one_of("self.update.strategy", "update.strategy", &["queue", "batch", "variableBatch"]),
         failed,
         told(
-            &format!("!({})", is_no_amount("self.update.maxFailedInstances", 0)),
+            &format!(
+                "!({}) && self.update.maxFailedInstances != '100%'",
+                is_no_amount("self.update.maxFailedInstances", 0)
+            ),
             "%s is no number of failed instances; use 0 to tolerate none, a whole number up to 10000, or a percentage \
-             from \"1%%\" to \"100%%\"",
+             from \"1%%\" to \"99%%\"",
             &["self.update.maxFailedInstances"],
             ".update.maxFailedInstances",
             INVALID,

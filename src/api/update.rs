@@ -321,6 +321,10 @@ pub struct InstanceFailure {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub pod_uid: Option<String>,
+    /// Run of that Pod. Default: 0, no Pod came to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub run: Option<i32>,
     /// Why that Pod ended, one word.
     #[schemars(length(max = 63))]
     pub reason: String,

@@ -141,11 +141,18 @@ impl Run<'_> {
     async fn changes(&self, new: &NewUpdate) -> Result<Vec<String>, Undone> {
         let most = new.instructions.from.iter().max_by_key(|(_, instances)| instances.len());
         let (Some((from, _)), Some((to, _))) = (most, &new.instructions.to) else { return Ok(Vec::new()) };
-        let (Some(from), Some(to)) = (self.stored_config(*from).await?, self.stored_config(*to).await?)
-        else {
-            return Ok(Vec::new());
-        };
-        changes(&from, &to).map_err(|error| Undone::stale(error.to_string()))
+        // An update that takes another back only goes back, from what it names as its end.
+        let (from, to) = if new.instructions.takes_back.is_some() { (to, from) } else { (from, to) };
+        let mut configs = Vec::new();
+        for revision in [from, to] {
+            match self.stored_config(*revision).await {
+                Ok(Some(config)) => configs.push(config),
+                Err(Undone::Fenced) => return Err(Undone::Fenced),
+                Ok(None) | Err(_) => return Ok(Vec::new()),
+            }
+        }
+        let [from, to] = configs.as_slice() else { return Ok(Vec::new()) };
+        changes(from, to).map_err(|error| Undone::stale(error.to_string()))
     }
 
     /// Removes an update of long ago.

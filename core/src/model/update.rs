@@ -154,6 +154,8 @@ pub struct Failures {
     pub count: u32,
     /// The last one counted, so that every Pod counts once; `None` where no Pod came to be.
     pub last_pod: Option<Uid>,
+    /// Its run; 0 where no Pod came to be.
+    pub last_run: Run,
     /// Why it failed.
     pub reason: EndReason,
     /// Its exit code.

@@ -39,7 +39,8 @@ pub(super) fn status(fleet: &Fleet<'_>, plan: &mut Plan) -> ServiceStatus {
         observed_generation: view.service.generation,
         observed_revision: Some(spec),
         observed_scope: view.service.update.scope.clone(),
-        observed_restart: view.service.update.restart_at,
+        // One whose time is to come is still to be brought about.
+        observed_restart: view.service.update.restart_at.filter(|at| *at <= fleet.now),
         last_good: Some(last_good),
         highest_run: runs.max().unwrap_or(0),
         update: view.update.map(|update| UpdateRef {

@@ -151,10 +151,12 @@ fn begin(
     let other_config = facts.observed_revision != Some(service.revision) || came_back;
     let scope_moved = facts.observed_scope != service.update.scope;
     let restart = restart(fleet, facts, plan);
-    // What failed or was given up is not begun again because somebody wants more of it, or the rest made anew.
-    let given_up = of_spec.is_some_and(|(_, progress)| {
-        progress.state.is_terminal() && progress.state != UpdateState::RolledForward
-    });
+    // What failed or was given up is not begun again because somebody wants more of it, or the rest made anew. A restart
+    // of the last good config that failed is no verdict on the config.
+    let given_up = facts.last_good != Some(service.revision)
+        && of_spec.is_some_and(|(_, progress)| {
+            progress.state.is_terminal() && progress.state != UpdateState::RolledForward
+        });
     if given_up && !other_config {
         facts.observed_scope.clone_from(&service.update.scope);
         if restart.is_some() && !retried {

@@ -99,7 +99,10 @@ fn is_pending(fleet: &Fleet<'_>, known: &ServiceStatus) -> bool {
 pub(super) fn settled_count(fleet: &Fleet<'_>, known: &ServiceStatus) -> u32 {
     let service = fleet.view.service;
     if is_pending(fleet, known) {
-        return known.counts.desired;
+        // A config that is held back for days must not keep an autoscaler from its work.
+        let nothing_goes_on = known.update.is_none_or(|of| of.state.is_terminal());
+        let held = service.hold_updates && nothing_goes_on;
+        return if held { service.instances } else { known.counts.desired };
     }
     let Some(update) = fleet.view.update.filter(|update| update.instructions.asked == service.instances)
     else {

@@ -41,6 +41,7 @@ pub(super) fn step(fleet: &Fleet<'_>, known: &ServiceStatus, plan: &mut Plan) ->
     step.pulse();
     match step.progress.state {
         UpdateState::RollingForward | UpdateState::RollingBack if fleet.view.frozen => {
+            step.count();
             step.plan.held.push(Held { instance: None, reason: reasons::FROZEN, until: None });
         }
         UpdateState::RollingForward | UpdateState::RollingBack => step.roll(),
@@ -188,6 +189,7 @@ impl Step<'_, '_> {
             let failures = count(self.fleet.tasks(instance), wanted, self.progress.floor, counted);
             self.note_failures(instance, failures);
         }
+        self.bound_failures();
     }
 
     fn note_failures(&mut self, instance: u32, failures: Option<Failures>) {
@@ -326,9 +328,12 @@ impl Step<'_, '_> {
         } else {
             self.fleet.instances().last().map_or(0, |last| last + 1)
         };
-        let chained: Vec<u32> = (0..all)
-            .filter(|instance| self.fleet.revision(*instance) != instructions.back(*instance))
-            .collect();
+        // What came since by a change of the count alone is not of the base, and stays.
+        let is_off = |instance: &u32| {
+            let back = instructions.back(*instance);
+            back.is_some() && self.fleet.revision(*instance) != back
+        };
+        let chained: Vec<u32> = (0..all).filter(is_off).collect();
         for instance in chained {
             self.progress.touched.insert(instance);
         }

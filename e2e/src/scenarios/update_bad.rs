@@ -158,14 +158,14 @@ async fn halts(scene: Scene) -> Result<()> {
 }
 
 async fn tolerates(scene: Scene) -> Result<()> {
-    // Every run of each instance fails, and as many failed instances as there are lie within the budget.
-    let good = Service::new("web", 4)
+    // All that are updated fail, and just as many are borne.
+    let good = Service::new("web", 5)
         .batch(2)
+        .set("/update/instances", json!("0-3"))
         .set("/update/maxFailedInstances", json!(4))
         .set("/flapping", json!({ "thresholdSeconds": 0, "initialDelaySeconds": 0, "maxDelaySeconds": 0 }));
     scene.apply(&good).await?;
-    scene.running("web", 4).await?;
-    let old = scene.current_revision("web").await?;
+    scene.running("web", 5).await?;
     scene.apply(&bad(&good)).await?;
     let update = scene.update_in("web", 1, "ROLLED_FORWARD").await?;
     ensure!(text(&update, "/status/failed") == "0-3", "failed: {}", update["status"]);
@@ -176,6 +176,5 @@ async fn tolerates(scene: Scene) -> Result<()> {
     );
     let failures = update["status"]["failures"].as_array().map_or(0, Vec::len);
     ensure!(failures == 4, "{failures} instances with failures are listed");
-    let good = |service: &Value| text(service, "/status/currentRevision") != old;
-    scene.service_until("web", "the config to be called good", good).await.map(|_| ())
+    Ok(())
 }

@@ -139,6 +139,7 @@ fn failures() -> model::Failures {
     model::Failures {
         count: 2,
         last_pod: Some(UID.parse().unwrap()),
+        last_run: 4,
         reason: EndReason::OutOfMemory,
         exit_code: Some(137),
         message: "main used more memory than its limit".to_owned(),

@@ -16,6 +16,10 @@ use crate::api::update::{
 };
 use crate::api::{Invalid, conditions, labels};
 
+/// Longest message of an update, in characters: it may list the instances of a large service.
+const MAX_STATUS_MESSAGE: usize = 4_096;
+/// Longest list of controls that are not acted on, in characters.
+const MAX_REFUSED: usize = 1_024;
 /// Longest message of one failure, in characters.
 const MAX_MESSAGE: usize = 1_000;
 /// Longest name of an author, in characters.
@@ -117,6 +121,7 @@ fn failure(recorded: &InstanceFailure) -> Option<(model::Instance, model::Failur
     let failures = model::Failures {
         count: u32::try_from(recorded.count).ok()?,
         last_pod,
+        last_run: recorded.run.and_then(|run| u32::try_from(run).ok()).unwrap_or_default(),
         reason: from_word(&recorded.reason)?,
         exit_code: recorded.exit_code,
         message: recorded.message.clone(),
@@ -140,7 +145,7 @@ pub fn update_status_object(progress: &model::Progress, generation: i64) -> Auro
         floor: signed(progress.floor),
         advanced: Some(time(progress.advanced)),
         finished: progress.finished.map(time),
-        message: progress.message.clone(),
+        message: cut(&progress.message, MAX_STATUS_MESSAGE),
         touched: progress.touched.to_string(),
         working: progress.working.to_string(),
         updated: progress.updated.to_string(),
@@ -155,7 +160,7 @@ pub fn update_status_object(progress: &model::Progress, generation: i64) -> Auro
         cause: progress.cause.as_ref().map(|(instance, one)| failure_object(*instance, one, true)),
         progress: progress_words(progress),
         pulse: progress.pulse.map(|pulse| TakenPulse { at: time(pulse.at), from: time(pulse.from) }),
-        refused: progress.refused.clone(),
+        refused: cut(&progress.refused, MAX_REFUSED),
         counts: UpdateCounts {
             total: signed(progress.total),
             touched: signed(progress.touched.len()),
@@ -219,14 +224,20 @@ fn conditions(progress: &model::Progress, generation: i64) -> Vec<Condition> {
     kstatus.into_iter().chain(refused).collect()
 }
 
+/// No longer than the API server takes it.
+fn cut(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
+}
+
 fn failure_object(instance: model::Instance, one: &model::Failures, failed: bool) -> InstanceFailure {
-    let model::Failures { count, last_pod, reason, exit_code, message, at } = one;
+    let model::Failures { count, last_pod, last_run, reason, exit_code, message, at } = one;
     InstanceFailure {
         instance: signed(instance),
         count: signed(*count),
         pod_uid: last_pod.map(|uid| uid.to_string()),
+        run: (*last_run > 0).then(|| signed(*last_run)),
         reason: word(reason),
-        message: message.chars().take(MAX_MESSAGE).collect(),
+        message: cut(message, MAX_MESSAGE),
         exit_code: *exit_code,
         failed,
         time: time(*at),

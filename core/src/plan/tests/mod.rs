@@ -8,3 +8,4 @@ mod job;
 mod keep;
 mod roll;
 mod scope;
+mod turns;

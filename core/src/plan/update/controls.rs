@@ -18,9 +18,9 @@ impl Step<'_, '_> {
     pub(super) fn obey(&mut self) {
         let controls = &self.update.controls;
         let service = self.fleet.view.service;
-        if !service.queue_updates && !targets::is_of_spec(self.fleet, self.update) {
+        if self.gives_way() {
             let spec = service.revision;
-            let same = self.update.instructions.to.as_ref().is_none_or(|(to, _)| *to == spec);
+            let same = self.is_of_config();
             let what = if same { "what to update".to_owned() } else { spec.to_string() };
             self.wish(Wish::Abort, format!("superseded: the spec now says {what}"));
         } else if let Some(request) = &controls.abort {
@@ -39,6 +39,22 @@ impl Step<'_, '_> {
         } else {
             self.wish(Wish::Resume, "resumed".to_owned());
         }
+    }
+
+    /// Whether the update is given up for what the spec asks for now.
+    fn gives_way(&self) -> bool {
+        let service = self.fleet.view.service;
+        if service.queue_updates || service.hold_updates || targets::is_of_spec(self.fleet, self.update) {
+            return false;
+        }
+        // More of a config that goes back, or that a person has stopped, waits for the end: it would go forward again.
+        let stands = self.progress.state.is_back() || self.progress.state == UpdateState::RollForwardPaused;
+        !(stands && self.is_of_config())
+    }
+
+    fn is_of_config(&self) -> bool {
+        let spec = self.fleet.view.service.revision;
+        self.update.instructions.to.as_ref().is_none_or(|(to, _)| *to == spec)
     }
 
     /// Takes the pulse, and stops or goes on by it.
@@ -79,7 +95,9 @@ impl Step<'_, '_> {
             && !progress.state.is_back()
             && progress.working.is_empty()
             && !progress.touched.is_empty();
-        if !is_due || self.idle(false).is_empty() {
+        // What the spec has taken away meanwhile is no group to come.
+        let asked = targets::asked_now(self.fleet, self.update);
+        if !is_due || !self.idle(false).iter().any(|instance| *instance < asked) {
             return None;
         }
         let through = groups_through(strategy, self.update.instructions.all(), progress.touched.len());
@@ -97,11 +115,18 @@ impl Step<'_, '_> {
             (controls.rollback.is_some(), Wish::RollBack, "rollback"),
             (controls.retry.is_some(), Wish::Retry, "retry"),
         ];
-        let refused: Vec<String> = asked
+        let mut refused: Vec<String> = asked
             .into_iter()
             .filter(|(asked, wish, _)| *asked && answer(state, *wish) == Answer::Refused)
             .map(|(_, _, name)| format!("controls.{name} is not acted on: the update is {}", state.name()))
             .collect();
+        if controls.rollback.is_some()
+            && state == UpdateState::Failed
+            && !self.progress.failed_back.is_empty()
+        {
+            let why = "the way back has failed as well; change the config to what shall run";
+            refused.push(format!("controls.rollback is not acted on: {why}"));
+        }
         self.progress.refused = refused.join("; ");
     }
 

@@ -68,6 +68,11 @@ pub(super) fn evaluate(
     if let Some(verdict) = unready(fleet, update, progress, task, failures.as_ref()) {
         return verdict;
     }
+    // It was good so far and is being moved, or its node is lost: nobody's failure, and its successor has its own time.
+    if task.ready_since.is_some() && (task.ending.is_some() || fleet.state(task).0 == TaskState::Partitioned)
+    {
+        return (Verdict::Wait(None), failures);
+    }
     let begun = task.ready_since.unwrap_or(task.created);
     // A task that was there before this direction began has its time from when it was taken on.
     let begun = if task.run > progress.floor { begun } else { begun.max(progress.advanced) };
@@ -99,6 +104,7 @@ fn unready(
     let failures = Failures {
         count,
         last_pod: Some(task.uid),
+        last_run: task.run,
         reason: EndReason::Unready,
         exit_code: None,
         message: format!("run {} stopped being Ready within the watch", task.run),
@@ -139,8 +145,9 @@ pub(super) fn count(
     floor: Run,
     counted: Option<Failures>,
 ) -> Option<Failures> {
-    let known = counted.as_ref().and_then(|failures| failures.last_pod);
-    let made = tasks.iter().rev().take_while(|task| task.run > floor && Some(task.uid) != known);
+    // By its run: the Pod that was counted last may be gone while an older one is kept.
+    let known = counted.as_ref().map_or(floor, |failures| floor.max(failures.last_run));
+    let made = tasks.iter().rev().take_while(|task| task.run > known);
     let mut fresh: Vec<&Task> = made.filter(|task| task.revision == wanted && is_failure(task)).collect();
     fresh.reverse();
     let mut failures = counted;
@@ -148,6 +155,7 @@ pub(super) fn count(
         failures = Some(Failures {
             count: failures.as_ref().map_or(0, |failures| failures.count) + 1,
             last_pod: Some(task.uid),
+            last_run: task.run,
             reason: task.end.unwrap_or(EndReason::Unknown),
             exit_code: task.exit_code,
             message: end_message(task),
@@ -186,6 +194,7 @@ fn too_slow(fleet: &Fleet<'_>, update: &Update, live: Option<&Task>, failures: O
     Failures {
         count: failures.map_or(0, |failures| failures.count) + 1,
         last_pod: live.map(|task| task.uid),
+        last_run: live.map_or(0, |task| task.run),
         reason: EndReason::TooSlow,
         exit_code: None,
         message: format!(
@@ -201,6 +210,7 @@ fn unstored(fleet: &Fleet<'_>, wanted: Revision, failures: Option<Failures>) -> 
     Failures {
         count: failures.map_or(0, |failures| failures.count) + 1,
         last_pod: None,
+        last_run: 0,
         reason: EndReason::Unknown,
         exit_code: None,
         message: format!("its config {wanted} is not stored any more"),
