@@ -2,7 +2,7 @@
 
 /// All instances run.
 pub const RUNNING: &str = "Running";
-/// No instance runs yet.
+/// Not all instances have run yet, or none did a moment ago.
 pub const STARTING: &str = "Starting";
 /// Some instances are being started, replaced or removed.
 pub const REPLACING: &str = "Replacing";

@@ -18,6 +18,14 @@ pub(super) struct Situation<'a> {
     pub(super) update_held: bool,
 }
 
+impl Situation<'_> {
+    /// The recorded reason of a condition.
+    fn known(&self, kind: ConditionType) -> Option<&'static str> {
+        let conditions = &self.fleet.view.status?.conditions;
+        conditions.iter().find(|condition| condition.kind == kind).map(|condition| condition.reason)
+    }
+}
+
 /// The conditions that follow from the situation; a condition that did not change keeps its time.
 pub(super) fn conditions(situation: &Situation<'_>, status: &ServiceStatus) -> Vec<Condition> {
     let Verdict { ready, reconciling, stalled } = judge(situation, status);
@@ -80,11 +88,12 @@ fn judge(situation: &Situation<'_>, status: &ServiceStatus) -> Verdict {
     let running = if part.is_some() { reasons::PARTLY_UPDATED } else { reasons::RUNNING };
     let reason = stalled.as_ref().map_or(running, |(reason, _)| *reason);
     let reconciling = if all_run { quiet } else { busy(reasons::REPLACING, census.clone()) };
+    // Until all run for the first time, or again after none did, nothing is being replaced.
+    let starts =
+        status.counts.running == 0 || situation.known(ConditionType::Ready) == Some(reasons::STARTING);
     let ready_reason = match (all_run, reason) {
         (true, _) => reason,
-        (false, reasons::RUNNING | reasons::PARTLY_UPDATED) if status.counts.running == 0 => {
-            reasons::STARTING
-        }
+        (false, reasons::RUNNING | reasons::PARTLY_UPDATED) if starts => reasons::STARTING,
         (false, reasons::RUNNING | reasons::PARTLY_UPDATED) => reasons::REPLACING,
         (false, _) => reason,
     };
