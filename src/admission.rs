@@ -129,7 +129,7 @@ pub async fn check_fence(client: Client, namespace: String) {
 /// Asks to make a Pod of a term that cannot be, without having it made.
 async fn try_fence(client: &Client, namespace: &str) -> Fenced {
     let pod = json!({
-        "metadata": {"name": "borealis-term-fence", "labels": {labels::TERM: "none"}},
+        "metadata": {"name": "borealis-term-fence", "labels": {labels::SERVICE: "none", labels::TERM: "none"}},
         "spec": {
             "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [{
@@ -210,6 +210,11 @@ mod tests {
         let user = format!("'system:serviceaccount:{}:{}'", name("namespace"), name("name"));
         let condition = policy["spec"]["matchConditions"][0]["expression"].as_str().unwrap();
         assert!(condition.ends_with(&user), "{condition}");
+        // Without the Lease the policy refuses, before it asks who it is: so it must only ever see our Pods.
+        let selector = &policy["spec"]["matchConstraints"]["objectSelector"]["matchExpressions"];
+        assert_eq!(selector.as_sequence().map(Vec::len), Some(1));
+        assert_eq!(selector[0]["key"], crate::api::labels::SERVICE);
+        assert_eq!(selector[0]["operator"], "Exists");
         let term = policy["spec"]["variables"][0]["expression"].as_str().unwrap();
         assert!(term.contains(crate::api::labels::TERM), "{term}");
         let given_up = policy["spec"]["variables"][3]["expression"].as_str().unwrap();

@@ -45,8 +45,8 @@ async fn term_fence(scene: Scene) -> Result<()> {
 
 /// Asks for a Pod of a term as a dry run, and says what the API server said when it refused.
 async fn ask(scene: &Scene, term: Option<i32>, account: &[&str]) -> Option<String> {
-    let labels =
-        term.map_or("--labels=app=late".to_owned(), |term| format!("--labels=borealis.dev/term={term}"));
+    let term = term.map_or(String::new(), |term| format!(",borealis.dev/term={term}"));
+    let labels = format!("--labels=borealis.dev/service=late{term}");
     let mut args = vec!["run", "late", "--image=example.test/late:1", "--dry-run=server", &labels];
     args.extend(account);
     scene.kubectl(&args).await.err().map(|error| format!("{error:#}"))
