@@ -175,6 +175,18 @@ fn after(service: Service, deeds: Vec<Deed>) -> Still {
     still
 }
 
+/// The same, come to rest with good configs, all instances in the scope and nothing paused.
+fn at_rest_after(service: Service, deeds: Vec<Deed>) -> Still {
+    let mut still = after(service, deeds);
+    still.bad.clear();
+    still.service.update.scope = None;
+    if let Some(update) = still.updates.last_mut() {
+        update.controls.paused = false;
+    }
+    still.live(3600);
+    still
+}
+
 const GOOD: Revision = Revision::v1(100);
 const BAD: Revision = Revision::v1(102);
 
@@ -211,13 +223,7 @@ proptest! {
         deeds in vec(deed(), 0..6),
         instances in 1..7u32,
     ) {
-        let mut still = after(service, deeds);
-        still.bad.clear();
-        still.service.update.scope = None;
-        if let Some(update) = still.updates.last_mut() {
-            update.controls.paused = false;
-        }
-        still.live(3600);
+        let mut still = at_rest_after(service, deeds);
         let before = still.running();
         still.service.update.rollback_on_failure = true;
         still.service.update.max_failed_instances = Amount::Count(0);
@@ -268,13 +274,7 @@ proptest! {
         deeds in vec(deed(), 0..6),
         instances in 1..7u32,
     ) {
-        let mut still = after(service, deeds);
-        still.bad.clear();
-        still.service.update.scope = None;
-        if let Some(update) = still.updates.last_mut() {
-            update.controls.paused = false;
-        }
-        still.live(3600);
+        let mut still = at_rest_after(service, deeds);
         let before = still.running();
         let known = still.updates.len();
         still.edit(GOOD, instances);

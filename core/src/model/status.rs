@@ -110,3 +110,10 @@ pub struct ServiceStatus {
     /// Ready, Reconciling, Stalled.
     pub conditions: Vec<Condition>,
 }
+
+impl ServiceStatus {
+    /// The condition of a kind, if the status has it.
+    pub fn condition(&self, kind: ConditionType) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.kind == kind)
+    }
+}

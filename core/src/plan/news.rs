@@ -1,23 +1,19 @@
 //! What people are told of a service itself: each change of its state. What concerns one update is told by `update`.
 
-use crate::model::{Condition, ConditionType, ServiceStatus, reasons};
+use crate::model::{ConditionType, ServiceStatus, reasons};
 
 use super::Event;
 
 /// The change of state from what is recorded to what is now, if there is one.
 pub(super) fn news(recorded: Option<&ServiceStatus>, status: &ServiceStatus) -> Option<Event> {
-    let now = condition(status, ConditionType::Ready)?;
-    let before = recorded.and_then(|recorded| condition(recorded, ConditionType::Ready));
+    let now = status.condition(ConditionType::Ready)?;
+    let before = recorded.and_then(|recorded| recorded.condition(ConditionType::Ready));
     if before.is_some_and(|before| (before.holds, before.reason) == (now.holds, now.reason)) {
         return None;
     }
-    let stalled = condition(status, ConditionType::Stalled).is_some_and(|stalled| stalled.holds);
+    let stalled = status.condition(ConditionType::Stalled).is_some_and(|stalled| stalled.holds);
     let warning = stalled || now.reason == reasons::ROLLING_BACK;
     Some(Event { warning, reason: now.reason, message: now.message.clone(), update: None })
-}
-
-fn condition(status: &ServiceStatus, kind: ConditionType) -> Option<&Condition> {
-    status.conditions.iter().find(|condition| condition.kind == kind)
 }
 
 #[cfg(test)]
@@ -25,6 +21,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::model::Condition;
 
     fn status(ready: (bool, &'static str), stalled: bool) -> ServiceStatus {
         let condition = |kind, holds, reason: &'static str| Condition {

@@ -18,14 +18,6 @@ pub(super) struct Situation<'a> {
     pub(super) update_held: bool,
 }
 
-impl Situation<'_> {
-    /// The recorded reason of a condition.
-    fn known(&self, kind: ConditionType) -> Option<&'static str> {
-        let conditions = &self.fleet.view.status?.conditions;
-        conditions.iter().find(|condition| condition.kind == kind).map(|condition| condition.reason)
-    }
-}
-
 /// The conditions that follow from the situation; a condition that did not change keeps its time.
 pub(super) fn conditions(situation: &Situation<'_>, status: &ServiceStatus) -> Vec<Condition> {
     let Verdict { ready, reconciling, stalled } = judge(situation, status);
@@ -89,8 +81,8 @@ fn judge(situation: &Situation<'_>, status: &ServiceStatus) -> Verdict {
     let reason = stalled.as_ref().map_or(running, |(reason, _)| *reason);
     let reconciling = if all_run { quiet } else { busy(reasons::REPLACING, census.clone()) };
     // Until all run for the first time, or again after none did, nothing is being replaced.
-    let starts =
-        status.counts.running == 0 || situation.known(ConditionType::Ready) == Some(reasons::STARTING);
+    let known = situation.fleet.view.status.and_then(|status| status.condition(ConditionType::Ready));
+    let starts = status.counts.running == 0 || known.is_some_and(|known| known.reason == reasons::STARTING);
     let ready_reason = match (all_run, reason) {
         (true, _) => reason,
         (false, reasons::RUNNING | reasons::PARTLY_UPDATED) if starts => reasons::STARTING,

@@ -285,6 +285,20 @@ impl Job {
         self.task_mut(uid).fail(now, 1);
     }
 
+    /// Goes on to the end of the update; the groups it works on, as they follow each other.
+    pub(super) fn groups(&mut self) -> Vec<String> {
+        let mut groups = Vec::new();
+        while !self.progress().state.is_terminal() {
+            self.step();
+            let working = self.progress().working.to_string();
+            if groups.last() != Some(&working) {
+                groups.push(working);
+            }
+            self.pods_then(5);
+        }
+        groups
+    }
+
     /// How many live tasks run the config.
     pub(super) fn count(&self, revision: Revision) -> u32 {
         self.tasks.iter().filter(|task| !task.is_terminal() && task.revision == revision).count() as u32
