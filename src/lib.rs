@@ -1,11 +1,12 @@
 //! Borealis: Apache Aurora's semantics for Kubernetes, as an operator.
 //!
 //! `index` watches and remembers, `controller` asks `borealis_core` for a plan, `apply` carries it out, under the
-//! lease of `lease`. `operator` puts them together.
+//! lease of `lease`. `checks` measures what updates name. `operator` puts them together.
 
 pub mod admission;
 pub mod api;
 pub mod apply;
+pub mod checks;
 pub mod controller;
 pub mod freeze;
 pub mod index;

@@ -17,7 +17,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::lease::Fence;
+use crate::{checks::Kind, lease::Fence};
 
 /// What a call to the API server does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -47,6 +47,24 @@ struct State {
     state: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Measured {
+    outcome: &'static str,
+}
+
+impl Measured {
+    const ALL: [Kind; 3] = [Kind::Holds, Kind::Fails, Kind::Unanswered];
+
+    fn of(kind: Kind) -> Self {
+        let outcome = match kind {
+            Kind::Holds => "holds",
+            Kind::Fails => "fails",
+            Kind::Unanswered => "unanswered",
+        };
+        Self { outcome }
+    }
+}
+
 /// The operator's metrics.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
@@ -70,6 +88,7 @@ struct Inner {
     lists: Counter,
     settled: Counter,
     impossible: Counter,
+    checks: Family<Measured, Counter>,
 }
 
 impl Default for Metrics {
@@ -93,6 +112,7 @@ impl Default for Metrics {
             lists: Counter::default(),
             settled: Counter::default(),
             impossible: Counter::default(),
+            checks: Family::default(),
         };
         inner.register();
         inner.start_at_zero();
@@ -132,6 +152,8 @@ impl Inner {
         r.register("settled_services", "Live reads of one service", self.settled.clone());
         let impossible = "Changes of a task's state seen that cannot be";
         r.register("impossible_changes", impossible, self.impossible.clone());
+        let checks = "Measurements for the checks of updates, by outcome";
+        r.register("check_measurements", checks, self.checks.clone());
     }
 
     fn start_at_zero(&self) {
@@ -142,6 +164,9 @@ impl Inner {
         }
         for state in TaskState::ALL {
             let _ = self.instances.get_or_create(&State { state: task_state(state) });
+        }
+        for kind in Measured::ALL {
+            let _ = self.checks.get_or_create(&Measured::of(kind));
         }
         for state in UpdateState::ALL {
             let _ = self.updates.get_or_create(&State { state: state.name().to_owned() });
@@ -235,6 +260,11 @@ impl Metrics {
         self.0.impossible.inc();
     }
 
+    /// A check of an update was measured.
+    pub fn check_measured(&self, kind: Kind) {
+        self.0.checks.get_or_create(&Measured::of(kind)).inc();
+    }
+
     /// Everything in the text format of OpenMetrics.
     ///
     /// # Errors
@@ -278,6 +308,7 @@ mod tests {
             "borealis_watch_lists_total 0",
             "borealis_settled_services_total 0",
             "borealis_impossible_changes_total 0",
+            "borealis_check_measurements_total{outcome=\"unanswered\"} 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

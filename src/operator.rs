@@ -22,6 +22,7 @@ use crate::{
     ServiceKey,
     admission::{TooOld, check_fence, check_version, wait_for_kinds},
     apply::{Executor, Learn, events},
+    checks::Checks,
     controller::{self, Controller, Queue, keep_open, opening, plan_all},
     freeze::Freeze,
     index::{Index, Watches},
@@ -239,6 +240,11 @@ impl Operator<'_> {
             }
         };
         tasks.spawn(keep_open(self.fence.clone(), sender, barrier, begin, self.end.clone()));
+        let checks = {
+            let queue = Arc::clone(&queue);
+            let hosts = self.settings.check_hosts.clone();
+            Checks::new(hosts, self.fence.clone(), self.metrics.clone(), move |key| queue.add(key))
+        };
         let controller = Controller {
             index,
             queue,
@@ -247,6 +253,7 @@ impl Operator<'_> {
             fence: self.fence.clone(),
             opening,
             planner: plan,
+            checks,
             metrics: self.metrics.clone(),
             settings: controller::Settings {
                 cluster: self.settings.cluster_name.clone(),

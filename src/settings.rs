@@ -13,7 +13,7 @@ use std::{
 use clap::{Parser, ValueEnum};
 use jiff::SignedDuration;
 
-use crate::{apply::Limits, lease::LeaseSettings};
+use crate::{apply::Limits, checks::Hosts, lease::LeaseSettings};
 
 /// Name of the ConfigMap whose being there freezes the cluster.
 pub const FREEZE: &str = "borealis-freeze";
@@ -58,6 +58,9 @@ pub struct Settings {
     /// Pods of ended tasks that are kept with their logs, in the whole cluster
     #[arg(long, default_value_t = 2000)]
     pub kept_cap: usize,
+    /// Hosts that the checks of updates may ask, comma-separated: host, host:port, *.suffix [default: none]
+    #[arg(long, env = "BOREALIS_CHECK_HOSTS", default_value = "", hide_default_value = true, value_parser = Hosts::parse)]
+    pub check_hosts: Hosts,
     /// Where /livez, /readyz and /metrics are served
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
@@ -210,6 +213,7 @@ mod tests {
             ("--workers 0", "whole number from 1"),
             ("--cluster-name a/b", "--cluster-name"),
             ("--listen here", "--listen"),
+            ("--check-hosts good.example,http://x", "\"http://x\" names no host"),
             ("--log-format xml", "--log-format"),
             ("--unknown", "--unknown"),
         ] {

@@ -163,6 +163,7 @@ impl Snapshot {
             update: self.update.as_ref(),
             past_updates: &[],
             status: Some(&self.status),
+            measurements: &[],
             lost_nodes: &self.lost_nodes,
             keep_allowed: true,
             frozen: false,

@@ -96,6 +96,9 @@ proptest! {
             progress.started += passed;
             progress.advanced += passed;
         }
+        if let Some(Outcome::Measured { at, held_at, .. }) = &mut later.measured {
+            held_at.iter_mut().chain([at]).for_each(|at| *at += passed);
+        }
         let shifted = later.plan();
         prop_assert_eq!(shifted.actions, plan.actions);
         prop_assert_eq!(shifted.next_check, plan.next_check.map(|at| at + passed));

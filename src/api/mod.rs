@@ -6,9 +6,11 @@
 
 mod any_service;
 mod changes;
+pub mod checks;
 pub mod conditions;
 pub mod convert;
 pub mod health;
+pub(crate) mod json_path;
 pub mod labels;
 pub mod revision;
 mod rules;

@@ -4,6 +4,8 @@
 //! server prints first. Rules only run over bounded lists and strings (the bounds are set in
 //! `schema`), or the API server would refuse the CRD as too costly. Only `schema` reads this.
 
+mod checks;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
 
 /// Rules on the whole object and on its `spec`.
@@ -52,6 +54,7 @@ pub(super) fn service() -> Rules {
     spec.extend(health());
     spec.extend(update());
     spec.extend(scope());
+    spec.extend(checks::checks());
     spec.push(one_of("self.sla", "sla", &["count", "percentage"]));
     Rules { root: vec![name], spec }
 }

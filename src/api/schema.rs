@@ -124,6 +124,7 @@ fn finished(
                 let place = format!("/properties/update/properties/{size}");
                 set(spec, &place, json!({"pattern": "^(0|[1-9][0-9]?|100)%$"}));
             }
+            set(spec, "/properties/update/properties/checks", list_map(&["name"]));
             for union in ["health", "sla", "update/properties/strategy"] {
                 set(spec, &format!("/properties/{union}"), json!({"x-kubernetes-map-type": "atomic"}));
             }

@@ -8,6 +8,8 @@ use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrSt
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::checks::Check;
+
 /// How a change of the config reaches the instances (Aurora: JobUpdateSettings).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -52,6 +54,10 @@ pub struct UpdateSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400))]
     pub pulse_interval_seconds: Option<i32>,
+    /// What must hold while an update goes forward, as far as it is measured from outside. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub checks: Vec<Check>,
     /// Whether no new update begins. One that goes on is not touched; `controls.paused` of the AuroraUpdate does
     /// that. Default: false.
     #[serde(skip_serializing_if = "is_false")]
@@ -91,6 +97,7 @@ impl Default for UpdateSettings {
             max_wait_seconds: 600,
             instances: None,
             pulse_interval_seconds: None,
+            checks: Vec::new(),
             paused: false,
             while_updating: None,
             restart_at: None,

@@ -273,6 +273,10 @@ pub struct AuroraUpdateStatus {
     /// What failed the update: the first instance that ended more often than is tolerated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<InstanceFailure>,
+    /// What the checks last said; written when that changes, not at each measurement.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub checks: Vec<CheckStatus>,
     /// How many instances each of the ranges holds.
     pub counts: UpdateCounts,
     /// Ready, Reconciling and Stalled, as kstatus reads them.
@@ -289,6 +293,27 @@ pub struct TakenPulse {
     pub at: Time,
     /// From when it lasts.
     pub from: Time,
+}
+
+/// What a check last said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckStatus {
+    /// The check's name.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What was measured when that was found out. Absent where there was no value.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 128))]
+    pub value: String,
+    /// What was found, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512))]
+    pub message: String,
+    /// When it was measured.
+    pub time: Time,
 }
 
 /// Instances of an update by what became of them. Unit: instances.

@@ -45,7 +45,7 @@ impl<K: Hash + Eq + Clone> Backoff<K> {
 }
 
 /// A number from 0 to 1 that only what is hashed decides.
-pub(super) fn spread(seed: &impl Hash) -> f64 {
+pub(crate) fn spread(seed: &impl Hash) -> f64 {
     let mut hasher = DefaultHasher::new();
     seed.hash(&mut hasher);
     f64::from(u32::try_from(hasher.finish() >> 32).unwrap_or(0)) / f64::from(u32::MAX)

@@ -9,6 +9,7 @@ mod ports;
 mod queue;
 mod service;
 
+pub(crate) use backoff::spread;
 pub use barrier::{Opening, keep_open, opening};
 pub use ports::{Execute, Planner, Settle};
 pub use queue::Queue;

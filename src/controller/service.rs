@@ -34,6 +34,7 @@ use super::{
 use crate::{
     ServiceKey,
     apply::{Facts, Outcome},
+    checks::Checks,
     index::{Index, Viewed},
     lease::Fence,
     metrics::Metrics,
@@ -93,6 +94,8 @@ pub struct Controller<E, L> {
     pub opening: Opening,
     /// What decides.
     pub planner: Planner,
+    /// What is measured for updates.
+    pub checks: Checks,
     /// What counts.
     pub metrics: Metrics,
     /// How it is done.
@@ -183,6 +186,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
             Viewed::Of(step) => step,
             Viewed::Absent => {
                 memory.forget(key);
+                self.checks.follow(key, None);
                 return Again::Never;
             }
             Viewed::Unsettled => return self.settle(memory, key).await,
@@ -209,8 +213,17 @@ impl<E: Execute, L: Settle> Controller<E, L> {
         facts.role = key.namespace.to_string();
         facts.job_key = format!("{}/{}/default/{}", self.settings.cluster, key.namespace, key.name);
         let refusal = memory.refusal(key, view.service.generation);
-        let view = ServiceView { problem: view.problem.or(refusal.as_ref()), ..view };
-        ((self.planner)(&view, Timestamp::now()), facts)
+        let measurements = self.checks.measurements(key, view.update);
+        let problem = view.problem.or(refusal.as_ref());
+        let view = ServiceView { problem, measurements: &measurements, ..view };
+        let plan = (self.planner)(&view, Timestamp::now());
+        let planned = plan.progress.as_ref().map(|(_, progress)| progress);
+        let goes_on = view.update.and_then(|update| {
+            let progress = planned.or(update.progress.as_ref())?;
+            Some((update, progress.state))
+        });
+        self.checks.follow(key, goes_on);
+        (plan, facts)
     }
 
     async fn settle(&self, memory: &Memory, key: &ServiceKey) -> Again {

@@ -189,6 +189,7 @@ impl State {
             update,
             past_updates: &self.past_updates,
             status: row.status.as_ref(),
+            measurements: &[],
             lost_nodes,
             keep_allowed: true,
             frozen: false,

@@ -4,6 +4,7 @@
 //! shall happen in `plan`. The operator's index fills them from the API, the simulation from its own world.
 
 mod amount;
+mod check;
 mod ids;
 mod ranges;
 pub mod reasons;
@@ -13,6 +14,9 @@ mod task;
 mod update;
 
 pub use amount::Amount;
+pub use check::{
+    Check, CheckRecord, Comparison, MAX_CHECKS, Measurement, Must, NoData, OnFailure, Outcome, Source, number,
+};
 pub use ids::{Instance, MAX_INSTANCES, ParseError, Revision, Run, Uid};
 pub use ranges::Ranges;
 pub use service::{Flapping, History, Partition, RevisionRecord, Service, Strategy, UpdateSettings};

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Amount, Instance, Ranges, Revision, Uid};
+use super::{Amount, Check, Instance, OnFailure, Ranges, Revision, Uid};
 
 /// One AuroraService, read from its spec and metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct UpdateSettings {
     pub max_wait_seconds: u32,
     /// Seconds a pulse lasts; without a fresh one nothing goes on. 0 asks for none (Aurora: blockIfNoPulsesAfterMs).
     pub pulse_interval_seconds: u32,
+    /// What must hold on the way forward, at most [`super::MAX_CHECKS`].
+    pub checks: Vec<Check>,
 }
 
 impl Default for UpdateSettings {
@@ -67,6 +69,7 @@ impl Default for UpdateSettings {
             rollback_on_failure: true,
             max_wait_seconds: 600,
             pulse_interval_seconds: 0,
+            checks: Vec::new(),
         }
     }
 }
@@ -75,6 +78,11 @@ impl UpdateSettings {
     /// Whether an instance may be changed, come or go.
     pub fn allows(&self, instance: Instance) -> bool {
         self.scope.as_ref().is_none_or(|scope| scope.contains(instance))
+    }
+
+    /// The checks that mean this when they fail.
+    pub fn checks_that(&self, on_failure: OnFailure) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(move |check| check.on_failure == on_failure)
     }
 }
 

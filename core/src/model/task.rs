@@ -128,6 +128,8 @@ pub enum EndReason {
     TooSlow,
     /// It has not ended: it stopped being Ready while an update watched it.
     Unready,
+    /// It has not ended: a check of its update failed while the update watched it.
+    CheckFailed,
 }
 
 /// What a task that does not run yet waits for, as the cluster says it.

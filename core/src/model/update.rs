@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EndReason, Instance, Ranges, Revision, Run, Uid, UpdateSettings};
+use super::{CheckRecord, EndReason, Instance, Ranges, Revision, Run, Uid, UpdateSettings};
 
 /// The state of an update (Aurora: JobUpdateStatus).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -204,6 +204,8 @@ pub struct Progress {
     pub pulse: Option<Pulse>,
     /// What was asked for and is not done, and why.
     pub refused: String,
+    /// What its checks last said.
+    pub checks: Vec<CheckRecord>,
 }
 
 impl Progress {
@@ -227,6 +229,7 @@ impl Progress {
             total: 0,
             pulse: None,
             refused: String::new(),
+            checks: Vec::new(),
         }
     }
 }

@@ -38,7 +38,7 @@ fn flapped(task: &Task, flapping: &Flapping) -> bool {
     let own_end = match task.end {
         Some(EndReason::Stopped | EndReason::Disrupted | EndReason::NodeLost) => false,
         // An update's words for what has not ended.
-        Some(EndReason::TooSlow | EndReason::Unready) => false,
+        Some(EndReason::TooSlow | EndReason::Unready | EndReason::CheckFailed) => false,
         Some(EndReason::Exited | EndReason::OutOfMemory | EndReason::OwnLimit) => true,
         Some(EndReason::Rejected | EndReason::Unknown) | None => true,
     };

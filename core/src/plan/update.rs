@@ -4,6 +4,7 @@
 //! What it says is written before it is done: an instance is in `working` before its task is ended, so whoever
 //! takes over finds every instance that was touched. It ends and starts nothing itself; `targets` follows it.
 
+mod checks;
 mod controls;
 mod evaluate;
 mod group;
@@ -11,7 +12,7 @@ mod group;
 use jiff::Timestamp;
 
 use crate::{
-    model::{Failures, Progress, Ranges, ServiceStatus, Strategy, Update, UpdateState, reasons},
+    model::{Failures, OnFailure, Progress, Ranges, ServiceStatus, Strategy, Update, UpdateState, reasons},
     state::can_go,
 };
 
@@ -38,6 +39,9 @@ pub(super) fn step(fleet: &Fleet<'_>, known: &ServiceStatus, plan: &mut Plan) ->
         step.progress.total = total(update);
     }
     step.obey();
+    if step.is_checked() {
+        step.note_checks();
+    }
     step.pulse();
     match step.progress.state {
         UpdateState::RollingForward | UpdateState::RollingBack if fleet.view.frozen => {
@@ -73,7 +77,9 @@ fn begin(fleet: &Fleet<'_>, known: &ServiceStatus, update: &Update, plan: &mut P
         Some(_) => UpdateState::Aborted,
         // Nothing is done before the first pulse.
         None => match (takes_back, update.settings.pulse_interval_seconds) {
-            (None, 0) => UpdateState::RollingForward,
+            (None, 0) if update.settings.checks_that(OnFailure::LosePulse).next().is_none() => {
+                UpdateState::RollingForward
+            }
             (None, _) => UpdateState::RollForwardAwaitingPulse,
             (Some(_), 0) => UpdateState::RollingBack,
             (Some(_), _) => UpdateState::RollBackAwaitingPulse,

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::model::{Instance, NodeId, RevisionRecord, Run, Service, ServiceStatus, Task, Uid, Update};
+use crate::model::{
+    Instance, Measurement, NodeId, RevisionRecord, Run, Service, ServiceStatus, Task, Uid, Update,
+};
 
 /// A snapshot of one service, as the index has it, with the operator's own writes assumed.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct ServiceView<'a> {
     pub past_updates: &'a [PastUpdate],
     /// What its status says; `None` when it has none (a new service, a restore).
     pub status: Option<&'a ServiceStatus>,
+    /// What was measured of the newest update's checks since this operator began to; each check at most once.
+    pub measurements: &'a [Measurement],
     /// Nodes that are lost, and since when.
     pub lost_nodes: &'a BTreeMap<NodeId, Timestamp>,
     /// Whether ended tasks may be kept at all: the cluster-wide cap is not reached.

@@ -57,6 +57,7 @@ impl Snapshot {
             update: self.update.as_ref(),
             past_updates: &self.past_updates,
             status: self.object.status.as_ref(),
+            measurements: &[],
             lost_nodes: &self.lost_nodes,
             keep_allowed: self.keep_allowed,
             frozen: self.frozen,

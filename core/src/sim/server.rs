@@ -201,6 +201,7 @@ pub(super) fn whole_progress(mut progress: Progress) -> Progress {
     if let Some(pulse) = &mut progress.pulse {
         pulse.from = whole(pulse.from);
     }
+    progress.checks.iter_mut().for_each(|record| record.at = whole(record.at));
     progress
 }
 

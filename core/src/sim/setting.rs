@@ -156,6 +156,7 @@ pub(super) fn draw_settings(draw: &mut Draw, strategy: Strategy) -> UpdateSettin
         scope: None,
         restart_at: None,
         pulse_interval_seconds: if draw.chance(15) { draw.small(20, 40) } else { 0 },
+        checks: Vec::new(),
     }
 }
 

@@ -156,7 +156,8 @@ impl Step<'_> {
         fresh.find_map(|instance| {
             let failures = self.new.failures.get(&instance)?;
             let borne = self.update.settings.max_per_instance_failures;
-            let counts = matches!(failures.reason, EndReason::Exited | EndReason::Unready);
+            let counts =
+                matches!(failures.reason, EndReason::Exited | EndReason::Unready | EndReason::CheckFailed);
             let early = counts && failures.count <= borne;
             early.then(|| format!("instance {instance} failed after {} failures", failures.count))
         })

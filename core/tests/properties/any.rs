@@ -44,8 +44,8 @@ pub(crate) fn settings() -> impl Strategy<Value = UpdateSettings> {
     let numbers = (0..30u32, 0..3u32, select(vec![0, 30, 600]), select(vec![0, 0, 0, 20]));
     let allowed =
         prop_oneof![3 => (0..3u32).prop_map(Amount::Count), 1 => (1..40u8).prop_map(Amount::Percent)];
-    let drawn = (groups(), allowed, any::<bool>(), numbers);
-    drawn.prop_map(|(strategy, max_failed_instances, rollback_on_failure, numbers)| {
+    let drawn = (groups(), allowed, any::<bool>(), numbers, checks());
+    drawn.prop_map(|(strategy, max_failed_instances, rollback_on_failure, numbers, checks)| {
         let (watch_seconds, max_per_instance_failures, max_wait_seconds, pulse_interval_seconds) = numbers;
         UpdateSettings {
             strategy,
@@ -55,9 +55,39 @@ pub(crate) fn settings() -> impl Strategy<Value = UpdateSettings> {
             rollback_on_failure,
             max_wait_seconds,
             pulse_interval_seconds,
+            checks,
             ..UpdateSettings::default()
         }
     })
+}
+
+/// No checks mostly; otherwise one or two.
+fn checks() -> impl Strategy<Value = Vec<Check>> {
+    let meaning = select(vec![OnFailure::FailInstance, OnFailure::LosePulse]);
+    prop_oneof![2 => Just(Vec::new()), 1 => vec(meaning, 1..3)].prop_map(|meanings| {
+        let check = |(number, on_failure): (usize, OnFailure)| Check {
+            name: format!("check-{number}"),
+            source: Source::Http { url: "http://web/".to_owned(), json_path: "$".to_owned() },
+            must: Must { be: Comparison::AtMost, value: "1".to_owned() },
+            interval_seconds: 30,
+            timeout_seconds: 5,
+            failures_in_a_row: 1,
+            on_failure,
+        };
+        meanings.into_iter().enumerate().map(check).collect()
+    })
+}
+
+/// What may have come of measuring.
+fn outcome() -> impl Strategy<Value = Outcome> {
+    let measured = (moment(), option::of(moment()), any::<bool>());
+    prop_oneof![
+        1 => Just(Outcome::Refused("not allowed".to_owned())),
+        5 => measured.prop_map(|(at, held_at, failing)| {
+            let (value, message) = ("2".to_owned(), "2, must be at most 1".to_owned());
+            Outcome::Measured { at, held_at, failing, value, message }
+        }),
+    ]
 }
 
 pub(crate) fn service() -> impl Strategy<Value = Service> {
@@ -187,9 +217,9 @@ fn status() -> impl Strategy<Value = ServiceStatus> {
 pub(crate) fn still() -> impl Strategy<Value = Still> {
     let tasks = vec(vec(task(), 0..4), 8);
     let revisions = vec((any::<bool>(), any::<bool>(), 0..8u8), 5);
-    let world = (any::<bool>(), any::<bool>(), option::of(moment()));
+    let world = (any::<bool>(), any::<bool>(), option::of(moment()), option::of(outcome()));
     (service(), tasks, revisions, vec(update(), 0..3), option::weighted(0.9, status()), world).prop_map(
-        |(service, tasks, revisions, updates, status, (frozen, keep_allowed, lost))| {
+        |(service, tasks, revisions, updates, status, (frozen, keep_allowed, lost, measured))| {
             let mut still = Still::new(service);
             for (instance, tasks) in (0..).zip(tasks) {
                 for (run, task) in (1..).zip(tasks) {
@@ -210,6 +240,7 @@ pub(crate) fn still() -> impl Strategy<Value = Still> {
             }
             still.lost_nodes.extend(lost.map(|since| (NodeId(0), since)));
             (still.status, still.frozen, still.keep_allowed) = (status, frozen, keep_allowed);
+            still.measured = measured;
             still
         },
     )

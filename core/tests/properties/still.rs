@@ -26,6 +26,8 @@ pub(crate) struct Still {
     pub(crate) now: Timestamp,
     /// Configs whose Pods fail as soon as they run.
     pub(crate) bad: BTreeSet<Revision>,
+    /// What came of measuring every check; without it they are measured all the time and hold.
+    pub(crate) measured: Option<Outcome>,
     /// Pods made so far, by instance.
     pub(crate) made: BTreeMap<Instance, u32>,
     uids: u128,
@@ -37,6 +39,7 @@ impl fmt::Debug for Still {
         let service = &self.service;
         writeln!(f, "x{} of {}, {:?}", service.instances, service.revision, service.update)?;
         writeln!(f, "frozen {}, lost {:?}, now {}", self.frozen, self.lost_nodes, self.now)?;
+        writeln!(f, "measured {:?}", self.measured)?;
         for Task { instance, run, revision, state, ending, ready, half_ended, end, node, owned, .. } in
             &self.tasks
         {
@@ -79,6 +82,7 @@ impl Still {
             keep_allowed: true,
             now: Timestamp::from_second(1_000_000).unwrap(),
             bad: BTreeSet::new(),
+            measured: None,
             made: BTreeMap::new(),
             uids: 1000,
         }
@@ -98,6 +102,19 @@ impl Still {
             .rev()
             .map(|u| PastUpdate { number: u.number, uid: u.uid, created: self.now, owned: u.owned })
             .collect();
+        let checks = self.updates.last().map_or(&[][..], |update| &update.settings.checks);
+        let holds = || Outcome::Measured {
+            at: self.now,
+            held_at: Some(self.now),
+            failing: false,
+            value: "1".to_owned(),
+            message: "1, must be at most 1".to_owned(),
+        };
+        let measurement = |check: &Check| Measurement {
+            check: check.name.clone(),
+            outcome: self.measured.clone().unwrap_or_else(holds),
+        };
+        let measurements: Vec<Measurement> = checks.iter().map(measurement).collect();
         let view = ServiceView {
             service: &self.service,
             tasks: &self.tasks,
@@ -106,6 +123,7 @@ impl Still {
             update: self.updates.last(),
             past_updates: &past,
             status: self.status.as_ref(),
+            measurements: &measurements,
             lost_nodes: &self.lost_nodes,
             keep_allowed: self.keep_allowed,
             frozen: self.frozen,

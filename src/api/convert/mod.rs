@@ -4,6 +4,7 @@
 //! lenient, since one that cannot be read is as good as wiped, which the planner knows how to bear.
 //! Decides nothing. Called by the index (reading) and the executor (writing).
 
+mod checks;
 mod service;
 mod settings;
 mod update;

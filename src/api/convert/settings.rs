@@ -4,7 +4,10 @@
 use borealis_core::model;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{number, signed, time, whole};
+use super::{
+    checks::{checks, checks_object},
+    number, signed, time, whole,
+};
 use crate::api::Invalid;
 use crate::api::settings::{
     BatchStrategy, QueueStrategy, UpdateSettings, UpdateStrategy, VariableBatchStrategy,
@@ -25,16 +28,18 @@ pub fn update_settings(spec: &UpdateSettings) -> Result<model::UpdateSettings, I
         rollback_on_failure,
         max_wait_seconds,
         pulse_interval_seconds,
+        checks: checked,
         // They are the service's, not an update's.
         paused: _,
         while_updating: _,
         restart_at,
     } = spec;
+    let watch_seconds = number("spec.update.watchSeconds", *watch_seconds, 0, day)?;
     Ok(model::UpdateSettings {
         strategy: self::strategy(strategy.as_ref())?,
         scope: instances.as_deref().map(scope).transpose()?,
         restart_at: restart_at.as_ref().map(whole),
-        watch_seconds: number("spec.update.watchSeconds", *watch_seconds, 0, day)?,
+        watch_seconds,
         max_per_instance_failures: number(
             "spec.update.maxPerInstanceFailures",
             *max_per_instance_failures,
@@ -48,6 +53,7 @@ pub fn update_settings(spec: &UpdateSettings) -> Result<model::UpdateSettings, I
             Some(seconds) => number("spec.update.pulseIntervalSeconds", *seconds, 1, day)?,
             None => 0,
         },
+        checks: checks(checked, watch_seconds)?,
     })
 }
 
@@ -136,6 +142,7 @@ pub(super) fn settings_object(settings: &model::UpdateSettings) -> UpdateSetting
         rollback_on_failure,
         max_wait_seconds,
         pulse_interval_seconds,
+        checks,
     } = settings;
     UpdateSettings {
         strategy: Some(strategy_object(strategy)),
@@ -147,6 +154,7 @@ pub(super) fn settings_object(settings: &model::UpdateSettings) -> UpdateSetting
         max_wait_seconds: signed(*max_wait_seconds),
         pulse_interval_seconds: Some(signed(*pulse_interval_seconds)).filter(|seconds| *seconds > 0),
         restart_at: restart_at.map(time),
+        checks: checks_object(checks),
         ..UpdateSettings::default()
     }
 }

@@ -4,7 +4,7 @@ use borealis_core::{
 };
 use serde_json::{Value, json};
 
-use super::*;
+use super::{checks::tests::every_kind_of_check, *};
 use crate::api::conditions::READY;
 use crate::api::{AuroraService, AuroraUpdate};
 use borealis_core::model::reasons::ROLLED_BACK;
@@ -48,6 +48,7 @@ fn a_minimal_service_has_auroras_defaults() {
                 rollback_on_failure: true,
                 max_wait_seconds: 600,
                 pulse_interval_seconds: 0,
+                checks: Vec::new(),
             },
             hold_updates: false,
             queue_updates: false,
@@ -197,6 +198,7 @@ fn an_update_is_read_back_as_it_was_written() {
             rollback_on_failure: false,
             max_wait_seconds: 4,
             pulse_interval_seconds: 5,
+            checks: every_kind_of_check(),
         };
         let owner =
             crate::apply::pods::Job { namespace: "prod", service: "web", uid: "u-1", key: "", role: "" }
@@ -286,6 +288,13 @@ fn progress_is_read_back_as_it_was_written() {
             total: 25,
             pulse: Some(model::Pulse { at: at(60), from: at(55) }),
             refused: "controls.abort is not acted on".to_owned(),
+            checks: vec![model::CheckRecord {
+                check: "errors".to_owned(),
+                holds: false,
+                value: "0.35".to_owned(),
+                message: "0.35, must be less than 0.01".to_owned(),
+                at: at(70),
+            }],
         };
         let object = update_status_object(&progress, 4);
         let holding: Vec<_> =

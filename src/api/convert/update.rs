@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use borealis_core::{model, plan::NewUpdate};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, OwnerReference};
 
+use super::checks::{record, record_object};
 use super::settings::settings_object;
 use super::{
     from_word, identity, instance, number, part, part_object, parts, signed, time, uid, update_settings,
@@ -110,6 +111,7 @@ pub fn progress(status: &AuroraUpdateStatus) -> Option<model::Progress> {
         total: u32::try_from(status.counts.total).unwrap_or(0),
         pulse: status.pulse.as_ref().map(|pulse| model::Pulse { at: pulse.at.0, from: pulse.from.0 }),
         refused: status.refused.clone(),
+        checks: status.checks.iter().map(record).collect(),
     })
 }
 
@@ -161,6 +163,7 @@ pub fn update_status_object(progress: &model::Progress, generation: i64) -> Auro
         progress: progress_words(progress),
         pulse: progress.pulse.map(|pulse| TakenPulse { at: time(pulse.at), from: time(pulse.from) }),
         refused: cut(&progress.refused, MAX_REFUSED),
+        checks: progress.checks.iter().map(record_object).collect(),
         counts: UpdateCounts {
             total: signed(progress.total),
             touched: signed(progress.touched.len()),

@@ -119,6 +119,7 @@ fn rules_guard_what_the_schema_cannot_say() {
         ".update.instances",
         ".update.strategy.queue.groupSize",
         ".update.strategy.variableBatch.groupSizes",
+        ".update.checks",
         ".sla",
         ".tier",
     ] {
@@ -144,7 +145,10 @@ fn list_maps_have_keys_that_are_always_there() {
         assert!(keys.iter().all(|key| required.contains(key)), "{name}: {keys:?} of {required:?}");
         found.insert(name.to_owned());
     });
-    let wanted = LIST_MAPS.iter().map(|(name, _)| (*name).to_owned()).chain(["conditions".to_owned()]);
+    let wanted = LIST_MAPS
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .chain(["conditions".to_owned(), "checks".to_owned()]);
     assert_eq!(found, wanted.collect());
 }
 

@@ -11,6 +11,7 @@ use tokio::{
 use super::*;
 use crate::{
     apply::Learn,
+    checks::Hosts,
     controller::barrier::opening,
     index::SettleError,
     lease::{Gate, fence},
@@ -151,6 +152,7 @@ impl Fixture {
             queue: Arc::clone(&queue),
             executor,
             live: Live(asked),
+            checks: Checks::new(Hosts::default(), fence.clone(), Metrics::default(), |_| ()),
             fence,
             opening,
             planner,

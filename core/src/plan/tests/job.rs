@@ -26,6 +26,7 @@ pub(super) struct Job {
     pub(super) problem: Option<Problem>,
     /// Configs whose Pods never become Ready but fail.
     pub(super) broken: BTreeSet<Revision>,
+    pub(super) measurements: Vec<Measurement>,
     pub(super) events: Vec<&'static str>,
     /// Seconds the Pods have to stop.
     pub(super) grace_seconds: u32,
@@ -70,6 +71,7 @@ impl Job {
             frozen: false,
             problem: None,
             broken: BTreeSet::from([BAD]),
+            measurements: Vec::new(),
             events: Vec::new(),
             grace_seconds: 30,
             keep_allowed: true,
@@ -102,6 +104,7 @@ impl Job {
                 update: self.updates.last(),
                 past_updates: &past,
                 status: self.status.as_ref(),
+                measurements: &self.measurements,
                 lost_nodes: &self.lost_nodes,
                 keep_allowed: self.keep_allowed,
                 frozen: self.frozen,

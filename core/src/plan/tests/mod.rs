@@ -1,6 +1,7 @@
 //! The planner in named cases: a small job whose Pods do what the case says, driven plan by plan.
 
 mod adopt;
+mod checks;
 mod control;
 mod found;
 mod heal;

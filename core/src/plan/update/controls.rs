@@ -57,12 +57,36 @@ impl Step<'_, '_> {
         self.update.instructions.to.as_ref().is_none_or(|(to, _)| *to == spec)
     }
 
-    /// Takes the pulse, and stops or goes on by it.
+    /// Takes the pulse, asks the checks, and stops or goes on by them.
     pub(super) fn pulse(&mut self) {
         let interval = self.update.settings.pulse_interval_seconds;
-        if interval == 0 {
+        let checked = self.is_checked();
+        if interval == 0 && !checked {
             return;
         }
+        let pulse = if interval == 0 { Ok(None) } else { self.take_pulse(interval).map(Some) };
+        let checks = if checked { self.checks_allow() } else { Ok(None) };
+        match (pulse, checks) {
+            (Ok(pulse), Ok(checks)) => {
+                let message = if interval == 0 { "its checks hold" } else { "a pulse came" };
+                self.wish(Wish::Pulse, message.to_owned());
+                if !self.progress.state.is_terminal() {
+                    pulse.into_iter().chain(checks).for_each(|end| self.plan.check_at(end));
+                }
+            }
+            (pulse, checks) => {
+                let against: Vec<String> = pulse.err().into_iter().chain(checks.err()).collect();
+                let message = against.join("; ");
+                self.wish(Wish::PulseLost, message.clone());
+                if self.progress.state == UpdateState::RollForwardAwaitingPulse && checked {
+                    self.progress.message = message;
+                }
+            }
+        }
+    }
+
+    /// Until when the last pulse lasts; or that there is none.
+    fn take_pulse(&mut self, interval: u32) -> Result<Timestamp, String> {
         let now = self.fleet.now;
         let known = self.progress.pulse;
         if let Some(at) = self.update.controls.pulse.filter(|at| known.is_none_or(|known| known.at != *at)) {
@@ -71,20 +95,8 @@ impl Step<'_, '_> {
             let from = known.map_or(from, |known| known.from.max(from));
             self.progress.pulse = Some(Pulse { at, from });
         }
-        match self.progress.pulse.map(|pulse| after(pulse.from, interval)).filter(|end| now < *end) {
-            Some(end) => {
-                self.wish(Wish::Pulse, "a pulse came".to_owned());
-                if !self.progress.state.is_terminal() {
-                    self.plan.check_at(end);
-                }
-            }
-            None => {
-                self.wish(
-                    Wish::PulseLost,
-                    format!("no pulse for {interval} s; write controls.pulse to go on"),
-                );
-            }
-        }
+        let end = self.progress.pulse.map(|pulse| after(pulse.from, interval)).filter(|end| now < *end);
+        end.ok_or_else(|| format!("no pulse for {interval} s; write controls.pulse to go on"))
     }
 
     /// What is to be said where the update pauses by itself: after a group, never before the first or after the last.

@@ -10,6 +10,7 @@ use crate::model::{EndReason, Failures, Instance, Progress, Revision, Run, Task,
 use super::{
     super::{fleet::Fleet, targets},
     after,
+    checks::{self, Said},
 };
 
 /// A Pod that stopped being Ready has this many seconds before that counts: where its node was lost, the node says so
@@ -51,8 +52,22 @@ pub(super) fn evaluate(
         && fleet.state(task).0 == TaskState::Running
         && let (true, Some(since)) = (task.ready, task.ready_since)
     {
+        // It is being made anew: that the check holds meanwhile changes nothing.
+        if let Some(found) = &failures
+            && (found.reason, found.last_pod) == (EndReason::CheckFailed, Some(task.uid))
+        {
+            return (Verdict::Wait(None), failures);
+        }
         let good_at = after(since, watch(update.settings.watch_seconds));
-        return (if good_at <= fleet.now { Verdict::Good } else { Verdict::Wait(Some(good_at)) }, failures);
+        return match checks::said(fleet, update, progress, task, since) {
+            Said::Fail(what) => {
+                found_wanting(fleet, update, task, failures.as_ref(), EndReason::CheckFailed, &what)
+            }
+            Said::Hold if good_at <= fleet.now => (Verdict::Good, failures),
+            // The next measurement asks for another plan.
+            Said::Nothing if good_at <= fleet.now => (Verdict::Wait(None), failures),
+            Said::Hold | Said::Nothing => (Verdict::Wait(Some(good_at)), failures),
+        };
     }
     let Some(task) = live else {
         if !fleet.is_stored(wanted) {
@@ -100,18 +115,31 @@ fn unready(
     if fleet.now < counts_at {
         return Some((Verdict::Wait(Some(counts_at)), failures.cloned()));
     }
+    let what = "stopped being Ready within the watch";
+    Some(found_wanting(fleet, update, task, failures, EndReason::Unready, what))
+}
+
+/// Counts a task that lives on as failed, for what is to be said of its run.
+fn found_wanting(
+    fleet: &Fleet<'_>,
+    update: &Update,
+    task: &Task,
+    failures: Option<&Failures>,
+    reason: EndReason,
+    what: &str,
+) -> (Verdict, Option<Failures>) {
     let count = failures.map_or(0, |failures| failures.count) + 1;
     let failures = Failures {
         count,
         last_pod: Some(task.uid),
         last_run: task.run,
-        reason: EndReason::Unready,
+        reason,
         exit_code: None,
-        message: format!("run {} stopped being Ready within the watch", task.run),
+        message: format!("run {} {what}", task.run),
         at: fleet.now,
     };
     let failed = count > update.settings.max_per_instance_failures;
-    Some((if failed { Verdict::Failed } else { Verdict::Wait(None) }, Some(failures)))
+    (if failed { Verdict::Failed } else { Verdict::Wait(None) }, Some(failures))
 }
 
 /// Waits for RUNNING up to the deadline.
