@@ -161,6 +161,8 @@ fn arguments(launch: &Launch, identity: &str) -> Vec<String> {
         format!("--lease-renew-deadline={}s", lease - 1),
         "--lease-retry-period=500ms".to_owned(),
         format!("--listen={}", launch.listen),
+        // Where scenarios have their checks measured.
+        "--check-hosts=127.0.0.1".to_owned(),
     ]
     .into()
 }

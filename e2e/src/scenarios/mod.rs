@@ -5,6 +5,7 @@
 mod adoption;
 mod aurora;
 mod chaos;
+mod checks;
 mod control_states;
 mod controls;
 mod failover;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Scenario> {
         update_groups::all(),
         update_scope::all(),
         pulses::all(),
+        checks::all(),
         aurora::all(),
         refused::all(),
         adoption::all(),
