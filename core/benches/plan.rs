@@ -212,6 +212,7 @@ fn task(instance: Instance, run: Run, revision: Revision) -> Task {
         exit_code: None,
         ending: None,
         half_ended: false,
+        in_place: None,
         flaps: 0,
         failures: 0,
         node: Some(NodeId(instance % 500)),

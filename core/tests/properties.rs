@@ -40,6 +40,13 @@ proptest! {
                     let task = still.tasks.iter().find(|task| task.uid == *uid).expect("is there");
                     prop_assert_eq!((task.instance, task.run, task.is_terminal()), (*instance, *run, false));
                 }
+                Action::SetGate { uid, .. } | Action::ChangeInPlace { uid, .. } => {
+                    let task = still.tasks.iter().find(|task| task.uid == *uid).expect("is there");
+                    prop_assert!(!task.is_terminal() && task.ending.is_none() && task.in_place.is_some());
+                    // Of one Pod just one thing is asked.
+                    let ended = |it: &Action| matches!(it, Action::End { uid: other, .. } if other == uid);
+                    prop_assert!(!plan.actions.iter().any(ended));
+                }
                 Action::Prune { uid, .. } | Action::Retire { uid, .. } => {
                     let task = still.tasks.iter().find(|task| task.uid == *uid).expect("is there");
                     prop_assert!(task.is_terminal());
@@ -74,6 +81,8 @@ proptest! {
             if let Action::End { uid, .. }
             | Action::Retire { uid, .. }
             | Action::Prune { uid, .. }
+            | Action::SetGate { uid, .. }
+            | Action::ChangeInPlace { uid, .. }
             | Action::AdoptTask { uid, .. } = action
             {
                 *uid = uids[uid];
@@ -90,6 +99,10 @@ proptest! {
                 *at += passed;
             }
             task.ending.iter_mut().for_each(|ending| ending.at += passed);
+            if let Some(gate) = task.in_place.as_deref_mut() {
+                gate.since.iter_mut().for_each(|since| *since += passed);
+                gate.change.iter_mut().for_each(|change| change.at += passed);
+            }
         }
         later.lost_nodes.values_mut().for_each(|since| *since += passed);
         for progress in later.updates.iter_mut().filter_map(|update| update.progress.as_mut()) {

@@ -21,7 +21,8 @@ pub const ROLE: &str = "borealis.dev/role";
 pub const TIER: &str = "borealis.dev/tier";
 /// Label: `"true"` on a Pod that is its instance's task; removed when the Pod is kept as history.
 pub const LIVE: &str = "borealis.dev/live";
-/// Label: transition count of the lease under which the Pod was made; the fencing policy compares it.
+/// Label: transition count of the lease under which the Pod was made, or last changed in place; the fencing policy
+/// compares it.
 pub const TERM: &str = "borealis.dev/term";
 /// Label on a ControllerRevision: `"true"` when it is the last config known to be good.
 pub const LAST_GOOD: &str = "borealis.dev/last-good";
@@ -42,6 +43,9 @@ pub const JOB_KEY: &str = "borealis.dev/job-key";
 pub const END_REASON: &str = "borealis.dev/end-reason";
 /// Annotation: when the operator asked for the Pod's end, RFC 3339.
 pub const ENDED_AT: &str = "borealis.dev/ended-at";
+/// Readiness gate, and its condition, of a Pod that can be changed in place; annotation with the note of the last such
+/// change ([`crate::api::in_place::Note`]).
+pub const IN_PLACE: &str = "borealis.dev/in-place";
 /// Annotation on a child object: hash of what it was made from; it is written again when this differs.
 pub const CONTENT: &str = "borealis.dev/content";
 

@@ -10,6 +10,7 @@ pub mod checks;
 pub mod conditions;
 pub mod convert;
 pub mod health;
+pub mod in_place;
 pub(crate) mod json_path;
 pub mod labels;
 pub mod revision;

@@ -207,7 +207,7 @@ fn update() -> Vec<ValidationRule> {
     );
     failed.optional_old_self = Some(true);
     vec![
-        one_of("self.update.strategy", "update.strategy", &["queue", "batch", "variableBatch"]),
+        strategy(),
         failed,
         told(
             &format!(
@@ -255,6 +255,14 @@ fn update() -> Vec<ValidationRule> {
 /// Whether a number or percentage is out of its range; what is a percentage at all its pattern says, which is cheaper.
 fn is_no_amount(path: &str, min: u32) -> String {
     format!("type({path}) == int ? (int({path}) < {min} || int({path}) > 10000) : {path} == '0%'")
+}
+
+/// One way to group instances; `inPlace` alone leaves the default.
+fn strategy() -> ValidationRule {
+    let rule = one_of("self.update.strategy", "update.strategy", &["queue", "batch", "variableBatch"]);
+    let alone = "has(self.update.strategy.inPlace) && !has(self.update.strategy.queue) && \
+                 !has(self.update.strategy.batch) && !has(self.update.strategy.variableBatch)";
+    ValidationRule { rule: format!("{} || ({alone})", rule.rule), ..rule }
 }
 
 /// The group of a strategy is no group of none.

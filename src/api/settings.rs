@@ -105,7 +105,8 @@ impl Default for UpdateSettings {
     }
 }
 
-/// Which instances are worked on together. Exactly one member.
+/// Which instances are worked on together, and how they are changed. Exactly one of `queue`, `batch` and
+/// `variableBatch`; none of them, beside `inPlace`, is `queue` with a group size of 1.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UpdateStrategy {
@@ -118,6 +119,20 @@ pub struct UpdateStrategy {
     /// Groups of several sizes, such as one instance first and many later. Aurora: VariableBatchJobUpdateStrategy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variable_batch: Option<VariableBatchStrategy>,
+    /// Whether Pods are changed in place where only images, labels, annotations, CPU or memory differ and the kubelet
+    /// can do it: they keep their node and their run. Only Pods made while it says `IfPossible` can be; all others
+    /// are made anew. Default: `Never`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_place: Option<InPlace>,
+}
+
+/// Whether Pods are changed in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum InPlace {
+    /// Every change makes Pods anew.
+    Never,
+    /// Where that is possible; otherwise Pods are made anew.
+    IfPossible,
 }
 
 /// A sliding window over the instances.

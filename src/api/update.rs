@@ -136,6 +136,11 @@ pub struct Instructions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub takes_back: Option<i32>,
+    /// Configs that differ from `to` in nothing else than what can be changed in place, found when the update was made:
+    /// between these and `to`, forward and back, Pods need not be made anew. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 63)))]
+    pub in_place: Vec<String>,
     /// `spec.update` of the service as it was when the update was made.
     #[serde(default)]
     pub settings: UpdateSettings,

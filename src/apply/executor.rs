@@ -20,6 +20,7 @@ use super::{
     calls::Calls,
     configs::Configs,
     events::Announcer,
+    in_place::InPlace,
     run::{Run, Undone},
     slow_start::Window,
     status::Pace,
@@ -195,6 +196,7 @@ fn sum_up(service: &ServiceKey, actions: &[Action]) {
 fn is_about_task(action: &Action) -> bool {
     match action {
         Action::End { .. } | Action::Retire { .. } | Action::Create { .. } | Action::Prune { .. } => true,
+        Action::SetGate { .. } | Action::ChangeInPlace { .. } => true,
         // Removing what nothing names any more is as harmless.
         Action::PruneRevision { .. } | Action::PruneUpdate { .. } => true,
         Action::AdoptTask { .. }
@@ -238,6 +240,15 @@ async fn act(run: &Run<'_>, action: &Action) -> Result<(), Undone> {
         Action::End { uid, instance, run: number, intent, how } => {
             run.end_task(Target { uid, instance, run: number }, intent, how).await?;
             debug!(%service, instance, run = number, ?intent, ?how, "ended a task");
+        }
+        Action::SetGate { uid, instance, run: number, open } => {
+            run.set_gate(Target { uid, instance, run: number }, open).await?;
+            debug!(%service, instance, run = number, open, "set the gate of a task");
+        }
+        Action::ChangeInPlace { uid, instance, run: number, from, revision, update, instead } => {
+            let change = InPlace { from, to: revision, update, instead };
+            run.change_task(Target { uid, instance, run: number }, change).await?;
+            debug!(%service, instance, run = number, %revision, "changed a task in place");
         }
         Action::Retire { uid, instance, run: number } => {
             run.retire_task(Target { uid, instance, run: number }).await?;

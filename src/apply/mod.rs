@@ -10,6 +10,7 @@ pub mod children;
 mod configs;
 mod events;
 mod executor;
+mod in_place;
 mod outcome;
 pub mod pods;
 mod records;

@@ -52,6 +52,8 @@ pub struct Facts {
     pub revision: Revision,
     /// Whether instances of that config get stable DNS names.
     pub discovery: bool,
+    /// Whether Pods are made such that they can be changed in place.
+    pub in_place: bool,
     /// The spec, or the newest update, can't be used: what there is stays as it is.
     pub blocked: bool,
     /// The cluster is frozen: nothing is taken away that can wait.

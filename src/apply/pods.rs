@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use borealis_core::model::{Instance, Revision, Run};
 use k8s_openapi::api::core::v1::{
-    Container, EnvVar, ExecAction, HTTPGetAction, Pod, PodSpec, Probe, TCPSocketAction, Toleration,
+    Container, EnvVar, ExecAction, HTTPGetAction, Pod, PodReadinessGate, PodSpec, Probe, TCPSocketAction,
+    Toleration,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
@@ -65,6 +66,8 @@ pub struct NewRun {
     pub flaps: u16,
     /// Failed runs before this one.
     pub failures: u16,
+    /// It is made such that it can be changed in place.
+    pub in_place: bool,
 }
 
 /// Name of the Pod of a run. Two writers that saw the same predecessor collide on it.
@@ -82,7 +85,7 @@ pub fn build_pod(config: &TaskConfig, job: &Job<'_>, new: &NewRun) -> Result<Pod
     let mut labels = template.labels.unwrap_or_default();
     labels.extend(run_labels(config, job, new));
     let mut annotations = template.annotations.unwrap_or_default();
-    annotations.entry(labels::SAFE_TO_EVICT.to_owned()).or_insert_with(|| labels::TRUE.to_owned());
+    let_evict(&mut annotations);
     annotations.extend([
         (labels::FLAPS.to_owned(), new.flaps.to_string()),
         (labels::FAILURES.to_owned(), new.failures.to_string()),
@@ -100,6 +103,11 @@ pub fn build_pod(config: &TaskConfig, job: &Job<'_>, new: &NewRun) -> Result<Pod
         spec: Some(build_spec(config, job, new)?),
         status: None,
     })
+}
+
+/// What the autoscaler may do with a Pod whose template does not say.
+pub(super) fn let_evict(annotations: &mut BTreeMap<String, String>) {
+    annotations.entry(labels::SAFE_TO_EVICT.to_owned()).or_insert_with(|| labels::TRUE.to_owned());
 }
 
 fn run_labels(config: &TaskConfig, job: &Job<'_>, new: &NewRun) -> BTreeMap<String, String> {
@@ -132,6 +140,14 @@ fn build_spec(config: &TaskConfig, job: &Job<'_>, new: &NewRun) -> Result<PodSpe
                 effect: Some("NoExecute".to_owned()),
                 ..Toleration::default()
             });
+        }
+    }
+    if new.in_place {
+        // Whoever changes the Pod takes its readiness away meanwhile.
+        let gate = PodReadinessGate { condition_type: labels::IN_PLACE.to_owned() };
+        let gates = spec.readiness_gates.get_or_insert_default();
+        if !gates.contains(&gate) {
+            gates.push(gate);
         }
     }
     if let Some(health) = &config.health {

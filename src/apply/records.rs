@@ -3,7 +3,7 @@
 //! What is made here says what others do for a long time, so the service is read live before it. An object that
 //! exists under a wanted name is taken for ours only if its controller is. Called by `executor`.
 
-use std::fmt::Debug;
+use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
 
 use borealis_core::{
     model::{Revision, Uid},
@@ -22,7 +22,10 @@ use super::{
     run::{Run, Undone, Whose, delete, merge},
 };
 use crate::{
-    api::{changes, convert, labels, revision::controller_revision_name, update::update_name},
+    api::{
+        TaskConfig, changes, convert, in_place, labels, revision::controller_revision_name,
+        update::update_name,
+    },
     metrics::Verb,
 };
 
@@ -118,6 +121,9 @@ impl Run<'_> {
             return Err(Undone::stale("the spec has changed since the update was planned"));
         }
         let changes = self.changes(new).await?;
+        let mut new = new.clone();
+        new.instructions.in_place = self.changeable(&new).await?;
+        let new = &new;
         let update = convert::new_update(&service.metadata, self.job().owner(), new, changes);
         let parameters = PostParams::default();
         let name = update_name(&self.key.name, new.number);
@@ -145,14 +151,40 @@ impl Run<'_> {
         let (from, to) = if new.instructions.takes_back.is_some() { (to, from) } else { (from, to) };
         let mut configs = Vec::new();
         for revision in [from, to] {
-            match self.stored_config(*revision).await {
-                Ok(Some(config)) => configs.push(config),
-                Err(Undone::Fenced) => return Err(Undone::Fenced),
-                Ok(None) | Err(_) => return Ok(Vec::new()),
+            match self.readable_config(*revision).await? {
+                Some(config) => configs.push(config),
+                None => return Ok(Vec::new()),
             }
         }
         let [from, to] = configs.as_slice() else { return Ok(Vec::new()) };
         changes(from, to).map_err(|error| Undone::stale(error.to_string()))
+    }
+
+    /// The configs that Pods can change out of and into in place. What can't be read is not among them.
+    async fn changeable(&self, new: &NewUpdate) -> Result<Vec<Revision>, Undone> {
+        let Some((to, _)) = new.instructions.to.as_ref().filter(|_| new.settings.in_place) else {
+            return Ok(Vec::new());
+        };
+        let Some(goal) = self.readable_config(*to).await? else { return Ok(Vec::new()) };
+        let sides = new.instructions.from.iter().chain(&new.instructions.base);
+        let others: BTreeSet<Revision> = sides.map(|(revision, _)| *revision).filter(|it| it != to).collect();
+        let mut found = Vec::new();
+        for revision in others {
+            let Some(config) = self.readable_config(revision).await? else { continue };
+            if in_place::is_between(&config, &goal).unwrap_or(false) {
+                found.push(revision);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A stored config, if it is there and can be read now.
+    async fn readable_config(&self, revision: Revision) -> Result<Option<Arc<TaskConfig>>, Undone> {
+        match self.stored_config(revision).await {
+            Ok(config) => Ok(config),
+            Err(Undone::Fenced) => Err(Undone::Fenced),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Removes an update of long ago.

@@ -56,7 +56,8 @@ impl Run<'_> {
         let Wanted { instance, run, revision, flaps, failures } = wanted;
         let config = self.config(revision).await?;
         let (job, term) = (self.job(), self.calls.term().ok_or(Undone::Fenced)?);
-        let new = NewRun { instance, run, revision, term, flaps, failures };
+        let in_place = self.facts.in_place;
+        let new = NewRun { instance, run, revision, term, flaps, failures, in_place };
         let pod = build_pod(&config, &job, &new).map_err(|error| {
             let message = error.to_string();
             Undone::Refused(borealis_core::plan::Problem {
@@ -192,7 +193,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn patch_task(&self, target: Target, body: Value) -> Result<(), Failed> {
+    pub(super) async fn patch_task(&self, target: Target, body: Value) -> Result<(), Failed> {
         let name = self.name_of(target);
         let patch = merge(&target.uid.to_string(), body);
         let parameters = PatchParams::default();
@@ -203,7 +204,7 @@ impl Run<'_> {
     }
 
     /// As `meet_another`, for a patch.
-    async fn settle(&self, target: Target, patched: Result<(), Failed>) -> Result<(), Undone> {
+    pub(super) async fn settle(&self, target: Target, patched: Result<(), Failed>) -> Result<(), Undone> {
         match patched {
             Ok(()) => Ok(()),
             Err(failed) => self.meet_another(target, "changing", &failed).await,
@@ -213,7 +214,12 @@ impl Run<'_> {
     /// Finds out what a write that did not apply has met: the Pod meant may be gone, and the name another's.
     ///
     /// The answer alone does not tell: whatever stands before the API server's store may refuse in the same words.
-    async fn meet_another(&self, target: Target, doing: &str, failed: &Failed) -> Result<(), Undone> {
+    pub(super) async fn meet_another(
+        &self,
+        target: Target,
+        doing: &str,
+        failed: &Failed,
+    ) -> Result<(), Undone> {
         let name = self.name_of(target);
         let is_gone = match failed {
             Failed::Missing(_) => true,
@@ -233,7 +239,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn name_of(&self, target: Target) -> String {
+    pub(super) fn name_of(&self, target: Target) -> String {
         pod_name(&self.key.name, target.instance, target.run)
     }
 }

@@ -1,6 +1,7 @@
 //! The executor against the fake API server: what is written, what is reported, what is not touched.
 
 mod children;
+mod in_place;
 mod records;
 mod status;
 mod tasks;
@@ -102,6 +103,7 @@ impl World {
             resource_version: service.resource_version().unwrap(),
             revision: read.revision,
             discovery: false,
+            in_place: false,
             blocked: false,
             frozen: false,
             sla: None,

@@ -12,6 +12,7 @@
 //! uid are shown as not owned: their names are taken until garbage collection has removed them.
 
 mod feed;
+mod in_place;
 mod kinds;
 mod lean;
 mod learn;

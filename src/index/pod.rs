@@ -17,6 +17,7 @@ use k8s_openapi::{
 use serde::{Deserialize, de::IntoDeserializer, de::value::StrDeserializer};
 
 use super::{
+    in_place,
     meta::{Controller, Identity, Unreadable, annotation, label, number},
     records::Record,
 };
@@ -96,6 +97,7 @@ pub(super) fn reduce(
     let meta = &pod.metadata;
     let status = pod.status.as_ref();
     let containers = containers(pod);
+    let in_place = in_place::read(pod);
     let created = meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
     let intent = annotation(meta, labels::END_REASON).and_then(parse_intent);
     let deleting = deletion_asked(meta);
@@ -107,6 +109,7 @@ pub(super) fn reduce(
         disrupted: condition(status, "DisruptionTarget").is_some(),
         deleting,
         intent,
+        in_place: in_place.as_deref(),
         containers: &containers,
     };
     let seen = observe(&facts, known);
@@ -137,6 +140,7 @@ pub(super) fn reduce(
         exit_code: seen.exit_code,
         ending,
         half_ended: seen.half_ended,
+        in_place,
         flaps: counter(meta, labels::FLAPS),
         failures: counter(meta, labels::FAILURES),
         node,
@@ -268,7 +272,7 @@ fn container_facts(
 }
 
 /// Whether the kubelet starts a container again that ended with this code: its rules, its policy, the Pod's.
-fn restarts(spec: &PodSpec, container: Option<&Container>, exit_code: i32) -> bool {
+pub(super) fn restarts(spec: &PodSpec, container: Option<&Container>, exit_code: i32) -> bool {
     let rules = container.and_then(|container| container.restart_policy_rules.as_ref());
     let by_rule = rules.into_iter().flatten().any(|rule| {
         rule.action == "Restart"

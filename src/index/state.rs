@@ -208,6 +208,7 @@ impl State {
             role: String::new(),
             revision: row.service.revision,
             discovery: row.discovery,
+            in_place: row.service.update.in_place,
             blocked,
             frozen: false,
             sla: row.sla.clone(),

@@ -1,4 +1,5 @@
-//! Merge patches (RFC 7386) and JSON patches (RFC 6902, on object members), as the API server applies them.
+//! Merge patches (RFC 7386), JSON patches (RFC 6902, on object members) and strategic ones (of conditions), as the API
+//! server applies them.
 
 use serde_json::Value;
 
@@ -12,6 +13,10 @@ pub(super) fn apply(content: &str, target: &mut Value, patch: &Value) -> Result<
             Ok(())
         }
         "application/json-patch+json" => json_patch(target, patch),
+        "application/strategic-merge-patch+json" => {
+            strategic(target, patch);
+            Ok(())
+        }
         other => Err(Answer::new(415, "UnsupportedMediaType", other)),
     }
 }
@@ -32,6 +37,23 @@ pub(super) fn merge(target: &mut Value, patch: &Value) {
         } else {
             merge(&mut target[key], value);
         }
+    }
+}
+
+/// As a merge patch, but that conditions are merged by their types.
+fn strategic(target: &mut Value, patch: &Value) {
+    let mut rest = patch.clone();
+    let merged = rest.pointer_mut("/status/conditions").map(Value::take);
+    let mut conditions = target["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    for one in merged.iter().filter_map(Value::as_array).flatten() {
+        match conditions.iter_mut().find(|condition| condition["type"] == one["type"]) {
+            Some(condition) => merge(condition, one),
+            None => conditions.push(one.clone()),
+        }
+    }
+    merge(target, &rest);
+    if merged.is_some() {
+        target["status"]["conditions"] = Value::Array(conditions);
     }
 }
 

@@ -219,6 +219,10 @@ impl Store {
                 "spec.activeDeadlineSeconds: must be less than or equal",
             ));
         }
+        let config = |object: &Value| object["metadata"]["labels"][labels::REVISION].clone();
+        if config(&self.objects[place]) != config(&new) {
+            self.check_term(&place.resource, &new)?;
+        }
         self.update(place, new, status)
     }
 

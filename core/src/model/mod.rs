@@ -6,6 +6,7 @@
 mod amount;
 mod check;
 mod ids;
+mod in_place;
 mod ranges;
 pub mod reasons;
 mod service;
@@ -18,6 +19,7 @@ pub use check::{
     Check, CheckRecord, Comparison, MAX_CHECKS, Measurement, Must, NoData, OnFailure, Outcome, Source, number,
 };
 pub use ids::{Instance, MAX_INSTANCES, ParseError, Revision, Run, Uid};
+pub use in_place::{Change, InPlace, Stage};
 pub use ranges::Ranges;
 pub use service::{Flapping, History, Partition, RevisionRecord, Service, Strategy, UpdateSettings};
 pub use status::{Condition, ConditionType, Counts, Failure, ServiceStatus, UpdateRef};

@@ -55,6 +55,8 @@ pub struct UpdateSettings {
     pub pulse_interval_seconds: u32,
     /// What must hold on the way forward, at most [`super::MAX_CHECKS`].
     pub checks: Vec<Check>,
+    /// Whether Pods are changed in place where that is possible.
+    pub in_place: bool,
 }
 
 impl Default for UpdateSettings {
@@ -70,6 +72,7 @@ impl Default for UpdateSettings {
             max_wait_seconds: 600,
             pulse_interval_seconds: 0,
             checks: Vec::new(),
+            in_place: false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Instance, Revision, Run, Uid};
+use super::{InPlace, Instance, Revision, Run, Uid};
 
 /// The state of a task (Aurora: ScheduleStatus).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -215,6 +215,9 @@ pub struct Task {
     pub ending: Option<Ending>,
     /// A regular container has ended for good while others run: the task has, too (the phase does not say so).
     pub half_ended: bool,
+    /// What lets it be changed in place, and its last change; `None` of a Pod that was made without its gate. Few have
+    /// one, so the record of the others stays small.
+    pub in_place: Option<Box<InPlace>>,
     /// How many predecessors in a row had flapped when it was made.
     pub flaps: u16,
     /// How many times the instance had failed when it was made (Aurora: failureCount).

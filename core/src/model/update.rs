@@ -103,9 +103,19 @@ pub struct Instructions {
     pub last_good: Option<Revision>,
     /// It takes back the update of this number, which had ended: it only goes back, from `to` to `from`.
     pub takes_back: Option<u32>,
+    /// Configs out of which, and into which, a Pod can be changed in place: they differ from `to`, and so from each other,
+    /// in nothing else than what can be changed. Only who has read the configs can say so.
+    pub in_place: Vec<Revision>,
 }
 
 impl Instructions {
+    /// Whether a Pod of one config can become one of the other in place.
+    pub fn in_place_between(&self, one: Revision, other: Revision) -> bool {
+        let to = self.to.as_ref().map(|(to, _)| *to);
+        let is_one = |revision| to == Some(revision) || self.in_place.contains(&revision);
+        !self.in_place.is_empty() && is_one(one) && is_one(other)
+    }
+
     /// How many instances shares are of: the greater of before and after.
     pub fn all(&self) -> u32 {
         self.instances.max(self.previous_instances)

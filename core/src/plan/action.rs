@@ -94,6 +94,34 @@ pub enum Action {
         /// How.
         how: Ended,
     },
+    /// Open or shut the readiness gate of a task that can be changed in place.
+    SetGate {
+        /// The Pod.
+        uid: Uid,
+        /// Its instance.
+        instance: Instance,
+        /// Its run.
+        run: Run,
+        /// Whether the Pod may be Ready.
+        open: bool,
+    },
+    /// Change a task whose gate is shut into another config, in place.
+    ChangeInPlace {
+        /// The Pod.
+        uid: Uid,
+        /// Its instance.
+        instance: Instance,
+        /// Its run, which it keeps.
+        run: Run,
+        /// The config it has.
+        from: Revision,
+        /// The config it shall have.
+        revision: Revision,
+        /// The number of the update that wants it; stands in an annotation.
+        update: u32,
+        /// How it is ended where the change is refused.
+        instead: Ended,
+    },
     /// Take the live mark from an ended task that is kept.
     Retire {
         /// The Pod.
@@ -159,7 +187,7 @@ impl Action {
             Self::RecordRevision { .. } => 1,
             Self::MarkRevision { .. } => 2,
             Self::StartUpdate(_) => 3,
-            Self::End { .. } => 4,
+            Self::End { .. } | Self::SetGate { .. } | Self::ChangeInPlace { .. } => 4,
             Self::Retire { .. } => 5,
             // What is refused must not keep what is over from being removed.
             Self::Prune { .. } => 6,
@@ -168,9 +196,15 @@ impl Action {
         }
     }
 
-    /// Whether this starts or ends a task: what a freeze holds back.
+    /// Whether this starts, ends or changes a task: what a freeze holds back.
     pub fn touches_tasks(&self) -> bool {
-        matches!(self, Self::End { .. } | Self::Create { .. })
+        matches!(
+            self,
+            Self::End { .. }
+                | Self::Create { .. }
+                | Self::ChangeInPlace { .. }
+                | Self::SetGate { open: false, .. }
+        )
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     Action, Cause, Ended, Held, Plan, Sla, Veto, flapping,
     fleet::Fleet,
     history::Keeping,
+    in_place::{self, Rest, Step},
     targets::{self, Target},
 };
 
@@ -21,6 +22,9 @@ const KEEP_PATIENCE: i64 = 60;
 /// A Pod that is being deleted has this many seconds beyond its grace before it is given up (Aurora:
 /// transient_task_state_timeout).
 const DELETE_PATIENCE: i64 = 300;
+
+/// Why nothing is done about a task whose change is under way.
+const CHANGING: &str = "ChangingInPlace";
 
 /// What keeps instances from having a Pod.
 #[derive(Debug, Default)]
@@ -85,20 +89,73 @@ impl Work<'_, '_> {
         }
         let cause = cause(task, wanted, target);
         if cause.is_some() && self.fleet.view.frozen {
-            return self.held(task.instance, reasons::FROZEN, None);
+            self.held(task.instance, reasons::FROZEN, None);
+            // What was begun may take long to go on: nobody is kept from a healthy task meanwhile.
+            if in_place::rest(task) == Rest::Open {
+                self.settle(task);
+            }
+            return;
         }
         match (cause, state) {
             // Nobody answers there: what shall go is given up at once.
             (Some(Cause::Change | Cause::Remove), TaskState::Partitioned) => {
                 self.end(task, Intent::Lose, Ended::GivenUp);
             }
-            (Some(cause), state) if state != TaskState::Partitioned => self.end_on_purpose(task, cause),
+            (Some(cause), state) if state != TaskState::Partitioned => {
+                let step = wanted.filter(|_| cause == Cause::Change).and_then(|wanted| {
+                    Some((wanted, in_place::towards(self.fleet, task, state, wanted, target)?))
+                });
+                match step {
+                    Some((wanted, step)) => self.change(task, wanted, step),
+                    None => self.end_on_purpose(task, cause),
+                }
+            }
             (_, TaskState::Partitioned) => self.partitioned(task),
             (None, _) if task.half_ended => {
                 // How it ended stands in the Pod alone: it is kept until it was read, whatever the history takes.
                 self.end(task, Intent::Finish, Ended::Kept);
             }
-            (_, _) => {}
+            (_, _) => self.settle(task),
+        }
+    }
+
+    /// Goes a step towards another config without ending the task.
+    fn change(&mut self, task: &Task, revision: Revision, step: Step) {
+        let Task { uid, instance, run, .. } = *task;
+        match step {
+            // A shut gate takes the instance down as its end would.
+            Step::Shut => match self.sla.veto(task, Cause::Change) {
+                Some(Veto { reason, until }) => self.held(instance, reason, until),
+                None => self.plan.actions.push(Action::SetGate { uid, instance, run, open: false }),
+            },
+            Step::Wait(until) => self.held(instance, CHANGING, Some(until)),
+            Step::Change(update) => {
+                let (from, instead) = (task.revision, self.keeping.choose(self.fleet, task));
+                self.plan.actions.push(Action::ChangeInPlace {
+                    uid,
+                    instance,
+                    run,
+                    from,
+                    revision,
+                    update,
+                    instead,
+                });
+            }
+        }
+    }
+
+    /// Brings to its end what was begun in place with a task that runs what it shall.
+    fn settle(&mut self, task: &Task) {
+        let Task { uid, instance, run, .. } = *task;
+        match in_place::rest(task) {
+            Rest::None => {}
+            Rest::Open => self.plan.actions.push(Action::SetGate { uid, instance, run, open: true }),
+            Rest::Wait => self.held(instance, CHANGING, None),
+            Rest::Anew if self.fleet.view.frozen => self.held(instance, reasons::FROZEN, None),
+            Rest::Anew => {
+                let how = self.keeping.choose(self.fleet, task);
+                self.end(task, Intent::Kill, how);
+            }
         }
     }
 

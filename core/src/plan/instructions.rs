@@ -56,6 +56,7 @@ pub(super) fn instructions(
         previous_instances: previous_count,
         last_good: known.last_good,
         takes_back: None,
+        in_place: Vec::new(),
     })
 }
 
@@ -106,6 +107,7 @@ pub(super) fn undoing(fleet: &Fleet<'_>, known: &ServiceStatus, update: &Update)
         previous_instances,
         last_good,
         takes_back: Some(update.number),
+        in_place: Vec::new(),
     })
 }
 

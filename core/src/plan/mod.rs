@@ -2,14 +2,15 @@
 //!
 //! `plan` reads no clock, does no I/O and never fails; planning again after its actions were carried out yields
 //! nothing. `baseline` takes up a service without status, `update` moves an update on, `rollout` begins and
-//! concludes updates, `targets` says which config each instance shall have, `instances` brings each instance there,
-//! `history` decides what is kept, `status` says all of it to people.
+//! concludes updates, `targets` says which config each instance shall have, `instances` brings each instance there, `in_place`
+//! without a new Pod where it can, `history` decides what is kept, `status` says all of it to people.
 
 mod action;
 mod baseline;
 mod flapping;
 mod fleet;
 mod history;
+mod in_place;
 mod instances;
 mod instructions;
 mod news;

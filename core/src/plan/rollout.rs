@@ -314,6 +314,7 @@ fn over_again(fleet: &Fleet<'_>, facts: &ServiceStatus) -> Instructions {
         previous_instances: count,
         last_good: facts.last_good,
         takes_back: None,
+        in_place: Vec::new(),
     }
 }
 

@@ -192,7 +192,8 @@ impl Step<'_, '_> {
         for instance in self.progress.working.clone().iter() {
             let Some(wanted) = self.wanted(instance, back) else { continue };
             let counted = self.progress.failures.get(&instance).cloned();
-            let failures = count(self.fleet.tasks(instance), wanted, self.progress.floor, counted);
+            let failures =
+                count(self.fleet.tasks(instance), wanted, self.update, self.progress.floor, counted);
             self.note_failures(instance, failures);
         }
         self.bound_failures();

@@ -127,6 +127,7 @@ impl World {
             Answer::Missing => {
                 let gone = match request {
                     Request::Tell { uid, .. } | Request::Retire { uid } => Some((Kind::Pod, uid)),
+                    Request::Gate { uid, .. } | Request::Change { uid, .. } => Some((Kind::Pod, uid)),
                     Request::Delete { kind, uid } | Request::Adopt { kind, uid, .. } => Some((kind, uid)),
                     _ => None,
                 };

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::{
-    model::{NodeId, Uid},
+    model::{InPlace, NodeId, Stage, Uid},
     state::{ContainerFacts, ContainerKind, ContainerState, Phase},
 };
 
@@ -25,11 +27,25 @@ pub(super) enum Step {
     Ready,
     Exit(i32),
     HalfEnd,
+    /// Something that containers of this making do, if they are still those.
+    Own(u32, Own),
+    /// Its gate was shut.
+    Shut,
+    /// A change in place is carried out, or found to be none that can be.
+    Change,
     /// Its containers have stopped after its deletion was asked for.
     Stop,
     /// Its containers have stopped after its deadline.
     StopAndStay,
     Remove,
+}
+
+/// What containers do by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Own {
+    Ready,
+    Exit(i32),
+    HalfEnd,
 }
 
 /// What kubelets and scheduler remember of Pods.
@@ -52,6 +68,12 @@ struct Life {
     stopping: bool,
     stopping_to_stay: bool,
     was_ready: bool,
+    /// Counts the times its containers were made.
+    making: u32,
+    /// Its gate was open when it was last seen.
+    open: bool,
+    /// The change of it that was last seen.
+    change: Option<Timestamp>,
 }
 
 impl World {
@@ -80,6 +102,27 @@ impl World {
         if let Some((delay, step)) = next {
             self.at(now + delay, Event::Pod(uid, step));
         }
+        if let Some(gate) = pod.in_place {
+            self.gate_seen(uid, gate);
+        }
+    }
+
+    /// The kubelet sees the gate of a Pod, and what is to be changed of it.
+    fn gate_seen(&mut self, uid: Uid, gate: InPlace) {
+        let mut draw = self.draw(&[25, self.now]);
+        let life = self.lives.lives.entry(uid).or_default();
+        let change = gate.change.map(|change| change.at);
+        let is_turned = std::mem::replace(&mut life.open, gate.open) != gate.open;
+        let is_changed = std::mem::replace(&mut life.change, change) != change;
+        let was_ready = life.was_ready;
+        if is_turned && !gate.open {
+            self.at(self.now + draw.between(20, 1500), Event::Pod(uid, Step::Shut));
+        } else if is_turned && was_ready {
+            self.at(self.now + draw.between(20, 1500), Event::Pod(uid, Step::Ready));
+        }
+        if is_changed {
+            self.at(self.now + draw.between(50, 5000), Event::Pod(uid, Step::Change));
+        }
     }
 
     pub(super) fn pod_step(&mut self, uid: Uid, step: Step) {
@@ -102,7 +145,8 @@ impl World {
                     life.was_ready = true;
                 }
                 self.store.edit_pod(uid, |pod| {
-                    if pod.phase == Phase::Running && pod.deleting.is_none() {
+                    let is_open = pod.in_place.is_none_or(|gate| gate.open);
+                    if pod.phase == Phase::Running && pod.deleting.is_none() && is_open {
                         pod.ready_since.get_or_insert(at);
                         pod.unready_since = None;
                     }
@@ -119,6 +163,27 @@ impl World {
                     }
                 });
             }
+            Step::Own(making, own) => {
+                if self.lives.lives.get(&uid).is_some_and(|life| life.making == making) {
+                    self.pod_step(
+                        uid,
+                        match own {
+                            Own::Ready => Step::Ready,
+                            Own::Exit(code) => Step::Exit(code),
+                            Own::HalfEnd => Step::HalfEnd,
+                        },
+                    );
+                }
+            }
+            Step::Shut => {
+                let at = self.kubelet_clock(&pod);
+                self.store.edit_pod(uid, |pod| {
+                    if pod.in_place.is_some_and(|gate| !gate.open) && pod.ready_since.is_some() {
+                        (pod.ready_since, pod.unready_since) = (None, Some(at));
+                    }
+                });
+            }
+            Step::Change => self.change(&pod),
             Step::Stop => {
                 if !pod.has_ended() && self.draw(&[21, pod.instance.into(), pod.run.into()]).chance(70) {
                     self.end_pod(&pod, 143, None);
@@ -156,7 +221,38 @@ impl World {
         if pod.phase != Phase::Pending || pod.deleting.is_some() || pod.deadline {
             return;
         }
+        self.make_containers(pod);
+    }
+
+    /// Carries out a change in place, unless the node has no room for it or the new image can't be had.
+    fn change(&mut self, pod: &Pod) {
+        let is_pending =
+            pod.in_place.and_then(|gate| gate.change).is_some_and(|it| it.stage == Stage::Pending);
+        if !is_pending || pod.has_ended() || pod.deleting.is_some() {
+            return;
+        }
+        let mut draw = self.draw(&[26, self.now, pod.instance.into()]);
+        let nowhere = matches!(self.setting.quality(pod.revision), Quality::NoNode | Quality::Rejected);
+        if nowhere || draw.chance(10) {
+            self.tally.stuck += 1;
+            // Where the old containers were stopped for it already, and nobody starts them again, that is its end.
+            if draw.chance(30) {
+                return self.end_pod(pod, draw.pick(&[0, 1]), None);
+            }
+            return self.store.edit_pod(pod.meta.uid, |pod| set_stage(pod, Stage::Stuck));
+        }
+        self.tally.changed += 1;
+        if let Some(life) = self.lives.lives.get_mut(&pod.meta.uid) {
+            (life.making, life.was_ready) = (life.making + 1, false);
+        }
+        self.store.edit_pod(pod.meta.uid, |pod| set_stage(pod, Stage::Done));
+        self.make_containers(pod);
+    }
+
+    /// Starts the containers of a Pod, which then do what the quality of its config says.
+    fn make_containers(&mut self, pod: &Pod) {
         let quality = self.setting.quality(pod.revision);
+        let making = self.lives.lives.get(&pod.meta.uid).map_or(0, |life| life.making);
         let since = self.kubelet_clock(pod);
         let container =
             ContainerFacts { kind: ContainerKind::Regular, state: ContainerState::Running { since } };
@@ -169,16 +265,16 @@ impl World {
         let (ready, end) = (draw.between(100, 8000), draw.between(200, 12_000));
         let uid = pod.meta.uid;
         if quality != Quality::NeverReady {
-            self.at(self.now + ready, Event::Pod(uid, Step::Ready));
+            self.at(self.now + ready, Event::Pod(uid, Step::Own(making, Own::Ready)));
         }
         let end_step = match quality {
-            Quality::Crashes(code) => Some(Step::Exit(code)),
-            Quality::Flaky if pod.run % 2 == 1 => Some(Step::Exit(1)),
-            Quality::HalfEnds => Some(Step::HalfEnd),
+            Quality::Crashes(code) => Some(Own::Exit(code)),
+            Quality::Flaky if pod.run % 2 == 1 => Some(Own::Exit(1)),
+            Quality::HalfEnds => Some(Own::HalfEnd),
             _ => None,
         };
         if let Some(step) = end_step {
-            self.at(self.now + end, Event::Pod(uid, step));
+            self.at(self.now + end, Event::Pod(uid, Step::Own(making, step)));
         }
     }
 
@@ -190,6 +286,10 @@ impl World {
                 return;
             }
             pod.containers.iter_mut().for_each(|container| terminate(container, code, at));
+            // What had not been changed yet can't be any more.
+            if pod.in_place.and_then(|gate| gate.change).is_some_and(|it| it.stage == Stage::Pending) {
+                set_stage(pod, Stage::Stuck);
+            }
             pod.ready_since = None;
             pod.reason = reason;
             pod.phase = if code == 0 && reason.is_none() { Phase::Succeeded } else { Phase::Failed };
@@ -242,6 +342,12 @@ impl World {
 
     fn pods_on(&self, id: NodeId) -> Vec<Uid> {
         self.store.pods.values().filter(|pod| pod.node == Some(id)).map(|pod| pod.meta.uid).collect()
+    }
+}
+
+fn set_stage(pod: &mut Pod, stage: Stage) {
+    if let Some(change) = pod.in_place.as_mut().and_then(|gate| gate.change.as_mut()) {
+        change.stage = stage;
     }
 }
 

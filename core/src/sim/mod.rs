@@ -9,6 +9,7 @@ mod cache;
 mod carry;
 mod draw;
 mod ends;
+mod in_place;
 mod kubelet;
 mod lease;
 mod objects;
@@ -56,6 +57,10 @@ pub struct Tally {
     pub pods: u64,
     /// Pods given up as lost.
     pub given_up: u64,
+    /// Changes in place that were carried out.
+    pub changed: u64,
+    /// Changes in place that could not be.
+    pub stuck: u64,
     /// Updates that went through.
     pub rolled_forward: u64,
     /// Updates that were taken back.
@@ -76,6 +81,8 @@ impl AddAssign for Tally {
         self.terms += other.terms;
         self.pods += other.pods;
         self.given_up += other.given_up;
+        self.changed += other.changed;
+        self.stuck += other.stuck;
         self.rolled_forward += other.rolled_forward;
         self.rolled_back += other.rolled_back;
         self.aborted += other.aborted;

@@ -64,6 +64,8 @@ pub(super) struct Pod {
     pub(super) unready_since: Option<Timestamp>,
     pub(super) disrupted: bool,
     pub(super) containers: Vec<ContainerFacts>,
+    /// Its gate and last change, where it was made with a gate.
+    pub(super) in_place: Option<InPlace>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,6 +192,7 @@ impl Pod {
             disrupted: self.disrupted,
             deleting: self.deleting,
             intent,
+            in_place: self.in_place.as_ref(),
             containers: &self.containers,
         };
         let seen = observe(&facts, known);
@@ -217,6 +220,7 @@ impl Pod {
             exit_code: seen.exit_code,
             ending,
             half_ended: seen.half_ended,
+            in_place: self.in_place.map(Box::new),
             flaps: self.flaps,
             failures: self.failures,
             node: self.node,

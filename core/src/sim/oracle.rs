@@ -16,7 +16,7 @@ use crate::{
 use super::{
     Tally,
     cache::Snapshot,
-    ends,
+    ends, in_place,
     objects::{Kind, Object, Pod, UpdateObject},
     steps,
     store::{Change, Store},
@@ -242,6 +242,13 @@ impl Oracle {
                     let ends = ends::objection(snapshot, plan, *uid, *intent, *how, local);
                     ends.into_iter().for_each(|what| self.object(|| what));
                 }
+                Action::SetGate { uid, instance, open: false, .. } => {
+                    self.kills(snapshot, plan, *uid, *instance);
+                }
+                Action::ChangeInPlace { uid, instance, from, revision, update, .. } => {
+                    let what = in_place::objection(snapshot, plan, *uid, (*from, *revision), *update);
+                    what.into_iter().for_each(|what| self.object(|| format!("instance {instance}: {what}")));
+                }
                 Action::Create { instance, run, revision, .. } => {
                     if !created.insert(*instance) {
                         self.object(|| format!("plans two Pods for instance {instance}"));
@@ -280,6 +287,7 @@ impl Oracle {
                 | Action::RecordRevision { .. }
                 | Action::MarkRevision { .. }
                 | Action::PruneUpdate { .. }
+                | Action::SetGate { open: true, .. }
                 | Action::Retire { .. } => {}
             }
         }

@@ -52,6 +52,21 @@ pub(super) enum Request {
     Retire {
         uid: Uid,
     },
+    Gate {
+        uid: Uid,
+        open: bool,
+        at: Timestamp,
+    },
+    /// Changes a Pod in place, or ends it so where that is refused.
+    Change {
+        uid: Uid,
+        term: u64,
+        from: Revision,
+        revision: Revision,
+        update: u32,
+        at: Timestamp,
+        instead: Ended,
+    },
     Delete {
         kind: Kind,
         uid: Uid,
@@ -84,7 +99,7 @@ impl Request {
             Self::Progress { .. } | Self::Adopt { .. } | Self::Record { .. } | Self::Mark { .. } => true,
             Self::Start { .. } => true,
             Self::Tell { .. } | Self::Retire { .. } | Self::Delete { .. } | Self::Create { .. } => false,
-            Self::Status { .. } => false,
+            Self::Gate { .. } | Self::Change { .. } | Self::Status { .. } => false,
         }
     }
 }
@@ -131,6 +146,10 @@ pub(super) fn requests(plan: Plan, snapshot: &Snapshot, local: Timestamp, term: 
                 if how != Ended::Kept {
                     all.push_back(Request::Delete { kind: Kind::Pod, uid });
                 }
+            }
+            Action::SetGate { uid, open, .. } => all.push_back(Request::Gate { uid, open, at: local }),
+            Action::ChangeInPlace { uid, from, revision, update, instead, .. } => {
+                all.push_back(Request::Change { uid, term, from, revision, update, at: local, instead });
             }
             Action::Retire { uid, .. } => all.push_back(Request::Retire { uid }),
             Action::Prune { uid, .. } => all.push_back(Request::Delete { kind: Kind::Pod, uid }),

@@ -4,12 +4,16 @@
 //! everything that is made, the version read on progress and status, the lease's term on new Pods, and the service
 //! read live before what lasts is written. Faults of the way there are `operator`'s.
 
-use crate::{model::*, plan::NewUpdate, state::Phase};
+use crate::{
+    model::*,
+    plan::{Ended, NewUpdate},
+    state::Phase,
+};
 
 use super::{
     objects::{Kind, Object, Pod, RevisionObject, UpdateObject},
     request::Request,
-    setting::{Quality, Setting},
+    setting::{Quality, Setting, are_alike},
     store::{Change, Store},
     time::{Millis, clock, whole},
 };
@@ -55,6 +59,20 @@ pub(super) fn apply(store: &mut Store, request: &Request, now: Millis, setting: 
                 (pod.deadline, pod.live_label) = (true, false);
             }
         }),
+        Request::Gate { uid, open, at } => edit_pod(store, *uid, |pod| {
+            if let Some(gate) = &mut pod.in_place {
+                (gate.open, gate.since) = (*open, Some(whole(*at)));
+            }
+        }),
+        Request::Change { term, .. }
+            if setting.guards.fence && store.term_seen(now, setting.term_lag) != *term =>
+        {
+            Answer::Term
+        }
+        Request::Change { uid, term: _, from, revision, update, at, instead } => {
+            let change = crate::model::Change { update: *update, at: *at, stage: Stage::Pending };
+            change_pod(store, *uid, *from, *revision, change, *instead, (now, setting))
+        }
         Request::Retire { uid } => edit_pod(store, *uid, |pod| pod.live_label = false),
         Request::Delete { kind: Kind::Pod, uid } => delete_pod(store, *uid, now),
         Request::Delete { kind, uid } => {
@@ -74,6 +92,7 @@ pub(super) fn apply(store: &mut Store, request: &Request, now: Millis, setting: 
                 return Answer::Exists(Box::new(pod.clone().into()));
             }
             let meta = store.new_meta(Some(*service));
+            let gated = store.service.as_ref().is_some_and(|object| object.service.update.in_place);
             done(store.put(Pod {
                 meta,
                 instance: *instance,
@@ -94,6 +113,7 @@ pub(super) fn apply(store: &mut Store, request: &Request, now: Millis, setting: 
                 unready_since: None,
                 disrupted: false,
                 containers: Vec::new(),
+                in_place: gated.then_some(InPlace { open: false, since: None, change: None }),
             }))
         }
         Request::Status { uid, version, status } => {
@@ -114,6 +134,39 @@ fn done(object: Object) -> Answer {
 fn edit_pod(store: &mut Store, uid: Uid, edit: impl FnOnce(&mut Pod)) -> Answer {
     store.edit_pod(uid, edit);
     store.pod(uid).cloned().map_or(Answer::Missing, |pod| Answer::Done(vec![Change::Put(pod.into())]))
+}
+
+/// Changes a Pod in place that is as the request supposes; where the API server won't have that, it is ended.
+fn change_pod(
+    store: &mut Store,
+    uid: Uid,
+    from: Revision,
+    revision: Revision,
+    change: crate::model::Change,
+    instead: Ended,
+    (now, setting): (Millis, &Setting),
+) -> Answer {
+    let Some(pod) = store.pod(uid) else { return Answer::Missing };
+    let is_shut = pod.in_place.is_some_and(|gate| !gate.open) && pod.ready_since.is_none();
+    let is_ending = pod.intent.is_some() || pod.deleting.is_some() || pod.has_ended();
+    if pod.revision != from || !is_shut || is_ending {
+        return Answer::Conflict;
+    }
+    if setting.quality(revision) == Quality::Refused {
+        if instead != Ended::Kept {
+            return delete_pod(store, uid, now);
+        }
+        return edit_pod(store, uid, |pod| {
+            pod.intent = Some((Intent::Kill, whole(change.at)));
+            (pod.deadline, pod.live_label) = (true, false);
+        });
+    }
+    edit_pod(store, uid, |pod| {
+        pod.revision = revision;
+        if let Some(gate) = &mut pod.in_place {
+            gate.change = Some(change);
+        }
+    })
 }
 
 /// Deletes a Pod with its own grace: at once where nothing runs that a kubelet would have to stop.
@@ -178,7 +231,12 @@ fn start(store: &mut Store, service: Uid, generation: i64, new: &NewUpdate) -> A
         return Answer::Exists(Box::new(object.clone().into()));
     }
     let meta = store.new_meta(Some(service));
-    let NewUpdate { number, instructions, settings, request: _ } = new.clone();
+    let NewUpdate { number, mut instructions, settings, request: _ } = new.clone();
+    if let (true, Some((to, _))) = (settings.in_place, &instructions.to) {
+        let sides = instructions.from.iter().chain(&instructions.base);
+        let alike = sides.map(|(revision, _)| *revision).filter(|it| it != to && are_alike(*it, *to));
+        instructions.in_place = alike.collect();
+    }
     done(store.put(UpdateObject {
         meta,
         number,

@@ -1,6 +1,6 @@
 //! What a trace says of a change, in a line.
 
-use crate::model::{Ranges, Revision, Uid};
+use crate::model::{InPlace, Ranges, Revision, Uid};
 
 use super::{objects::Object, store::Change, world::World};
 
@@ -12,7 +12,7 @@ impl World {
         let line = match change {
             Change::Gone(kind, uid) => format!("  {kind:?} {} is gone", short(*uid)),
             Change::Put(Object::Pod(pod)) => format!(
-                "  Pod {}-{} {} {} {:?}{}{}{}{}",
+                "  Pod {}-{} {} {} {:?}{}{}{}{}{}",
                 pod.instance,
                 pod.run,
                 short(pod.meta.uid),
@@ -22,6 +22,7 @@ impl World {
                 if pod.ready_since.is_some() { " ready" } else { "" },
                 pod.intent.map(|(intent, _)| format!(" {intent:?}")).unwrap_or_default(),
                 if pod.deleting.is_some() { " deleting" } else { "" },
+                pod.in_place.map(|gate| gate_words(&gate)).unwrap_or_default(),
             ),
             Change::Put(Object::Service(object)) => format!(
                 "  Service {} generation {} x{} of {}: {}",
@@ -74,6 +75,12 @@ impl World {
         };
         self.note(|| line);
     }
+}
+
+fn gate_words(gate: &InPlace) -> String {
+    let open = if gate.open { "open" } else { "shut" };
+    let change = gate.change.map(|change| format!(" by {} {:?}", change.update, change.stage));
+    format!(" {open}{}", change.unwrap_or_default())
 }
 
 fn parts(parts: &[(Revision, Ranges)]) -> String {

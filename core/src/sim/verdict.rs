@@ -74,7 +74,11 @@ fn nothing_to_do(
     let mut left = requests(plan, snapshot, local, 0);
     left.retain(|request| match request {
         Request::Create { instance, .. } => !restless.contains(instance),
-        Request::Tell { uid, .. } | Request::Retire { uid } | Request::Delete { uid, .. } => {
+        Request::Tell { uid, .. }
+        | Request::Retire { uid }
+        | Request::Gate { uid, .. }
+        | Request::Change { uid, .. }
+        | Request::Delete { uid, .. } => {
             instance_of(*uid).is_none_or(|instance| !restless.contains(&instance))
         }
         Request::Status { .. } => restless.is_empty(),

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::{EndReason, Intent, Task, TaskState};
+use crate::model::{Change, EndReason, InPlace, Intent, Stage, Task, TaskState};
 
 use super::task::{Kind, transition};
 
@@ -91,6 +91,8 @@ pub struct PodFacts<'a> {
     pub deleting: Option<Timestamp>,
     /// Why Borealis ends it, from its annotation.
     pub intent: Option<Intent>,
+    /// Its gate and last change, where it has a gate.
+    pub in_place: Option<&'a InPlace>,
     /// Its containers.
     pub containers: &'a [ContainerFacts],
 }
@@ -122,6 +124,8 @@ pub struct Observation {
 
 /// What a Pod's status means, given the record of it from before (of the same uid).
 pub fn observe(facts: &PodFacts<'_>, known: Option<&Task>) -> Observation {
+    // What was changed in place begins anew: it is RUNNING when it has become Ready with its new config.
+    let known = known.filter(|task| is_same_making(task.change(), change(facts)));
     let from = known.map_or(TaskState::Init, |task| task.state);
     let (seen, end) = seen_state(facts, from);
     let legal = transition(Kind::Service, from, seen);
@@ -148,9 +152,26 @@ pub fn observe(facts: &PodFacts<'_>, known: Option<&Task>) -> Observation {
         ended,
         end: if state.is_terminal() { known.and_then(|task| task.end).or(end) } else { None },
         exit_code: deciding_exit(facts).or_else(|| known.and_then(|task| task.exit_code)),
-        half_ended: !state.is_terminal() && half_ended(facts),
+        half_ended: !state.is_terminal() && !is_stuck(facts) && half_ended(facts),
         illegal: legal.is_err() && !unready,
     }
+}
+
+fn change(facts: &PodFacts<'_>) -> Option<Change> {
+    facts.in_place?.change
+}
+
+fn is_same_making(known: Option<Change>, seen: Option<Change>) -> bool {
+    match (known, seen) {
+        (None, None) => true,
+        (Some(known), Some(seen)) => known.is(&seen),
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}
+
+/// Whether the kubelet can't carry out a change: what has ended was stopped for it, and nothing has failed.
+fn is_stuck(facts: &PodFacts<'_>) -> bool {
+    change(facts).is_some_and(|change| change.stage == Stage::Stuck)
 }
 
 /// The state the facts show by themselves, and why it ended.
@@ -211,7 +232,7 @@ fn ended_state(facts: &PodFacts<'_>) -> (TaskState, EndReason) {
         // on local storage was passed.
         Some("Evicted") => (TaskState::Failed, EndReason::OwnLimit),
         Some("DeadlineExceeded") => (TaskState::Killed, EndReason::Stopped),
-        _ if facts.deleting.is_some() => (TaskState::Killed, EndReason::Stopped),
+        _ if facts.deleting.is_some() || is_stuck(facts) => (TaskState::Killed, EndReason::Stopped),
         _ => by_containers(facts),
     }
 }

@@ -44,8 +44,8 @@ pub(crate) fn settings() -> impl Strategy<Value = UpdateSettings> {
     let numbers = (0..30u32, 0..3u32, select(vec![0, 30, 600]), select(vec![0, 0, 0, 20]));
     let allowed =
         prop_oneof![3 => (0..3u32).prop_map(Amount::Count), 1 => (1..40u8).prop_map(Amount::Percent)];
-    let drawn = (groups(), allowed, any::<bool>(), numbers, checks());
-    drawn.prop_map(|(strategy, max_failed_instances, rollback_on_failure, numbers, checks)| {
+    let drawn = (groups(), allowed, any::<bool>(), numbers, checks(), any::<bool>());
+    drawn.prop_map(|(strategy, max_failed_instances, rollback_on_failure, numbers, checks, in_place)| {
         let (watch_seconds, max_per_instance_failures, max_wait_seconds, pulse_interval_seconds) = numbers;
         UpdateSettings {
             strategy,
@@ -56,6 +56,7 @@ pub(crate) fn settings() -> impl Strategy<Value = UpdateSettings> {
             max_wait_seconds,
             pulse_interval_seconds,
             checks,
+            in_place,
             ..UpdateSettings::default()
         }
     })
@@ -114,10 +115,10 @@ fn task() -> impl Strategy<Value = Task> {
     let intents = select(vec![Intent::Kill, Intent::Lose, Intent::Finish, Intent::Drain]);
     let ends = select(vec![EndReason::Exited, EndReason::Stopped, EndReason::Disrupted, EndReason::Unknown]);
     let ending = (option::of(intents), moment(), any::<bool>());
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), option::of(gate()));
     (revision(), states, moment(), option::of(moment()), ending, flags, ends, 0..4u16, 0..3u32).prop_map(
         |(revision, state, created, started, (intent, at, deleting), flags, end, flaps, node)| {
-            let (ready, half_ended, live_label, owned) = flags;
+            let (ready, half_ended, live_label, owned, gate) = flags;
             let ended = state.is_terminal();
             let ending = (state.is_ending() || (ended && deleting)).then_some(Ending {
                 intent,
@@ -136,6 +137,7 @@ fn task() -> impl Strategy<Value = Task> {
                 exit_code: ended.then_some(1),
                 ending,
                 half_ended: half_ended && state == TaskState::Running,
+                in_place: gate.map(Box::new),
                 flaps,
                 failures: flaps,
                 node: Some(NodeId(node)),
@@ -147,16 +149,27 @@ fn task() -> impl Strategy<Value = Task> {
     )
 }
 
+fn gate() -> impl Strategy<Value = InPlace> {
+    let stages = select(vec![Stage::Pending, Stage::Done, Stage::Stuck]);
+    let change = (1..4u32, moment(), stages).prop_map(|(update, at, stage)| Change { update, at, stage });
+    (any::<bool>(), option::of(moment()), option::of(change)).prop_map(|(open, since, change)| InPlace {
+        open,
+        since,
+        change,
+    })
+}
+
 /// States that a Pod's status can mean; the others are what the planner makes of them.
 fn is_observed(state: &TaskState) -> bool {
     !matches!(state, TaskState::Init | TaskState::Throttled | TaskState::Partitioned)
 }
 
 fn update() -> impl Strategy<Value = Update> {
-    let instructions = (vec((revision(), ranges()), 0..3), (revision(), ranges()), 0..7u32, 0..7u32);
+    let instructions =
+        (vec((revision(), ranges()), 0..3), (revision(), ranges()), 0..7u32, 0..7u32, vec(revision(), 0..3));
     let controls = (any::<bool>(), 0..12u8);
     (instructions, settings(), controls, option::weighted(0.9, progress())).prop_map(
-        |((from, to, instances, previous_instances), settings, (paused, asked), progress)| {
+        |((from, to, instances, previous_instances, in_place), settings, (paused, asked), progress)| {
             let request = |wish| (asked == wish).then(Request::default);
             let (abort, rollback, retry) = (request(0), request(1), request(2));
             let controls = Controls { paused, abort, rollback, retry, ..Controls::default() };
@@ -167,6 +180,7 @@ fn update() -> impl Strategy<Value = Update> {
                 instances,
                 asked: instances,
                 previous_instances,
+                in_place,
                 ..Instructions::default()
             };
             Update { uid: Uid::new(0), number: 0, instructions, settings, controls, progress, owned: true }

@@ -235,7 +235,10 @@ impl Still {
             Action::PruneRevision { uid, .. } => self.revisions.retain(|it| it.uid != uid),
             Action::PruneUpdate { uid, .. } => self.updates.retain(|it| it.uid != uid),
             Action::StartUpdate(new) => {
-                let NewUpdate { number, instructions, settings, request: _ } = *new;
+                let NewUpdate { number, mut instructions, settings, request: _ } = *new;
+                if settings.in_place {
+                    instructions.in_place = instructions.from.iter().map(|(revision, _)| *revision).collect();
+                }
                 let (uid, controls) = (self.uid(), Controls::default());
                 let update =
                     Update { uid, number, instructions, settings, controls, progress: None, owned: true };
@@ -256,6 +259,19 @@ impl Still {
                 task.end = lost.then_some(EndReason::NodeLost);
                 task.ended = lost.then_some(at);
             }
+            Action::SetGate { uid, open, .. } => {
+                let since = Some(self.now);
+                let gate = self.task(uid).expect("is there").in_place.as_mut().expect("has a gate");
+                (gate.open, gate.since) = (open, since);
+            }
+            Action::ChangeInPlace { uid, from, revision, update, .. } => {
+                let change = Change { update, at: self.now, stage: Stage::Pending };
+                let task = self.task(uid).expect("is there");
+                assert!(task.is_shut() && !task.ready && task.revision == from, "{task:?}");
+                (task.revision, task.ready_since) = (revision, None);
+                (task.state, task.before) = (TaskState::Starting, TaskState::Starting);
+                task.in_place.as_mut().expect("has a gate").change = Some(change);
+            }
             Action::Retire { uid, .. } => {
                 self.task(uid).into_iter().for_each(|task| task.live_label = false);
             }
@@ -263,7 +279,11 @@ impl Still {
             Action::Create { instance, run, revision, flaps, failures } => {
                 let uid = self.uid();
                 let node = None;
-                let task = Task { flaps, failures, node, ..new_task(uid, instance, run, revision, self.now) };
+                let mut task =
+                    Task { flaps, failures, node, ..new_task(uid, instance, run, revision, self.now) };
+                if self.service.update.in_place {
+                    task.in_place = Some(Box::new(InPlace { open: false, since: None, change: None }));
+                }
                 *self.made.entry(instance).or_default() += 1;
                 self.seen_runs.insert(instance, run);
                 self.tasks.push(task);
@@ -286,6 +306,13 @@ impl Still {
                     task.started = Some(now);
                     end(task, TaskState::Failed, EndReason::Exited, now);
                 }
+                TaskState::Pending | TaskState::Assigned if task.is_shut() => {
+                    (task.state, task.before, task.started) =
+                        (TaskState::Starting, TaskState::Starting, Some(now));
+                }
+                TaskState::Starting | TaskState::Running if task.in_place.is_some() => {
+                    gated(task, now, &self.bad);
+                }
                 TaskState::Pending => {
                     (task.state, task.before) = (TaskState::Running, TaskState::Running);
                     (task.ready, task.ready_since, task.started) = (true, Some(now), Some(now));
@@ -293,6 +320,25 @@ impl Still {
                 _ => {}
             }
         }
+    }
+}
+
+/// What the Pod of a task with a gate does by itself.
+fn gated(task: &mut Task, now: Timestamp, bad: &BTreeSet<Revision>) {
+    let Some(gate) = task.in_place.as_mut() else { return };
+    if let Some(change) = gate.change.as_mut().filter(|change| change.stage == Stage::Pending) {
+        change.stage = Stage::Done;
+        if bad.contains(&task.revision) {
+            return end(task, TaskState::Failed, EndReason::Exited, now);
+        }
+    }
+    if task.is_shut() {
+        if task.ready {
+            (task.ready, task.unready_since) = (false, Some(now));
+        }
+    } else if !task.ready {
+        (task.state, task.before) = (TaskState::Running, TaskState::Running);
+        (task.ready, task.ready_since) = (true, Some(now));
     }
 }
 
@@ -322,6 +368,7 @@ pub(crate) fn new_task(
         exit_code: None,
         ending: None,
         half_ended: false,
+        in_place: None,
         flaps: 0,
         failures: 0,
         node: Some(NodeId(instance % 3)),

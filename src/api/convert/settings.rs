@@ -10,7 +10,7 @@ use super::{
 };
 use crate::api::Invalid;
 use crate::api::settings::{
-    BatchStrategy, QueueStrategy, UpdateSettings, UpdateStrategy, VariableBatchStrategy,
+    BatchStrategy, InPlace, QueueStrategy, UpdateSettings, UpdateStrategy, VariableBatchStrategy,
 };
 
 /// What the planner is told of the settings.
@@ -54,6 +54,7 @@ pub fn update_settings(spec: &UpdateSettings) -> Result<model::UpdateSettings, I
             None => 0,
         },
         checks: checks(checked, watch_seconds)?,
+        in_place: strategy.as_ref().and_then(|strategy| strategy.in_place) == Some(InPlace::IfPossible),
     })
 }
 
@@ -92,9 +93,8 @@ fn amount_object(amount: model::Amount) -> IntOrString {
 }
 
 fn strategy(spec: Option<&UpdateStrategy>) -> Result<model::Strategy, Invalid> {
-    let Some(UpdateStrategy { queue, batch, variable_batch }) = spec else {
-        return Ok(model::UpdateSettings::default().strategy);
-    };
+    let default = model::UpdateSettings::default().strategy;
+    let Some(UpdateStrategy { queue, batch, variable_batch, in_place }) = spec else { return Ok(default) };
     match (queue, batch, variable_batch) {
         (Some(QueueStrategy { group_size }), None, None) => Ok(model::Strategy::Queue {
             group_size: amount("spec.update.strategy.queue.groupSize", group_size, 1)?,
@@ -119,6 +119,7 @@ fn strategy(spec: Option<&UpdateStrategy>) -> Result<model::Strategy, Invalid> {
                 autopause: *autopause_after_batch,
             })
         }
+        (None, None, None) if in_place.is_some() => Ok(default),
         (queue, batch, variable) => Err(Invalid::Union {
             field: "spec.update.strategy",
             members: "queue, batch, variableBatch",
@@ -143,9 +144,13 @@ pub(super) fn settings_object(settings: &model::UpdateSettings) -> UpdateSetting
         max_wait_seconds,
         pulse_interval_seconds,
         checks,
+        in_place,
     } = settings;
     UpdateSettings {
-        strategy: Some(strategy_object(strategy)),
+        strategy: Some(UpdateStrategy {
+            in_place: in_place.then_some(InPlace::IfPossible),
+            ..strategy_object(strategy)
+        }),
         instances: scope.as_ref().map(ToString::to_string),
         watch_seconds: signed(*watch_seconds),
         max_per_instance_failures: signed(*max_per_instance_failures),

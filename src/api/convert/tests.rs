@@ -49,6 +49,7 @@ fn a_minimal_service_has_auroras_defaults() {
                 max_wait_seconds: 600,
                 pulse_interval_seconds: 0,
                 checks: Vec::new(),
+                in_place: false,
             },
             hold_updates: false,
             queue_updates: false,
@@ -101,6 +102,7 @@ fn what_cannot_be_acted_upon_is_named() {
             "spec.update.strategy must hold exactly one of queue, batch, variableBatch, but holds 0",
         ),
         ("/spec/update", json!({"strategy": {"queue": {}, "batch": {}}}), "but holds 2"),
+        ("/spec/update", json!({"strategy": {"inPlace": "Never", "queue": {}, "batch": {}}}), "but holds 2"),
         (
             "/spec/update",
             json!({"strategy": {"batch": {"groupSize": 0}}}),
@@ -168,6 +170,24 @@ fn changed_service() -> ObjectMeta {
 }
 
 #[test]
+fn to_change_pods_in_place_is_asked_for_beside_a_strategy_or_alone() {
+    let batch = model::Strategy::Batch { group_size: Amount::Count(3), autopause: false };
+    let default = model::UpdateSettings::default().strategy;
+    for (strategy, expected) in [
+        (json!({"inPlace": "IfPossible"}), (default.clone(), true)),
+        (json!({"inPlace": "Never"}), (default.clone(), false)),
+        (json!({"queue": {}}), (default, false)),
+        (json!({"inPlace": "IfPossible", "batch": {"groupSize": 3}}), (batch, true)),
+    ] {
+        let mut object = minimal();
+        object["spec"]["update"] = json!({ "strategy": strategy });
+        let object: AuroraService = serde_json::from_value(object).unwrap();
+        let update = service(&object).unwrap().update;
+        assert_eq!((update.strategy, update.in_place), expected, "{strategy}");
+    }
+}
+
+#[test]
 fn an_update_is_read_back_as_it_was_written() {
     let part = |n: u64, text: &str| (model::Revision::v1(n), text.parse::<model::Ranges>().unwrap());
     let instructions = model::Instructions {
@@ -179,6 +199,7 @@ fn an_update_is_read_back_as_it_was_written() {
         previous_instances: 21,
         last_good: Some(model::Revision::v1(1)),
         takes_back: Some(11),
+        in_place: vec![model::Revision::v1(1)],
     };
     for strategy in [
         model::Strategy::Queue { group_size: Amount::Count(7) },
@@ -199,6 +220,7 @@ fn an_update_is_read_back_as_it_was_written() {
             max_wait_seconds: 4,
             pulse_interval_seconds: 5,
             checks: every_kind_of_check(),
+            in_place: true,
         };
         let owner =
             crate::apply::pods::Job { namespace: "prod", service: "web", uid: "u-1", key: "", role: "" }

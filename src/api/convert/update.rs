@@ -62,6 +62,7 @@ fn instructions(spec: &Instructions) -> Result<model::Instructions, Invalid> {
         previous_instances: number(field, spec.previous_instances, 0, 10_000)?,
         last_good: spec.last_good.as_deref().map(|text| identity(field, Some(text))).transpose()?,
         takes_back: spec.takes_back.map(|update| number(field, update, 1, i32::MAX)).transpose()?,
+        in_place: spec.in_place.iter().map(|text| identity(field, Some(text))).collect::<Result<_, _>>()?,
     })
 }
 
@@ -257,8 +258,17 @@ pub fn new_update(
 ) -> AuroraUpdate {
     let NewUpdate { number: count, instructions, settings, request } = new;
     let count = *count;
-    let model::Instructions { from, to, base, instances, asked, previous_instances, last_good, takes_back } =
-        instructions;
+    let model::Instructions {
+        from,
+        to,
+        base,
+        instances,
+        asked,
+        previous_instances,
+        last_good,
+        takes_back,
+        in_place,
+    } = instructions;
     let name = service.name.as_deref().unwrap_or_default();
     AuroraUpdate {
         metadata: ObjectMeta {
@@ -286,6 +296,7 @@ pub fn new_update(
                 previous_instances: signed(*previous_instances),
                 last_good: last_good.map(|revision| revision.to_string()),
                 takes_back: takes_back.map(signed),
+                in_place: in_place.iter().map(ToString::to_string).collect(),
                 settings: settings_object(settings),
             },
             message: said(request, |request| &request.reason).or_else(|| message(service)),

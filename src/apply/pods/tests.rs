@@ -3,8 +3,15 @@ use serde_json::{Value, json};
 
 const JOB: Job<'_> =
     Job { namespace: "prod", service: "web", uid: "u-1", key: "east/ads/default/web", role: "ads" };
-const NEW: NewRun =
-    NewRun { instance: 17, run: 4, revision: Revision::v1(0xabc), term: 12, flaps: 2, failures: 3 };
+const NEW: NewRun = NewRun {
+    instance: 17,
+    run: 4,
+    revision: Revision::v1(0xabc),
+    term: 12,
+    flaps: 2,
+    failures: 3,
+    in_place: false,
+};
 
 /// The Pod of a config given as JSON, as JSON.
 fn built(config: Value) -> Value {

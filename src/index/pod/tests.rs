@@ -66,6 +66,7 @@ fn a_running_pod_is_a_running_task() {
             exit_code: None,
             ending: None,
             half_ended: false,
+            in_place: None,
             flaps: 2,
             failures: 5,
             node: Some(NodeId(1)),

@@ -27,6 +27,12 @@ pub(super) struct Job {
     /// Configs whose Pods never become Ready but fail.
     pub(super) broken: BTreeSet<Revision>,
     pub(super) measurements: Vec<Measurement>,
+    /// Configs whose Pods run and never become Ready.
+    pub(super) hanging: BTreeSet<Revision>,
+    /// Configs that differ in nothing else than what can be changed in place.
+    pub(super) alike: BTreeSet<Revision>,
+    /// What the kubelet makes of a change in place.
+    pub(super) stage: Stage,
     pub(super) events: Vec<&'static str>,
     /// Seconds the Pods have to stop.
     pub(super) grace_seconds: u32,
@@ -72,6 +78,9 @@ impl Job {
             problem: None,
             broken: BTreeSet::from([BAD]),
             measurements: Vec::new(),
+            hanging: BTreeSet::new(),
+            alike: BTreeSet::from([GOOD, BAD, NEXT]),
+            stage: Stage::Done,
             events: Vec::new(),
             grace_seconds: 30,
             keep_allowed: true,
@@ -170,7 +179,12 @@ impl Job {
             Action::PruneUpdate { uid, .. } => self.updates.retain(|update| update.uid != uid),
             Action::StartUpdate(new) => {
                 let (uid, owned) = (self.uid(), true);
-                let crate::plan::NewUpdate { number, instructions, settings, request: _ } = *new;
+                let crate::plan::NewUpdate { number, mut instructions, settings, request: _ } = *new;
+                if settings.in_place {
+                    let sides = instructions.from.iter().chain(&instructions.base);
+                    let alike = sides.map(|(revision, _)| *revision).filter(|it| self.alike.contains(it));
+                    instructions.in_place = alike.collect();
+                }
                 let controls = Controls::default();
                 self.updates.push(Update {
                     uid,
@@ -193,6 +207,19 @@ impl Job {
                 });
                 task.before = task.state;
                 task.state = if how == Ended::GivenUp { TaskState::Lost } else { TaskState::Killing };
+            }
+            Action::SetGate { uid, open, .. } => {
+                let since = Some(self.now);
+                let gate = self.task_mut(uid).in_place.as_mut().unwrap();
+                (gate.open, gate.since) = (open, since);
+            }
+            Action::ChangeInPlace { uid, from, revision, update, .. } => {
+                let change = Change { update, at: self.now, stage: Stage::Pending };
+                let task = self.task_mut(uid);
+                assert!(task.is_shut() && !task.ready && task.revision == from, "{task:#?}");
+                task.in_place.as_mut().unwrap().change = Some(change);
+                (task.revision, task.ready_since) = (revision, None);
+                (task.state, task.before) = (TaskState::Starting, TaskState::Starting);
             }
             Action::Retire { uid, .. } => self.task_mut(uid).live_label = false,
             Action::Prune { uid, .. } => self.tasks.retain(|task| task.uid != uid),
@@ -223,6 +250,11 @@ impl Job {
             exit_code: None,
             ending: None,
             half_ended: false,
+            in_place: self
+                .service
+                .update
+                .in_place
+                .then(|| Box::new(InPlace { open: false, since: None, change: None })),
             flaps,
             failures,
             node: Some(NodeId(instance)),
@@ -234,8 +266,9 @@ impl Job {
     }
 
     /// What the Pods do by themselves: start and become Ready, or fail; end when told. Whether any did.
-    fn pods(&mut self) -> bool {
+    pub(super) fn pods(&mut self) -> bool {
         let (now, broken, lost) = (self.now, self.broken.clone(), self.lost_nodes.clone());
+        let (hanging, stage) = (self.hanging.clone(), self.stage);
         let mut changed = false;
         self.tasks.retain(|task| {
             let gone = task.ending.is_some_and(|e| e.deleting && e.intent != Some(Intent::Lose));
@@ -253,11 +286,31 @@ impl Job {
                 task.started = Some(now);
                 if broken.contains(&task.revision) {
                     task.fail(now, 1);
+                } else if task.is_shut() || hanging.contains(&task.revision) {
+                    (task.state, task.before) = (TaskState::Starting, TaskState::Starting);
                 } else {
-                    (task.state, task.before, task.ready) = (TaskState::Running, TaskState::Running, true);
-                    task.ready_since = Some(now);
+                    task.run(now);
                 }
                 changed = true;
+            } else if task.change().is_some_and(|change| change.stage == Stage::Pending)
+                && stage != Stage::Pending
+                && !task.is_terminal()
+            {
+                task.in_place.as_mut().unwrap().change.as_mut().unwrap().stage = stage;
+                if stage == Stage::Done && broken.contains(&task.revision) {
+                    task.fail(now, 1);
+                }
+                changed = true;
+            } else if task.ready && task.is_shut() {
+                (task.ready, task.unready_since, changed) = (false, Some(now), true);
+            } else if task.state == TaskState::Starting
+                && !task.is_shut()
+                && !hanging.contains(&task.revision)
+            {
+                task.run(now);
+                changed = true;
+            } else if gated_and_unready(task) {
+                (task.ready, task.ready_since, changed) = (true, Some(now), true);
             }
         }
         changed
@@ -337,9 +390,20 @@ impl Job {
 }
 
 impl Task {
+    fn run(&mut self, at: Timestamp) {
+        (self.state, self.before, self.ready) = (TaskState::Running, TaskState::Running, true);
+        self.ready_since = Some(at);
+    }
+
     fn fail(&mut self, at: Timestamp, code: i32) {
         self.before = self.state;
         (self.state, self.ready) = (TaskState::Failed, false);
         (self.end, self.exit_code, self.ended) = (Some(EndReason::Exited), Some(code), Some(at));
     }
+}
+
+/// Whether it is kept from being Ready by its gate alone, which is open by now.
+fn gated_and_unready(task: &Task) -> bool {
+    let opened = task.in_place.as_ref().filter(|gate| gate.open).and_then(|gate| gate.since);
+    task.state == TaskState::Running && !task.ready && opened >= task.unready_since
 }

@@ -5,6 +5,7 @@ mod checks;
 mod control;
 mod found;
 mod heal;
+mod in_place;
 mod job;
 mod keep;
 mod roll;

@@ -13,6 +13,7 @@ use crate::model::{
 use super::{
     super::{Event, ServiceView, fleet::Fleet},
     Step, after,
+    evaluate::is_of,
 };
 
 /// Seconds after which the newest measurement says nothing any more, beyond twice the check's interval and its
@@ -46,7 +47,7 @@ pub(super) fn said(
     // The API server gives whole seconds, cut off. What was there before this direction began is judged by what was
     // measured since it was taken on.
     let ready = after(ready_since, 1);
-    let since = if task.run > progress.floor { ready } else { ready.max(progress.advanced) };
+    let since = if is_of(update, progress.floor, task) { ready } else { ready.max(progress.advanced) };
     let mut said = Said::Hold;
     for check in &update.settings.checks {
         match outcome(fleet.view, check) {

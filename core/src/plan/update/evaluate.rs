@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::{EndReason, Failures, Instance, Progress, Revision, Run, Task, TaskState, Update};
+use crate::model::{EndReason, Failures, Instance, Progress, Revision, Run, Stage, Task, TaskState, Update};
 
 use super::{
     super::{fleet::Fleet, targets},
@@ -41,16 +41,19 @@ pub(super) fn evaluate(
     let Some(wanted) = wanted else {
         return (if live.is_some() { Verdict::Wait(None) } else { Verdict::Good }, counted);
     };
-    let failures = count(fleet.tasks(instance), wanted, progress.floor, counted);
+    let failures = count(fleet.tasks(instance), wanted, update, progress.floor, counted);
     let borne = update.settings.max_per_instance_failures;
     if failures.as_ref().is_some_and(|failures| failures.count > borne) {
         return (Verdict::Failed, failures);
     }
-    let live =
-        live.filter(|task| task.revision == wanted && !targets::is_to_be_restarted(update, progress, task));
+    // What could not be changed in place is no better than what it was: its end is waited for.
+    let is_stuck = |task: &Task| task.change().is_some_and(|change| change.stage == Stage::Stuck);
+    let live = live.filter(|task| {
+        task.revision == wanted && !is_stuck(task) && !targets::is_to_be_restarted(update, progress, task)
+    });
     if let Some(task) = live
         && fleet.state(task).0 == TaskState::Running
-        && let (true, Some(since)) = (task.ready, task.ready_since)
+        && let (true, Some(since)) = (task.ready && task.is_settled(), task.ready_since)
     {
         // It is being made anew: that the check holds meanwhile changes nothing.
         if let Some(found) = &failures
@@ -88,9 +91,9 @@ pub(super) fn evaluate(
     {
         return (Verdict::Wait(None), failures);
     }
-    let begun = task.ready_since.unwrap_or(task.created);
+    let begun = task.ready_since.unwrap_or(task.begun());
     // A task that was there before this direction began has its time from when it was taken on.
-    let begun = if task.run > progress.floor { begun } else { begun.max(progress.advanced) };
+    let begun = if is_of(update, progress.floor, task) { begun } else { begun.max(progress.advanced) };
     wait(fleet, update, begun, Some(task), failures)
 }
 
@@ -105,7 +108,7 @@ fn unready(
 ) -> Option<(Verdict, Option<Failures>)> {
     let was_ready = task.ready_since.filter(|_| !task.ready && fleet.state(task).0 == TaskState::Running)?;
     // What was there before this direction began has not been brought about by it.
-    if update.settings.watch_seconds == 0 || task.run <= progress.floor {
+    if update.settings.watch_seconds == 0 || !is_of(update, progress.floor, task) {
         return None;
     }
     if failures.is_some_and(|failures| failures.last_pod == Some(task.uid)) {
@@ -170,13 +173,16 @@ fn watch(seconds: u32) -> u32 {
 pub(super) fn count(
     tasks: &[Task],
     wanted: Revision,
+    update: &Update,
     floor: Run,
     counted: Option<Failures>,
 ) -> Option<Failures> {
     // By its run: the Pod that was counted last may be gone while an older one is kept.
-    let known = counted.as_ref().map_or(floor, |failures| floor.max(failures.last_run));
+    let known = counted.as_ref().map_or(0, |failures| failures.last_run);
     let made = tasks.iter().rev().take_while(|task| task.run > known);
-    let mut fresh: Vec<&Task> = made.filter(|task| task.revision == wanted && is_failure(task)).collect();
+    let mut fresh: Vec<&Task> = made
+        .filter(|task| is_of(update, floor, task) && task.revision == wanted && is_failure(task))
+        .collect();
     fresh.reverse();
     let mut failures = counted;
     for task in fresh {
@@ -191,6 +197,11 @@ pub(super) fn count(
         });
     }
     failures
+}
+
+/// Whether the update has brought a task about: made it, or changed it in place.
+pub(super) fn is_of(update: &Update, floor: Run, task: &Task) -> bool {
+    task.run > floor || task.changed_by(update.number)
 }
 
 /// A service's task that ends by itself has failed, whatever its exit code.

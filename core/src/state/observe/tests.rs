@@ -43,6 +43,7 @@ fn facts(phase: Phase, containers: &[ContainerFacts]) -> PodFacts<'_> {
         disrupted: false,
         deleting: None,
         intent: None,
+        in_place: None,
         containers,
     }
 }
@@ -66,6 +67,7 @@ fn task(state: TaskState) -> Task {
         exit_code: None,
         ending: None,
         half_ended: false,
+        in_place: None,
         flaps: 0,
         failures: 0,
         node: None,
@@ -227,4 +229,50 @@ fn of_several_containers_the_one_that_ended_the_task_decides() {
     assert_eq!((seen.state, seen.exit_code), (TaskState::Finished, Some(0)));
     let init = [of_kind(ContainerKind::Init, exited(9, 12))];
     assert_eq!(observe(&facts(Phase::Failed, &init), None).exit_code, Some(9));
+}
+
+fn changed(stage: Stage, second: i64) -> InPlace {
+    let change = Change { update: 3, at: at(second), stage };
+    InPlace { open: false, since: Some(at(second)), change: Some(change) }
+}
+
+#[test]
+fn a_task_that_was_changed_in_place_begins_anew() {
+    let (containers, gate) = ([running()], changed(Stage::Pending, 70));
+    let seen = PodFacts { in_place: Some(&gate), ..facts(Phase::Running, &containers) };
+    let mut known = Task { ready_since: Some(at(20)), started: Some(at(10)), ..task(TaskState::Running) };
+    // It was RUNNING with its old config; of the new one that is still to be seen.
+    let first = observe(&seen, Some(&known));
+    assert_eq!((first.state, first.before), (TaskState::Starting, TaskState::Starting));
+    assert_eq!((first.ready_since, first.illegal), (None, false));
+    // From then on it is remembered, however far the change comes.
+    known.in_place = Some(Box::new(gate));
+    known.ready_since = Some(at(80));
+    let done = changed(Stage::Done, 70);
+    let later = observe(&PodFacts { in_place: Some(&done), ..seen }, Some(&known));
+    assert_eq!((later.state, later.ready_since), (TaskState::Running, Some(at(80))));
+    // Another change is another beginning.
+    let again = changed(Stage::Pending, 90);
+    let anew = observe(&PodFacts { in_place: Some(&again), ..seen }, Some(&known));
+    assert_eq!((anew.state, anew.ready_since), (TaskState::Starting, None));
+}
+
+#[test]
+fn what_was_stopped_for_a_change_that_can_not_be_has_not_failed() {
+    let (ended, half) = ([exited(3, 50)], [exited(3, 50), running()]);
+    for (stage, state, end, half_ended) in [
+        (Stage::Stuck, TaskState::Killed, EndReason::Stopped, false),
+        (Stage::Done, TaskState::Failed, EndReason::Exited, true),
+    ] {
+        let gate = changed(stage, 40);
+        let seen = PodFacts { in_place: Some(&gate), ..facts(Phase::Failed, &ended) };
+        let found = observe(&seen, None);
+        assert_eq!((found.state, found.end), (state, Some(end)), "{stage:?}");
+        let seen = PodFacts { phase: Phase::Running, containers: &half, ..seen };
+        assert_eq!(observe(&seen, None).half_ended, half_ended, "{stage:?}");
+    }
+    // Who was evicted meanwhile was evicted.
+    let gate = changed(Stage::Stuck, 40);
+    let evicted = PodFacts { in_place: Some(&gate), disrupted: true, ..facts(Phase::Failed, &ended) };
+    assert_eq!(observe(&evicted, None).end, Some(EndReason::Disrupted));
 }
