@@ -19,6 +19,7 @@ pub struct Service {
     name: String,
     spec: Map<String, Value>,
     annotations: Map<String, Value>,
+    labels: Map<String, Value>,
     pod: Map<String, Value>,
     env: Vec<Value>,
 }
@@ -45,6 +46,7 @@ impl Service {
             name: name.to_owned(),
             spec: map(spec),
             annotations: Map::new(),
+            labels: Map::new(),
             pod: map(pod),
             env: Vec::new(),
         }
@@ -79,6 +81,13 @@ impl Service {
     #[must_use]
     pub fn simulate(mut self, option: &str, value: &str) -> Self {
         self.annotations.insert(format!("{SIM}{option}"), json!(value));
+        self
+    }
+
+    /// Labels its Pods.
+    #[must_use]
+    pub fn label(mut self, name: &str, value: &str) -> Self {
+        self.labels.insert(name.to_owned(), json!(value));
         self
     }
 
@@ -157,7 +166,10 @@ impl Service {
         let mut template = json!({ "spec": pod });
         // An empty map that is applied where there was a full one arrives as null, which no schema takes.
         if !self.annotations.is_empty() {
-            template["metadata"] = json!({ "annotations": self.annotations });
+            template["metadata"]["annotations"] = json!(self.annotations);
+        }
+        if !self.labels.is_empty() {
+            template["metadata"]["labels"] = json!(self.labels);
         }
         spec.insert("template".into(), template);
         json!({

@@ -11,6 +11,7 @@ mod controls;
 mod failover;
 mod fence;
 mod healing;
+mod in_place;
 mod malformed;
 mod nodes;
 mod pulses;
@@ -33,6 +34,7 @@ const LONG: Duration = Duration::from_secs(120);
 pub fn all() -> Vec<Scenario> {
     [
         real_node::all(),
+        in_place::all(),
         start::all(),
         nodes::all(),
         healing::all(),

@@ -20,6 +20,7 @@ type Image struct {
 	Program string // path of the program on this machine
 	Path    string // where it lies in the image, with a leading slash
 	Command []string
+	Env     []string // NAME=value, which a pod may set otherwise
 }
 
 // Write writes the archive to a file. The same input gives the same bytes.
@@ -36,7 +37,7 @@ func Write(path string, image Image) error {
 		"architecture": runtime.GOARCH,
 		"os":           "linux",
 		"created":      time.Unix(0, 0).UTC(),
-		"config":       map[string]any{"Entrypoint": image.Command, "Env": []string{"PATH=/"}},
+		"config":       map[string]any{"Entrypoint": image.Command, "Env": append([]string{"PATH=/"}, image.Env...)},
 		"rootfs":       map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + digest(layer)}},
 	})
 	if err != nil {

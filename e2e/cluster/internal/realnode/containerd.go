@@ -20,6 +20,8 @@ import (
 // The images that every real node has.
 const (
 	AppImage   = "borealis.test/app:1"
+	NextImage  = "borealis.test/app:2"
+	BadImage   = "borealis.test/app:bad"
 	PauseImage = "borealis.test/pause:1"
 )
 
@@ -127,18 +129,20 @@ func Import(ctx context.Context, folder runfolder.Folder, archive string) error 
 	return ctr(ctx, folder, "images", "import", archive)
 }
 
-// importOwnImages makes the test image and the sandbox image. Both are the one
-// program that lies beside this one.
+// importOwnImages makes the test image, its next release, one that is never
+// healthy, and the sandbox image. All are the one program that lies beside this
+// one.
 func importOwnImages(ctx context.Context, c *controlplane.Cluster) error {
 	program := filepath.Join(filepath.Dir(c.Binary), "testimage")
-	for name, command := range map[string][]string{
-		AppImage:   {"/testimage"},
-		PauseImage: {"/testimage", "pause"},
+	for name, image := range map[string]imagearchive.Image{
+		AppImage:   {Command: []string{"/testimage"}},
+		NextImage:  {Command: []string{"/testimage", "release-2"}},
+		BadImage:   {Command: []string{"/testimage"}, Env: []string{"HEALTH=fail"}},
+		PauseImage: {Command: []string{"/testimage", "pause"}},
 	} {
 		archive := c.Folder.In("image.tar")
-		if err := imagearchive.Write(archive, imagearchive.Image{
-			Name: name, Program: program, Path: "/testimage", Command: command,
-		}); err != nil {
+		image.Name, image.Program, image.Path = name, program, "/testimage"
+		if err := imagearchive.Write(archive, image); err != nil {
 			return fmt.Errorf("image %s: %w", name, err)
 		}
 		if err := Import(ctx, c.Folder, archive); err != nil {
