@@ -38,6 +38,8 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(100);
 /// How often the runtime shows that it turns.
 const TURN: Duration = Duration::from_secs(5);
+/// How often is looked which Secrets are to be read again.
+const SECRETS: Duration = Duration::from_secs(1);
 /// How long a loop may not turn.
 const STUCK: Duration = Duration::from_secs(60);
 
@@ -239,6 +241,7 @@ impl Operator<'_> {
                 tokio::spawn(check_fence(client.clone(), namespace.clone()));
             }
         };
+        tasks.spawn(expire_secrets(Arc::clone(&index), self.settings.secret_interval, self.end.clone()));
         tasks.spawn(keep_open(self.fence.clone(), sender, barrier, begin, self.end.clone()));
         let checks = {
             let queue = Arc::clone(&queue);
@@ -264,6 +267,13 @@ impl Operator<'_> {
             },
         };
         AbortOnDropHandle::new(tokio::spawn(controller.run(self.stop.clone())))
+    }
+}
+
+/// Has Secrets read again in time, each by its own: services that name some are then planned, others not.
+async fn expire_secrets(index: Arc<Index>, age: Duration, end: CancellationToken) {
+    while end.run_until_cancelled(sleep(SECRETS.min(age))).await.is_some() {
+        index.expire_secrets(age);
     }
 }
 

@@ -55,6 +55,9 @@ pub struct Settings {
     /// How long a service is left alone at most
     #[arg(long, default_value = "10m", value_parser = duration)]
     pub resync: Duration,
+    /// How old what is known of a Secret may be that is part of a config; nobody says when one changes
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub secret_interval: Duration,
     /// Pods of ended tasks that are kept with their logs, in the whole cluster
     #[arg(long, default_value_t = 2000)]
     pub kept_cap: usize,
@@ -211,6 +214,7 @@ mod tests {
             ("--lease-retry-period 5s", "--lease-retry-period"),
             ("--lease-retry-period soon", "15s, 500ms or 10m"),
             ("--workers 0", "whole number from 1"),
+            ("--secret-interval 0s", "15s, 500ms or 10m"),
             ("--cluster-name a/b", "--cluster-name"),
             ("--listen here", "--listen"),
             ("--check-hosts good.example,http://x", "\"http://x\" names no host"),

@@ -1,9 +1,11 @@
 //! What differs between two configs, in lines for people: part of the history that AuroraUpdates are.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use json_patch::{PatchOperation, diff};
 use serde_json::Value;
 
-use super::TaskConfig;
+use super::{TaskConfig, references::ConfigSource};
 
 /// Lines at most; what is beyond is counted.
 const MAX_LINES: usize = 32;
@@ -15,15 +17,34 @@ const MAX_LINE: usize = 256;
 /// # Errors
 /// As [`TaskConfig::canonical`].
 pub fn changes(from: &TaskConfig, to: &TaskConfig) -> Result<Vec<String>, serde_json::Error> {
-    let (from, to) = (from.canonical()?, to.canonical()?);
+    let contents = contents(from, to);
+    let bare = |config: &TaskConfig| TaskConfig { tracked: BTreeMap::new(), ..config.clone() }.canonical();
+    let (from, to) = (bare(from)?, bare(to)?);
     let operations = diff(&from, &to).0;
     let mut lines: Vec<String> = operations.iter().filter_map(|change| line(&from, change)).collect();
+    lines.extend(contents);
     if lines.len() > MAX_LINES {
         let more = lines.len() - (MAX_LINES - 1);
         lines.truncate(MAX_LINES - 1);
         lines.push(format!("and {more} more"));
     }
     Ok(lines)
+}
+
+/// What became of the contents of the ConfigMaps and Secrets that either names.
+fn contents(from: &TaskConfig, to: &TaskConfig) -> Vec<String> {
+    let all: BTreeSet<_> = from.tracked.keys().chain(to.tracked.keys()).collect();
+    let words = |key: &String| {
+        Some(match (from.tracked.get(key), to.tracked.get(key)) {
+            (Some(before), Some(after)) if before == after => return None,
+            (Some(before), Some(after)) => format!("contents changed, {before} -> {after}"),
+            (None, Some(after)) => format!("contents became part of the config, {after}"),
+            (Some(_), None) => "contents are no longer part of the config".to_owned(),
+            (None, None) => return None,
+        })
+    };
+    let name = |key: &str| ConfigSource::from_key(key).map_or_else(|| key.to_owned(), |it| it.to_string());
+    all.into_iter().filter_map(|key| Some(shortened(&format!("{}: {}", name(key), words(key)?)))).collect()
 }
 
 fn line(from: &Value, change: &PatchOperation) -> Option<String> {
@@ -80,6 +101,26 @@ mod tests {
         assert!(changes(&config(&old, "a"), &config(&old, "a")).unwrap().is_empty());
         let tier = changes(&config(&old, "a"), &config(&old, "b")).unwrap();
         assert_eq!(tier, [r#"tier: "a" -> "b""#]);
+    }
+
+    #[test]
+    fn contents_are_named_by_their_object() {
+        let with = |tracked: Value| {
+            let config = json!({"template": {"spec": {"containers": []}}, "tier": "a", "tracked": tracked});
+            serde_json::from_value::<TaskConfig>(config).unwrap()
+        };
+        let old = with(json!({"ConfigMap/a": "1", "ConfigMap/b": "2", "Secret/a": "3"}));
+        let new = with(json!({"ConfigMap/a": "4", "ConfigMap/b": "2", "ConfigMap/c": "5"}));
+        assert_eq!(
+            changes(&old, &new).unwrap(),
+            [
+                "ConfigMap a: contents changed, 1 -> 4",
+                "ConfigMap c: contents became part of the config, 5",
+                "Secret a: contents are no longer part of the config",
+            ]
+        );
+        let from_none = changes(&with(json!({})), &with(json!({"ConfigMap/a": "1"}))).unwrap();
+        assert_eq!(from_none, ["ConfigMap a: contents became part of the config, 1"]);
     }
 
     #[test]

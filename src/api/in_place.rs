@@ -39,14 +39,15 @@ impl Note {
 }
 
 /// Whether a Pod of one config can become one of the other in place, and back: they differ in images, labels,
-/// annotations, and how much CPU and memory containers ask for, and nothing else follows from those.
+/// annotations, and how much CPU and memory containers ask for, and nothing else follows from those. Where a config has
+/// copies of what ConfigMaps and Secrets hold, its Pods name them, and names can't be changed.
 ///
 /// Any two configs that can change into a third can change into each other.
 ///
 /// # Errors
 /// As [`TaskConfig::canonical`].
 pub fn is_between(one: &TaskConfig, other: &TaskConfig) -> Result<bool, serde_json::Error> {
-    Ok(rest(one)? == rest(other)?)
+    Ok(one.tracked.is_empty() && rest(one)? == rest(other)?)
 }
 
 /// A config without what can be changed in place.
@@ -189,13 +190,25 @@ mod tests {
             ("/template/spec/nodeSelector", json!({"a": "b"}), false),
             ("/tier", json!("preferred"), false),
             ("/health", json!({"http": {}}), false),
+            ("/tracked", json!({"ConfigMap/web": "0"}), false),
         ] {
             let pointer: &str = pointer;
             let other = config(|config| at(config, pointer, value.clone()));
             assert_eq!(is_between(&config(|_| {}), &other).unwrap(), expected, "{pointer}: {value}");
             assert_eq!(is_between(&other, &config(|_| {})).unwrap(), expected, "{pointer} back");
-            assert!(is_between(&other, &other).unwrap());
+            assert_eq!(is_between(&other, &other).unwrap(), other.tracked.is_empty());
         }
+    }
+
+    #[test]
+    fn a_pod_goes_on_naming_the_copies_of_its_first_config() {
+        let of = |image: &str| {
+            config(|config| {
+                at(config, "/tracked", json!({"ConfigMap/web": "0"}));
+                at(config, "/template/spec/containers/0/image", json!(image));
+            })
+        };
+        assert!(!is_between(&of("web:1"), &of("web:2")).unwrap());
     }
 
     #[test]

@@ -13,11 +13,13 @@ pub mod health;
 pub mod in_place;
 pub(crate) mod json_path;
 pub mod labels;
+pub mod references;
 pub mod revision;
 mod rules;
 mod schema;
 pub mod service;
 pub mod settings;
+pub mod snapshot;
 pub mod status;
 pub mod update;
 
@@ -27,7 +29,9 @@ pub use health::HealthCheck;
 pub use revision::TaskConfig;
 pub use schema::{Unprintable, crd_files, crds};
 pub use service::{AuroraService, AuroraServiceSpec};
-pub use settings::{Flapping, History, PartitionPolicy, Sla, UpdateSettings, UpdateStrategy, WhileUpdating};
+pub use settings::{
+    Flapping, History, PartitionPolicy, Sla, TrackConfig, UpdateSettings, UpdateStrategy, WhileUpdating,
+};
 pub use status::AuroraServiceStatus;
 pub use update::{AuroraUpdate, AuroraUpdateSpec, AuroraUpdateStatus, UpdateState};
 

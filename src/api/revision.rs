@@ -5,6 +5,8 @@
 //! would restart every instance of every service on an upgrade. Hence the rules of
 //! [`TaskConfig::canonical`] and the goldens below. Used by the service controller and `apply`.
 
+use std::collections::BTreeMap;
+
 use borealis_core::model::Revision;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
@@ -16,6 +18,9 @@ use sha2::{Digest, Sha256};
 
 use super::health::HealthCheck;
 use super::labels;
+
+/// The field of a stored config that holds what its ConfigMaps and Secrets hold.
+const TRACKED: &str = "tracked";
 
 /// What shapes a Pod: equality of this is what "unchanged" means to an update (Aurora: TaskConfig).
 ///
@@ -36,6 +41,10 @@ pub struct TaskConfig {
     /// Whether the Pods get stable DNS names.
     #[serde(default, skip_serializing_if = "is_false")]
     pub discovery: bool,
+    /// What the ConfigMaps and Secrets hold that the template names, as far as they are part of the config:
+    /// `ConfigMap/web` to the hash of its contents. The Pods use the copies made for this config.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tracked: BTreeMap<String, String>,
 }
 
 /// Why a ControllerRevision is not a stored task config.
@@ -77,12 +86,16 @@ impl TaskConfig {
         Ok(value)
     }
 
-    /// The name of this config: the versioned hash of its canonical form.
+    /// The name of this config: the versioned hash of its canonical form, with the contents it names.
     ///
     /// # Errors
     /// As [`TaskConfig::canonical`].
     pub fn revision(&self) -> Result<Revision, serde_json::Error> {
-        hash(&self.canonical()?)
+        let mut bare = self.canonical()?;
+        if let Some(bare) = bare.as_object_mut() {
+            bare.remove(TRACKED);
+        }
+        Ok(with_contents(hash(&bare)?, &self.tracked))
     }
 
     /// The `ControllerRevision` that stores this config for its service.
@@ -99,7 +112,7 @@ impl TaskConfig {
         number: i64,
     ) -> Result<ControllerRevision, serde_json::Error> {
         let data = self.canonical()?;
-        let revision = hash(&data)?;
+        let revision = self.revision()?;
         Ok(ControllerRevision {
             metadata: ObjectMeta {
                 name: Some(controller_revision_name(service, revision)),
@@ -150,10 +163,24 @@ pub fn revision_of<K: kube::Resource>(object: &K) -> Option<Revision> {
     object.meta().labels.as_ref()?.get(labels::REVISION)?.parse().ok()
 }
 
+/// The name of a config of these contents, from its name without any: the index need not keep the config itself.
+#[must_use]
+pub fn with_contents(bare: Revision, tracked: &BTreeMap<String, String>) -> Revision {
+    if tracked.is_empty() {
+        return bare;
+    }
+    let lines = tracked.iter().map(|(key, content)| format!("\n{key}={content}"));
+    let text: String = std::iter::once(bare.to_string()).chain(lines).collect();
+    named_by(text.as_bytes())
+}
+
 fn hash(canonical: &Value) -> Result<Revision, serde_json::Error> {
-    let digest = Sha256::digest(serde_json::to_vec(canonical)?);
-    let first = digest.iter().take(8).fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte));
-    Ok(Revision::v1(first))
+    Ok(named_by(&serde_json::to_vec(canonical)?))
+}
+
+fn named_by(text: &[u8]) -> Revision {
+    let digest = Sha256::digest(text);
+    Revision::v1(digest.iter().take(8).fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte)))
 }
 
 fn drop_absent(value: &mut Value) {
@@ -224,6 +251,32 @@ mod tests {
         assert_eq!(read.revision().unwrap(), sample().revision().unwrap());
     }
 
+    fn contents(all: &[(&str, &str)]) -> BTreeMap<String, String> {
+        all.iter().map(|(key, hash)| ((*key).to_owned(), (*hash).to_owned())).collect()
+    }
+
+    #[test]
+    fn contents_are_part_of_the_name() {
+        let of = |all: &[(&str, &str)]| TaskConfig { tracked: contents(all), ..sample() };
+        let base = of(&[("ConfigMap/web", "1"), ("Secret/web", "2")]);
+        // As above: what is stored under this name must be found under it for ever.
+        assert_eq!(base.revision().unwrap().to_string(), "v1-7ec200a696042092");
+        for other in [
+            of(&[]),
+            of(&[("ConfigMap/web", "1")]),
+            of(&[("ConfigMap/web", "2"), ("Secret/web", "1")]),
+            of(&[("ConfigMap/other", "1"), ("Secret/web", "2")]),
+        ] {
+            assert_ne!(other.revision().unwrap(), base.revision().unwrap(), "{:?}", other.tracked);
+        }
+        let bare = sample().revision().unwrap();
+        assert_eq!(with_contents(bare, &base.tracked), base.revision().unwrap());
+        let stored = base.to_controller_revision("prod", "web", OwnerReference::default(), 1).unwrap();
+        let (name, read) = TaskConfig::from_controller_revision(&stored).unwrap();
+        assert_eq!((name, read.tracked.len()), (base.revision().unwrap(), 2));
+        assert_eq!(read.revision().unwrap(), name);
+    }
+
     #[test]
     fn what_is_absent_does_not_count_and_what_is_empty_may() {
         let mut other = sample();
@@ -245,6 +298,7 @@ mod tests {
             TaskConfig { discovery: false, ..base.clone() },
             TaskConfig { health: None, ..base.clone() },
             TaskConfig { template: PodTemplateSpec::default(), ..base.clone() },
+            TaskConfig { tracked: contents(&[("ConfigMap/web", "1")]), ..base.clone() },
         ];
         for config in changed {
             assert_ne!(config.revision().unwrap(), base.revision().unwrap(), "{config:?}");

@@ -7,13 +7,16 @@
 #![allow(clippy::duplicated_attributes, reason = "columns of the same type are no mistake")]
 #![expect(unreachable_pub, reason = "the derive repeats the struct inside a function")]
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::health::HealthCheck;
+use super::references::{Reference, references};
 use super::revision::TaskConfig;
-use super::settings::{Discovery, Flapping, History, PartitionPolicy, Sla, UpdateSettings};
+use super::settings::{Discovery, Flapping, History, PartitionPolicy, Sla, TrackConfig, UpdateSettings};
 use super::status::AuroraServiceStatus;
 
 /// A long-running job: `instances` copies of one Pod template, each replaced whenever it ends.
@@ -142,7 +145,8 @@ fn default_tier() -> String {
 }
 
 impl AuroraServiceSpec {
-    /// What shapes a Pod: the part whose change starts an update.
+    /// What shapes a Pod: the part whose change starts an update. What the objects hold that it names is left to those
+    /// who can read them.
     #[must_use]
     pub fn task_config(&self) -> TaskConfig {
         TaskConfig {
@@ -151,7 +155,16 @@ impl AuroraServiceSpec {
             tier: self.tier.clone(),
             priority: self.priority,
             discovery: self.discovery.is_some(),
+            tracked: BTreeMap::new(),
         }
+    }
+
+    /// The objects the template names whose contents are part of the config, each once, sorted.
+    #[must_use]
+    pub fn references(&self) -> Vec<Reference> {
+        let track = self.update.track_config.unwrap_or(TrackConfig::ConfigMaps);
+        let spec = self.template.spec.as_ref();
+        spec.map(|spec| references(spec, |kind| track.tracks(kind))).unwrap_or_default()
     }
 
     /// Whether lost instances are started elsewhere: what the user said, else not when the template

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::checks::Check;
+use super::references::SourceKind;
 
 /// How a change of the config reaches the instances (Aurora: JobUpdateSettings).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +66,11 @@ pub struct UpdateSettings {
     /// What a change of the spec does while an update goes on. Default: `Supersede`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub while_updating: Option<WhileUpdating>,
+    /// Which objects that the template names are part of the config, with what they hold: their change is an update,
+    /// and a rollback brings their old contents back. Each config has immutable copies of them, which its Pods use.
+    /// Secrets need a right that a namespace gives. Default: `ConfigMaps`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub track_config: Option<TrackConfig>,
     /// Asks for a rolling restart: an update that makes anew every Pod made before this time, once it has come.
     /// Default: none. Aurora: restartShards.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +92,28 @@ pub enum WhileUpdating {
     Queue,
 }
 
+/// Which objects that the template names are part of the config, with what they hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TrackConfig {
+    /// Those of no kind: Pods use them as they are at the time.
+    None,
+    /// ConfigMaps.
+    ConfigMaps,
+    /// ConfigMaps and Secrets. The operator may read Secrets only where a Role of the namespace lets it.
+    ConfigMapsAndSecrets,
+}
+
+impl TrackConfig {
+    /// Whether objects of the kind are part of the config.
+    #[must_use]
+    pub fn tracks(self, kind: SourceKind) -> bool {
+        match (self, kind) {
+            (Self::None, _) | (Self::ConfigMaps, SourceKind::Secret) => false,
+            (Self::ConfigMaps | Self::ConfigMapsAndSecrets, _) => true,
+        }
+    }
+}
+
 impl Default for UpdateSettings {
     fn default() -> Self {
         Self {
@@ -100,6 +128,7 @@ impl Default for UpdateSettings {
             checks: Vec::new(),
             paused: false,
             while_updating: None,
+            track_config: None,
             restart_at: None,
         }
     }

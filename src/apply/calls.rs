@@ -48,6 +48,9 @@ pub(super) enum Failed {
     /// An object of that name is there already.
     #[error("{0}")]
     Exists(String),
+    /// Our account lacks a right, as all do for a moment after an API server's start. Nothing was done.
+    #[error("{0}")]
+    Denied(String),
     /// The API server does not want it, and won't the next time.
     #[error("{0}")]
     Refused(String),
@@ -139,8 +142,7 @@ fn refusal(status: &Status) -> Failed {
         400..=499 if why.contains(&format!("'{TERM_POLICY}'")) => Failed::Term(why),
         // Admission comes before anything is stored, so nothing was.
         500 if why.contains("failed calling webhook") => Failed::Refused(why),
-        // Our account lacks a right, as all do for a moment after an API server's start: nobody's spec is at fault.
-        403 if why.contains("forbidden: User ") => Failed::Busy { after: None, why },
+        403 if why.contains("forbidden: User ") => Failed::Denied(why),
         // The request may still be worked on.
         408 => Failed::Unknown(why),
         400..=499 => Failed::Refused(why),
@@ -174,7 +176,7 @@ mod tests {
             (429, "TooManyRequests", "", "Busy"),
             (401, "Unauthorized", "", "Busy"),
             (403, "Forbidden", "exceeded quota", "Refused"),
-            (403, "Forbidden", "pods is forbidden: User \"x\" cannot create resource \"pods\"", "Busy"),
+            (403, "Forbidden", "pods is forbidden: User \"x\" cannot create resource \"pods\"", "Denied"),
             (403, "Forbidden", of_term, "Term"),
             (422, "Invalid", of_term, "Term"),
             (422, "Invalid", "", "Refused"),

@@ -93,7 +93,7 @@ impl Run<'_> {
                 self.index.learn_pod(&pod);
                 return Err(Undone::stale(format!("Pod {name} has changed since its change was planned")));
             }
-            let sent = match patches(&pod, &from, &to, change) {
+            let sent = match patches(&pod, &from.config, &to.config, change) {
                 Some(patches) => self.send_patches(&name, patches).await,
                 None => Err(Failed::Refused("it can't be changed in place".to_owned())),
             };

@@ -16,6 +16,7 @@ pub mod pods;
 mod records;
 mod run;
 mod slow_start;
+mod snapshots;
 mod status;
 mod tasks;
 mod upkeep;

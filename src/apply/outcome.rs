@@ -50,8 +50,9 @@ pub struct Facts {
     pub resource_version: String,
     /// The config in that spec, by its hash.
     pub revision: Revision,
-    /// Whether instances of that config get stable DNS names.
-    pub discovery: bool,
+    /// Whether instances of that config get stable DNS names; `None` where the spec's config can't be told, and another
+    /// stands in for it.
+    pub discovery: Option<bool>,
     /// Whether Pods are made such that they can be changed in place.
     pub in_place: bool,
     /// The spec, or the newest update, can't be used: what there is stays as it is.

@@ -2,7 +2,8 @@
 //!
 //! Pure: the same arguments make the same Pod. Whether and when it is created is the plan's business,
 //! sending it the executor's. What the template says stays, except for what is the operator's: name,
-//! host name, our labels and annotations.
+//! host name, our labels and annotations, and the names of the ConfigMaps and Secrets that are part of the
+//! config: in their places are those of the copies made for it.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::Resource;
 
 use crate::api::health::{Check, HealthCheck};
+use crate::api::references::rename;
+use crate::api::snapshot::snapshot_name;
 use crate::api::{AuroraService, Invalid, TaskConfig, labels};
 
 /// Taints of a node that is not reachable; the partition policy decides about such a node's Pods, not
@@ -128,6 +131,10 @@ fn run_labels(config: &TaskConfig, job: &Job<'_>, new: &NewRun) -> BTreeMap<Stri
 
 fn build_spec(config: &TaskConfig, job: &Job<'_>, new: &NewRun) -> Result<PodSpec, Invalid> {
     let mut spec = config.template.spec.clone().unwrap_or_default();
+    rename(&mut spec, |source| {
+        let tracked = config.tracked.contains_key(&source.key());
+        tracked.then(|| snapshot_name(source, job.service, new.revision))
+    });
     spec.restart_policy.get_or_insert_with(|| "Never".to_owned());
     spec.hostname = Some(format!("{}-{}", job.service, new.instance));
     spec.subdomain = config.discovery.then(|| job.service.to_owned());

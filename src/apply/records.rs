@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use super::{
     calls::Failed,
+    configs::Stored,
     run::{Run, Undone, Whose, delete, merge},
 };
 use crate::{
@@ -33,9 +34,14 @@ impl Run<'_> {
     /// Stores the config of the spec, if the spec still says it.
     pub(super) async fn record_revision(&self, revision: Revision, last_good: bool) -> Result<(), Undone> {
         let service = self.live_service().await?;
-        let config = service.spec.task_config();
+        let originals = self.originals(&service.spec.references()).await?;
+        let config = TaskConfig { tracked: originals.tracked.clone(), ..service.spec.task_config() };
         let found = config.revision().map_err(|error| Undone::stale(error.to_string()))?;
         if found != revision {
+            // Of Secrets no watch tells, and that of ConfigMaps may be behind.
+            if !originals.tracked.is_empty() {
+                self.index.unsettle(self.key);
+            }
             return Err(Undone::stale(format!("the spec says {found} by now, not {revision}")));
         }
         let number = self.facts.highest_revision + 1;
@@ -54,8 +60,9 @@ impl Run<'_> {
             Ok(stored) => {
                 self.note_write();
                 self.index.learn_revision(&stored);
-                self.configs.put(self.facts.uid, revision, config);
-                Ok(())
+                let uid = stored.metadata.uid.unwrap_or_default();
+                let stored = self.configs.put(self.facts.uid, revision, config, uid);
+                self.keep_snapshots(revision, &stored, originals).await
             }
             Err(Failed::Exists(_)) => {
                 let stored = self.meet_record(&self.revisions, "ControllerRevision", &name).await?;
@@ -120,6 +127,11 @@ impl Run<'_> {
         if service.metadata.generation != Some(self.facts.generation) {
             return Err(Undone::stale("the spec has changed since the update was planned"));
         }
+        // An update ends tasks before it makes others: what those need is there, or it does not begin.
+        if let Some((to, _)) = new.instructions.to.as_ref().filter(|_| new.instructions.takes_back.is_none())
+        {
+            self.config(*to).await?;
+        }
         let changes = self.changes(new).await?;
         let mut new = new.clone();
         new.instructions.in_place = self.changeable(&new).await?;
@@ -152,12 +164,12 @@ impl Run<'_> {
         let mut configs = Vec::new();
         for revision in [from, to] {
             match self.readable_config(*revision).await? {
-                Some(config) => configs.push(config),
+                Some(stored) => configs.push(stored),
                 None => return Ok(Vec::new()),
             }
         }
         let [from, to] = configs.as_slice() else { return Ok(Vec::new()) };
-        changes(from, to).map_err(|error| Undone::stale(error.to_string()))
+        changes(&from.config, &to.config).map_err(|error| Undone::stale(error.to_string()))
     }
 
     /// The configs that Pods can change out of and into in place. What can't be read is not among them.
@@ -170,8 +182,8 @@ impl Run<'_> {
         let others: BTreeSet<Revision> = sides.map(|(revision, _)| *revision).filter(|it| it != to).collect();
         let mut found = Vec::new();
         for revision in others {
-            let Some(config) = self.readable_config(revision).await? else { continue };
-            if in_place::is_between(&config, &goal).unwrap_or(false) {
+            let Some(stored) = self.readable_config(revision).await? else { continue };
+            if in_place::is_between(&stored.config, &goal.config).unwrap_or(false) {
                 found.push(revision);
             }
         }
@@ -179,7 +191,7 @@ impl Run<'_> {
     }
 
     /// A stored config, if it is there and can be read now.
-    async fn readable_config(&self, revision: Revision) -> Result<Option<Arc<TaskConfig>>, Undone> {
+    async fn readable_config(&self, revision: Revision) -> Result<Option<Arc<Stored>>, Undone> {
         match self.stored_config(revision).await {
             Ok(config) => Ok(config),
             Err(Undone::Fenced) => Err(Undone::Fenced),

@@ -16,7 +16,10 @@ use borealis_core::{
     plan::Problem,
 };
 use k8s_openapi::{
-    api::{apps::v1::ControllerRevision, core::v1::Pod},
+    api::{
+        apps::v1::ControllerRevision,
+        core::v1::{ConfigMap, Pod, Secret},
+    },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
@@ -27,7 +30,13 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tracing::{debug, warn};
 
-use super::{Facts, Learn, calls::Calls, calls::Failed, configs::Configs, pods::Job};
+use super::{
+    Facts, Learn,
+    calls::{Calls, Failed},
+    configs::{Configs, Stored},
+    pods::Job,
+    snapshots::Originals,
+};
 use crate::{
     ServiceKey,
     api::{AnyService, AuroraService, AuroraUpdate, TaskConfig, revision::controller_revision_name},
@@ -91,6 +100,8 @@ pub(super) struct Run<'a> {
     pub(super) pods: Api<Pod>,
     pub(super) revisions: Api<ControllerRevision>,
     pub(super) updates: Api<AuroraUpdate>,
+    pub(super) maps: Api<ConfigMap>,
+    pub(super) secrets: Api<Secret>,
     /// The service as it stands now, once an action had to know.
     live: OnceCell<AuroraService>,
     wrote: AtomicBool,
@@ -116,6 +127,8 @@ impl<'a> Run<'a> {
             pods: Api::namespaced(client.clone(), &key.namespace),
             revisions: Api::namespaced(client.clone(), &key.namespace),
             updates: Api::namespaced(client.clone(), &key.namespace),
+            maps: Api::namespaced(client.clone(), &key.namespace),
+            secrets: Api::namespaced(client.clone(), &key.namespace),
             live: OnceCell::new(),
             wrote: AtomicBool::new(false),
         }
@@ -162,16 +175,18 @@ impl<'a> Run<'a> {
             .await
     }
 
-    /// The stored config of this name, which the plan supposes to be there.
-    pub(super) async fn config(&self, revision: Revision) -> Result<Arc<TaskConfig>, Undone> {
-        self.stored_config(revision).await?.ok_or_else(|| {
+    /// The stored config of this name, which the plan supposes to be there, with all that its Pods use.
+    pub(super) async fn config(&self, revision: Revision) -> Result<Arc<Stored>, Undone> {
+        let stored = self.stored_config(revision).await?.ok_or_else(|| {
             self.index.unsettle(self.key);
             Undone::stale(format!("config {revision} is not stored any more"))
-        })
+        })?;
+        self.keep_snapshots(revision, &stored, Originals::default()).await?;
+        Ok(stored)
     }
 
     /// The stored config of this name, if there is one.
-    pub(super) async fn stored_config(&self, revision: Revision) -> Result<Option<Arc<TaskConfig>>, Undone> {
+    pub(super) async fn stored_config(&self, revision: Revision) -> Result<Option<Arc<Stored>>, Undone> {
         if let Some(config) = self.configs.get(self.facts.uid, revision) {
             return Ok(Some(config));
         }
@@ -186,7 +201,8 @@ impl<'a> Run<'a> {
         }
         match TaskConfig::from_controller_revision(&stored) {
             Ok((found, config)) if found == revision => {
-                Ok(Some(self.configs.put(self.facts.uid, revision, config)))
+                let uid = stored.metadata.uid.unwrap_or_default();
+                Ok(Some(self.configs.put(self.facts.uid, revision, config, uid)))
             }
             Ok((found, _)) => {
                 Err(self
@@ -234,9 +250,12 @@ impl<'a> Run<'a> {
                 Undone::Retry { after: None, why }
             }
             Failed::Busy { after, .. } => Undone::Retry { after: *after, why },
-            Failed::Missing(_) | Failed::Conflict(_) | Failed::Exists(_) | Failed::Refused(_) => {
-                Undone::Retry { after: None, why }
-            }
+            // Nobody's spec is at fault where we lack a right that is ours.
+            Failed::Missing(_)
+            | Failed::Conflict(_)
+            | Failed::Exists(_)
+            | Failed::Denied(_)
+            | Failed::Refused(_) => Undone::Retry { after: None, why },
         }
     }
 

@@ -54,11 +54,11 @@ impl Run<'_> {
     /// Makes the Pod of a run, unless it is there.
     pub(super) async fn create_task(&self, wanted: Wanted) -> Result<(), Undone> {
         let Wanted { instance, run, revision, flaps, failures } = wanted;
-        let config = self.config(revision).await?;
+        let stored = self.config(revision).await?;
         let (job, term) = (self.job(), self.calls.term().ok_or(Undone::Fenced)?);
         let in_place = self.facts.in_place;
         let new = NewRun { instance, run, revision, term, flaps, failures, in_place };
-        let pod = build_pod(&config, &job, &new).map_err(|error| {
+        let pod = build_pod(&stored.config, &job, &new).map_err(|error| {
             let message = error.to_string();
             Undone::Refused(borealis_core::plan::Problem {
                 reason: reasons::INVALID_SPEC,
@@ -230,6 +230,7 @@ impl Run<'_> {
             | Failed::Term(_)
             | Failed::Unknown(_)
             | Failed::Busy { .. }
+            | Failed::Denied(_)
             | Failed::Exists(_) => false,
         };
         if !is_gone {

@@ -3,6 +3,7 @@
 mod children;
 mod in_place;
 mod records;
+mod snapshots;
 mod status;
 mod tasks;
 
@@ -24,7 +25,7 @@ use tokio::time::Instant;
 use super::{Announcer, Executor, Facts, Learn, Limits, Outcome, UpdateFacts, events};
 use crate::{
     ServiceKey,
-    api::{AnyService, AuroraService, AuroraUpdate, convert},
+    api::{AnyService, AuroraService, AuroraUpdate, convert, snapshot::Content},
     lease::{Gate, fence},
     metrics::Metrics,
     testing::{Answer, FakeApi},
@@ -102,7 +103,7 @@ impl World {
             generation: read.generation,
             resource_version: service.resource_version().unwrap(),
             revision: read.revision,
-            discovery: false,
+            discovery: Some(false),
             in_place: false,
             blocked: false,
             frozen: false,
@@ -132,7 +133,7 @@ impl World {
         let service = self.api.merge("auroraservices", "prod", "web", &json!({ "spec": change }));
         let service: AuroraService = serde_json::from_value(service).unwrap();
         self.facts.revision = convert::service(&service).unwrap().revision;
-        self.facts.discovery = service.spec.discovery.is_some();
+        self.facts.discovery = Some(service.spec.discovery.is_some());
         self.facts.highest_revision += 1;
         let record = Action::RecordRevision { revision: self.facts.revision, last_good: false };
         assert_eq!(self.run([record]).await, Outcome::Done { wrote: true });

@@ -124,7 +124,7 @@ impl Run<'_> {
         recent: &Recent,
         status: &ServiceStatus,
     ) -> Result<(), Undone> {
-        if !self.facts.discovery && self.facts.headless.is_none() {
+        if self.facts.discovery == Some(false) && self.facts.headless.is_none() {
             return Ok(());
         }
         let services: Api<Service> = Api::namespaced(client.clone(), &self.key.namespace);
@@ -139,8 +139,8 @@ impl Run<'_> {
             return Ok(());
         }
         // Not stored yet, because it may not be acted on: what is there stays meanwhile.
-        let Some(config) = self.stored_config(revision).await? else { return Ok(()) };
-        let mut service = build_headless_service(&self.job(), &config);
+        let Some(stored) = self.stored_config(revision).await? else { return Ok(()) };
+        let mut service = build_headless_service(&self.job(), &stored.config);
         service.metadata.annotations = Some([(labels::CONTENT.to_owned(), content.clone())].into());
         // A config without ports has to take away those of the one before.
         self.keep(&services, &service, self.facts.headless.is_some(), &content, &["ports"]).await?;
@@ -155,10 +155,9 @@ impl Run<'_> {
         let running = status.revisions.iter().map(|(revision, _)| *revision);
         let mut otherwise = Named::Not;
         for revision in status.last_good.into_iter().chain([spec]).chain(running) {
-            let has_names = if revision == spec {
-                Some(self.facts.discovery)
-            } else {
-                self.stored_config(revision).await?.map(|config| config.discovery)
+            let has_names = match self.facts.discovery {
+                Some(has_names) if revision == spec => Some(has_names),
+                _ => self.stored_config(revision).await?.map(|stored| stored.config.discovery),
             };
             match has_names {
                 Some(true) => return Ok(Named::By(revision)),

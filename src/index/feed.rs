@@ -102,6 +102,10 @@ impl Index {
             let dirty = self.nodes().relisted(epoch, Timestamp::now());
             return self.replan(&dirty);
         }
+        if kind == Kind::ConfigMap {
+            let dirty = self.contents().relisted(epoch);
+            return self.replan(&dirty);
+        }
         for slot in self.slots() {
             self.change_slot(&slot, |slot, state| {
                 let (removed, unsure) = match kind {
@@ -115,7 +119,7 @@ impl Index {
                     Kind::Revision => count(state.revisions.relisted(epoch)),
                     Kind::Budget => count(state.budget.relisted(epoch)),
                     Kind::Headless => count(state.headless.relisted(epoch)),
-                    Kind::Node => (0, false),
+                    Kind::Node | Kind::ConfigMap => (0, false),
                 };
                 if removed > 0 {
                     state.trim_updates();

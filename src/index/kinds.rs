@@ -6,7 +6,7 @@ use borealis_core::model::{RevisionRecord, Uid};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
-        core::v1::{Pod, Service},
+        core::v1::{ConfigMap, Pod, Service},
         policy::v1::PodDisruptionBudget,
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -21,14 +21,17 @@ use super::{
     Index, Kind,
     feed::Feed,
     lean::{Node, StoredRevision},
-    meta::{Identity, Unreadable},
+    meta::{self, Identity, Unreadable},
     pod,
     records::{Offered, Record, Records},
     rows::{ChildRow, ServiceRow, UpdateRow, read_child, read_revision, update_number},
     stamp::{Epoch, Source},
     state::State,
 };
-use crate::api::{AnyService, AuroraUpdate};
+use crate::api::{
+    AnyService, AuroraUpdate,
+    references::{ConfigSource, SourceKind},
+};
 
 impl Index {
     fn offer_pod(&self, object: &Pod, source: Source) -> Result<(), Unreadable> {
@@ -300,4 +303,27 @@ impl Feed for PartialObjectMeta<Service> {
         index.watched_gone(&identity, kind, |state| &mut state.headless);
         Ok(())
     }
+}
+
+impl Feed for PartialObjectMeta<ConfigMap> {
+    fn offer(&self, index: &Index, kind: Kind, _: Source) -> Result<(), Unreadable> {
+        let (namespace, source) = config_map(&self.metadata)?;
+        let version = meta::version(&self.metadata)?;
+        let dirty = index.contents().shown(namespace, &source, version, index.epoch(kind));
+        index.replan(&dirty);
+        Ok(())
+    }
+
+    fn delete(&self, index: &Index, _: Kind) -> Result<(), Unreadable> {
+        let (namespace, source) = config_map(&self.metadata)?;
+        let dirty = index.contents().gone(namespace, &source, meta::version(&self.metadata)?);
+        index.replan(&dirty);
+        Ok(())
+    }
+}
+
+fn config_map(meta: &ObjectMeta) -> Result<(&str, ConfigSource), Unreadable> {
+    let namespace = meta.namespace.as_deref().ok_or(Unreadable::Metadata("namespace"))?;
+    let name = meta.name.as_deref().ok_or(Unreadable::Metadata("name"))?;
+    Ok((namespace, ConfigSource { kind: SourceKind::ConfigMap, name: name.into() }))
 }

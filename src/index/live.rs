@@ -1,12 +1,16 @@
-//! Reads one service live, past the watches: after a write of which the outcome is not known.
+//! Reads one service live, past the watches: after a write of which the outcome is not known, and whenever what the
+//! ConfigMaps and Secrets hold that it names has to be read.
 //!
-//! Every list is a consistent read (resourceVersion unset), so what it doesn't show at its version is gone.
+//! Every read is a consistent one (resourceVersion unset), so what a list doesn't show at its version is gone.
 //! Called by the service controller, which plans the service again afterwards.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use borealis_core::model::Uid;
-use k8s_openapi::{NamespaceResourceScope, api::core::v1::Pod};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::core::v1::{ConfigMap, Pod, Secret},
+};
 use kube::{
     Api, Client, Resource,
     api::ListParams,
@@ -15,10 +19,16 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::{Index, Kind, feed::Feed, lean::StoredRevision, meta, stamp::Version, streams::PAGE};
+use super::{
+    Index, Kind, contents::Known, feed::Feed, lean::StoredRevision, meta, stamp::Version, streams::PAGE,
+};
 use crate::{
     ServiceKey,
-    api::{AnyService, AuroraUpdate, labels},
+    api::{
+        AnyService, AuroraUpdate, labels,
+        references::{ConfigSource, SourceKind},
+        snapshot::Content,
+    },
     metrics::{Metrics, Verb},
 };
 
@@ -35,6 +45,22 @@ pub enum SettleError {
         kind: Kind,
         /// What it said.
         source: Box<kube::Error>,
+    },
+    /// The API server did not give an object that the service names.
+    #[error("reading {what} failed: {source}")]
+    Content {
+        /// Which.
+        what: ConfigSource,
+        /// What it said.
+        source: Box<kube::Error>,
+    },
+    /// What an object holds can't be hashed, or it has no resourceVersion.
+    #[error("{what} can't be used: {why}")]
+    Unusable {
+        /// Which.
+        what: ConfigSource,
+        /// Why.
+        why: String,
     },
     /// A list had no resourceVersion.
     #[error("the list of {kind:?} has no usable resourceVersion")]
@@ -66,14 +92,69 @@ pub(super) struct Read {
 /// # Errors
 /// When the API server can't be read; the service then stays unsettled.
 pub async fn settle(client: &Client, index: &Index, key: &ServiceKey) -> Result<(), SettleError> {
-    let awaited = index.awaited(key);
-    awaited.0.lock().settling();
-    let read =
-        timeout(TIMEOUT, read(client, key, &index.metrics)).await.map_err(|_| SettleError::Timeout)??;
-    index.take_live(key, &read);
-    awaited.0.lock().settled();
-    index.metrics.settled();
-    Ok(())
+    timeout(TIMEOUT, async {
+        let awaited = index.awaited(key);
+        let unsettled = {
+            let mut state = awaited.0.lock();
+            state.settling();
+            state.is_unsettled()
+        };
+        if unsettled {
+            let read = read(client, key, &index.metrics).await?;
+            index.take_live(key, &read);
+            index.doubt(&awaited.0);
+            awaited.0.lock().settled();
+            index.metrics.settled();
+        }
+        for unread in index.unread(&awaited.0) {
+            let known = read_content(client, key, &unread.0, &index.metrics).await?;
+            index.learn_content(key, &unread, known);
+        }
+        Ok(())
+    })
+    .await
+    .map_err(|_| SettleError::Timeout)?
+}
+
+/// Reads an object for the hash of what it holds; the rest of it is dropped at once.
+async fn read_content(
+    client: &Client,
+    key: &ServiceKey,
+    source: &ConfigSource,
+    metrics: &Metrics,
+) -> Result<Known, SettleError> {
+    match source.kind {
+        SourceKind::ConfigMap => read_one::<ConfigMap>(client, key, source, metrics).await,
+        SourceKind::Secret => read_one::<Secret>(client, key, source, metrics).await,
+    }
+}
+
+async fn read_one<K>(
+    client: &Client,
+    key: &ServiceKey,
+    source: &ConfigSource,
+    metrics: &Metrics,
+) -> Result<Known, SettleError>
+where
+    K: Content + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), &key.namespace);
+    let answer = api.get(&source.name).await;
+    metrics.answered(Verb::get, &answer);
+    let unusable = |why: String| SettleError::Unusable { what: source.clone(), why };
+    match answer {
+        Ok(object) => {
+            let version = meta::version(object.meta()).map_err(|error| unusable(error.to_string()))?;
+            let hash = object.content().map_err(|error| unusable(error.to_string()))?;
+            Ok(Known::Held(version, hash))
+        }
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Known::Absent),
+        // A namespace has to give the right to read its Secrets; ConfigMaps are the operator's everywhere.
+        Err(kube::Error::Api(status)) if status.is_forbidden() && K::KIND == SourceKind::Secret => {
+            Ok(Known::Denied)
+        }
+        Err(error) => Err(SettleError::Content { what: source.clone(), source: Box::new(error) }),
+    }
 }
 
 async fn read(client: &Client, key: &ServiceKey, metrics: &Metrics) -> Result<Read, SettleError> {

@@ -8,9 +8,10 @@
 //! - deletions seen while an answer is on its way (`await_answers`) outlive an older answer.
 //!
 //! The controller reads views, the executor reports (`apply::Learn`), `streams` feeds, `live` settles. Locks are
-//! taken in the order slot, nodes, and never held across an await. Pods of a service of the same name with another
+//! taken in the order slot, nodes, contents, and never held across an await. Pods of a service of the same name with another
 //! uid are shown as not owned: their names are taken until garbage collection has removed them.
 
+mod contents;
 mod feed;
 mod in_place;
 mod kinds;
@@ -21,6 +22,7 @@ mod meta;
 mod nodes;
 mod pod;
 mod records;
+mod resolve;
 mod rows;
 mod stamp;
 mod state;
@@ -40,6 +42,7 @@ use borealis_core::{
 };
 
 use self::{
+    contents::ContentTable,
     nodes::Nodes,
     stamp::Epoch,
     state::{Awaited, Slot, State},
@@ -68,12 +71,22 @@ pub enum Kind {
     Budget,
     /// Headless Services of services.
     Headless,
+    /// ConfigMaps, of which those are followed that services name.
+    ConfigMap,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Pod, Self::Node, Self::Service, Self::Update, Self::Revision, Self::Budget, Self::Headless];
+    pub const ALL: [Self; 8] = [
+        Self::Pod,
+        Self::Node,
+        Self::Service,
+        Self::Update,
+        Self::Revision,
+        Self::Budget,
+        Self::Headless,
+        Self::ConfigMap,
+    ];
 }
 
 /// What came of asking for a view.
@@ -81,7 +94,7 @@ impl Kind {
 pub enum Viewed<R> {
     /// There is no such service.
     Absent,
-    /// It has to be read live first (`settle`).
+    /// It, or an object it names, has to be read live first (`settle`).
     Unsettled,
     /// This is what was made of it.
     Of(R),
@@ -104,6 +117,7 @@ type Services = HashMap<Arc<str>, HashMap<Arc<str>, Arc<Slot>>>;
 pub struct Index {
     services: RwLock<Services>,
     nodes: Mutex<Nodes>,
+    contents: Mutex<ContentTable>,
     epochs: [AtomicU32; Kind::ALL.len()],
     ended: AtomicIsize,
     metrics: Metrics,
@@ -123,6 +137,7 @@ impl Index {
         Self {
             services: RwLock::default(),
             nodes: Mutex::default(),
+            contents: Mutex::default(),
             epochs: Default::default(),
             ended: AtomicIsize::new(0),
             metrics,
@@ -139,7 +154,8 @@ impl Index {
         if state.is_unsettled() {
             return Viewed::Unsettled;
         }
-        match state.view(&lost) {
+        let Ok(config) = self.resolve(&slot.key, &state) else { return Viewed::Unsettled };
+        match state.view(&lost, config.as_ref()) {
             Some((view, facts)) => Viewed::Of(look(view, facts)),
             None => Viewed::Absent,
         }
@@ -199,6 +215,10 @@ impl Index {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn contents(&self) -> MutexGuard<'_, ContentTable> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn read_services(&self) -> std::sync::RwLockReadGuard<'_, Services> {
         self.services.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -242,6 +262,7 @@ impl Index {
             return false;
         }
         let dirty = change(slot, &mut state);
+        self.follow(slot, &mut state);
         state.dead = state.is_empty();
         let dead = state.dead;
         drop(state);

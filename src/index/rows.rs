@@ -3,7 +3,7 @@
 //! Reads through `api::convert`, which is strict about specs; what it refuses becomes a `Problem` here, never an
 //! error of the watch. Decides nothing else. Called by `feed`.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use borealis_core::{
     model::{
@@ -19,7 +19,9 @@ use super::{
     meta::{Identity, Unreadable, annotation, label},
     records::Record,
 };
-use crate::api::{AuroraService, AuroraServiceStatus, AuroraUpdate, Sla, convert, labels};
+use crate::api::{
+    AuroraService, AuroraServiceStatus, AuroraUpdate, Sla, convert, labels, references::Reference,
+};
 
 /// What is kept of an AuroraService.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +32,8 @@ pub(super) struct ServiceRow {
     pub(super) problem: Option<Problem>,
     pub(super) discovery: bool,
     pub(super) sla: Option<Sla>,
+    /// The objects whose contents are part of the config; `service.revision` is then the config's without them.
+    pub(super) references: Option<Arc<[Reference]>>,
 }
 
 /// What is kept of an AuroraUpdate.
@@ -137,6 +141,7 @@ impl ServiceRow {
                 problem: None,
                 discovery: object.spec.discovery.is_some(),
                 sla: object.spec.sla.clone(),
+                references: Some(object.spec.references()).filter(|all| !all.is_empty()).map(Into::into),
             },
             Err(invalid) => {
                 Self::unusable(&object.metadata, object.status.as_ref(), uid, &invalid.to_string(), known)
@@ -158,6 +163,7 @@ impl ServiceRow {
             problem: None,
             discovery: false,
             sla: None,
+            references: None,
         });
         row.status = status.and_then(convert::service_status);
         row.service.generation = meta.generation.unwrap_or_default();

@@ -12,7 +12,7 @@ use std::{
 };
 
 use borealis_core::{
-    model::{Instance, NodeId, RevisionRecord, Run, Task, Uid},
+    model::{Instance, NodeId, Revision, RevisionRecord, Run, Task, Uid},
     plan::{PastUpdate, ServiceView},
 };
 use jiff::Timestamp;
@@ -21,11 +21,13 @@ use super::{
     Census,
     meta::Controller,
     records::{Offered, Record, Records},
+    resolve::Resolved,
     rows::{ChildRow, ServiceRow, UpdateRow},
     stamp::{News, Version},
 };
 use crate::{
     ServiceKey,
+    api::references::Reference,
     apply::{Facts, UpdateFacts},
 };
 
@@ -72,6 +74,8 @@ pub(super) struct State {
     unsettled: bool,
     /// It was unsettled since the live read under way began.
     unsettled_again: bool,
+    /// The references that the index follows for it.
+    pub(super) followed: Option<Arc<[Reference]>>,
     /// It was taken out of the index; whoever still holds it looks the service up again.
     pub(super) dead: bool,
 }
@@ -172,17 +176,35 @@ impl State {
         self.past_updates = past.iter().map(read).collect();
     }
 
-    /// What the planner and the executor are told; `None` where there is no service.
+    /// The objects that the spec names and whose contents are part of its config.
+    pub(super) fn references(&self) -> Option<&Arc<[Reference]>> {
+        self.service.rows().first()?.references.as_ref()
+    }
+
+    /// The config that was last acted on: what the newest update brings about, else what the status says.
+    pub(super) fn acted_on(&self) -> Option<Revision> {
+        let newest = self.updates.rows().last().filter(|newest| newest.goes_on());
+        let brought = newest.and_then(|newest| Some(newest.whole.as_ref()?.instructions.to.as_ref()?.0));
+        let observed = || self.service.rows().first()?.status.as_ref()?.observed_revision;
+        brought.or_else(observed)
+    }
+
+    /// What the planner and the executor are told; `None` where there is no service. `config` is the spec's with the
+    /// contents it names, where it names any.
     pub(super) fn view<'a>(
         &'a self,
         lost_nodes: &'a BTreeMap<NodeId, Timestamp>,
+        config: Option<&'a Resolved>,
     ) -> Option<(ServiceView<'a>, Facts)> {
         let row = self.service.rows().first()?;
+        let service = config.map_or(&row.service, |config| &config.service);
         let newest = self.updates.rows().last();
         let update = newest.and_then(|newest| newest.whole.as_deref());
         let problem = row.problem.as_ref().or_else(|| newest?.problem.as_ref());
+        let lacking = config.and_then(|config| config.problem.as_ref());
+        let problem = problem.or(lacking);
         let view = ServiceView {
-            service: &row.service,
+            service,
             tasks: self.pods.rows(),
             seen_runs: &self.seen_runs,
             revisions: self.revisions.rows(),
@@ -195,7 +217,11 @@ impl State {
             frozen: false,
             problem,
         };
-        Some((view, self.facts(row, problem.is_some_and(|problem| problem.blocks))))
+        let mut facts = self.facts(row, problem.is_some_and(|problem| problem.blocks));
+        facts.revision = service.revision;
+        // Of a config that can't be told yet nothing is known of its names, either.
+        facts.discovery = facts.discovery.filter(|_| lacking.is_none());
+        Some((view, facts))
     }
 
     fn facts(&self, row: &ServiceRow, blocked: bool) -> Facts {
@@ -207,7 +233,7 @@ impl State {
             job_key: String::new(),
             role: String::new(),
             revision: row.service.revision,
-            discovery: row.discovery,
+            discovery: Some(row.discovery),
             in_place: row.service.update.in_place,
             blocked,
             frozen: false,

@@ -12,7 +12,7 @@ use std::{
 
 use futures::Stream;
 use k8s_openapi::api::{
-    core::v1::{Pod, Service},
+    core::v1::{ConfigMap, Pod, Service},
     policy::v1::PodDisruptionBudget,
 };
 use kube::{
@@ -88,6 +88,7 @@ impl Watches {
         spawn.stream::<Pod>(Kind::Pod, &ours);
         spawn.stream::<PartialObjectMeta<PodDisruptionBudget>>(Kind::Budget, &ours);
         spawn.stream::<PartialObjectMeta<Service>>(Kind::Headless, &ours);
+        spawn.stream::<PartialObjectMeta<ConfigMap>>(Kind::ConfigMap, &all);
         watches
     }
 

@@ -274,3 +274,94 @@ fn a_lease_that_is_looked_at_seldom_is_not_stuck() {
     let seldom = "--lease-duration 300s --lease-renew-deadline 200s --lease-retry-period 80s";
     assert!(lease_patience(&settings(seldom)) >= Duration::from_secs(280));
 }
+
+impl World {
+    /// A service `web` whose environment is that of ConfigMap `site`.
+    fn configure(&self, instances: u32) {
+        let spec = json!({
+            "instances": instances,
+            "update": {"watchSeconds": 0, "maxWaitSeconds": 5, "strategy": {"queue": {"groupSize": 2}}},
+            "template": {"spec": {"containers": [{"name": "main", "image": "web:1",
+                "envFrom": [{"configMapRef": {"name": "site"}}]}]}},
+        });
+        self.api.create(
+            "auroraservices",
+            json!({"apiVersion": "borealis.dev/v1alpha1", "kind": "AuroraService",
+                   "metadata": {"name": "web", "namespace": "prod"}, "spec": spec}),
+        );
+    }
+
+    /// Makes ConfigMap `site`, or has it hold something else.
+    fn write(&self, text: &str) {
+        let data = json!({"data": {"TEXT": text}});
+        match self.api.get("configmaps", "prod", "site") {
+            Some(_) => drop(self.api.merge("configmaps", "prod", "site", &data)),
+            None => drop(self.api.create(
+                "configmaps",
+                json!({"metadata": {"name": "site", "namespace": "prod"}, "data": data["data"]}),
+            )),
+        }
+    }
+
+    /// What the Pods see that are live and Ready.
+    fn seen(&self) -> Vec<String> {
+        let pods = self.api.all("pods");
+        let live = pods.iter().filter(|pod| {
+            pod["metadata"]["labels"]["borealis.dev/live"] == "true"
+                && pod["metadata"]["deletionTimestamp"].is_null()
+                && pod["status"]["conditions"][0]["status"] == "True"
+        });
+        let seen = |pod: &Value| {
+            let name = pod["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"].as_str().unwrap();
+            let map = self.api.get("configmaps", "prod", name).unwrap();
+            assert_eq!(map["immutable"], true, "{name}");
+            map["data"]["TEXT"].as_str().unwrap().to_owned()
+        };
+        live.map(seen).collect()
+    }
+
+    async fn all_see(&self, text: &str, count: usize) {
+        let wanted = vec![text.to_owned(); count];
+        let what = format!("{count} see {text}");
+        self.until(&what, |world| world.seen() == wanted && world.condition("Ready").0 == "True").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edited_config_map_is_an_update_also_where_nobody_watched() {
+    let mut world = World::new();
+    world.start().await;
+    world.configure(3);
+    world.until("it is said what is missing", |world| world.condition("Stalled").1 == "ConfigMissing").await;
+    assert!(world.api.all("pods").is_empty());
+    world.write("one");
+    world.all_see("one", 3).await;
+    world.write("two");
+    world.all_see("two", 3).await;
+    assert_eq!(world.api.all("auroraupdates").len(), 1);
+
+    // Edited, then made anew while nobody acts and the history is lost.
+    let (_, leader) = world.replicas.remove(0);
+    leader.abort();
+    world.write("three");
+    world.api.remove("configmaps", "prod", "site");
+    world.write("four");
+    world.api.compact();
+    world.start().await;
+    world.all_see("four", 3).await;
+    assert_eq!(world.api.all("auroraupdates").len(), 2);
+
+    // Gone under a leader that has lost its watch: what runs goes on, and is healed.
+    world.api.remove("configmaps", "prod", "site");
+    world.api.compact();
+    world.until("it is said what is missing", |world| world.condition("Stalled").1 == "ConfigMissing").await;
+    let name = world.api.all("pods").last().unwrap()["metadata"]["name"].as_str().unwrap().to_owned();
+    world.api.remove("pods", "prod", &name);
+    let four = vec!["four".to_owned(); 3];
+    world.until("it is healed", |world| world.seen() == four).await;
+    assert_eq!(world.condition("Stalled").1, "ConfigMissing");
+    world.write("four");
+    world.all_see("four", 3).await;
+    assert_eq!(world.api.all("auroraupdates").len(), 2, "nothing has changed");
+    world.stop().await;
+}

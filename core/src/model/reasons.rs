@@ -40,8 +40,12 @@ pub const TEMPLATE_REFUSED: &str = "TemplateRefused";
 pub const NAME_CONFLICT: &str = "NameConflict";
 /// Instances can't be made since their stored config was removed.
 pub const REVISION_MISSING: &str = "RevisionMissing";
+/// A ConfigMap or Secret that the template names is not there, or is not what it was.
+pub const CONFIG_MISSING: &str = "ConfigMissing";
+/// A Secret that the template names can't be read.
+pub const CONFIG_DENIED: &str = "ConfigDenied";
 
-const ALL: [&str; 20] = [
+const ALL: [&str; 22] = [
     RUNNING,
     STARTING,
     REPLACING,
@@ -62,6 +66,8 @@ const ALL: [&str; 20] = [
     TEMPLATE_REFUSED,
     NAME_CONFLICT,
     REVISION_MISSING,
+    CONFIG_MISSING,
+    CONFIG_DENIED,
 ];
 
 /// The reason of this name, if it is one.

@@ -147,7 +147,7 @@ impl Replica {
     }
 }
 
-/// The operator's arguments: its defaults but for the lease, which a test can't wait fifteen seconds for.
+/// The operator's arguments: its defaults but for the lease and the age of Secrets, which a test can't wait for.
 fn arguments(launch: &Launch, identity: &str) -> Vec<String> {
     let lease = launch.lease_seconds;
     [
@@ -160,6 +160,7 @@ fn arguments(launch: &Launch, identity: &str) -> Vec<String> {
         format!("--lease-duration={lease}s"),
         format!("--lease-renew-deadline={}s", lease - 1),
         "--lease-retry-period=500ms".to_owned(),
+        "--secret-interval=2s".to_owned(),
         format!("--listen={}", launch.listen),
         // Where scenarios have their checks measured.
         "--check-hosts=127.0.0.1".to_owned(),

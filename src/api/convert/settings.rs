@@ -32,6 +32,7 @@ pub fn update_settings(spec: &UpdateSettings) -> Result<model::UpdateSettings, I
         // They are the service's, not an update's.
         paused: _,
         while_updating: _,
+        track_config: _,
         restart_at,
     } = spec;
     let watch_seconds = number("spec.update.watchSeconds", *watch_seconds, 0, day)?;

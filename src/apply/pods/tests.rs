@@ -228,3 +228,34 @@ fn a_health_check_that_cannot_be_made_is_an_error() {
         assert!(error.contains(field), "{error}");
     }
 }
+
+#[test]
+fn what_is_part_of_the_config_is_used_by_the_name_of_its_copy() {
+    let pod = |tracked: Value| {
+        let env = |name: &str| {
+            json!([{"name": "A", "valueFrom": {"configMapKeyRef": {"name": name, "key": "a"}}},
+                   {"name": "B", "valueFrom": {"secretKeyRef": {"name": name, "key": "b"}}}])
+        };
+        let config = json!({
+            "tier": "preferred", "tracked": tracked,
+            "template": {"spec": {
+                "containers": [{"name": "main", "env": env("site")}],
+                "initContainers": [{"name": "init", "env": env("site")}],
+                "volumes": [{"name": "v", "projected": {"sources": [{"configMap": {"name": "other"}}]}}],
+            }},
+        });
+        let built = built(config);
+        let name = |path: &str| built.pointer(path).and_then(Value::as_str).unwrap().to_owned();
+        [
+            name("/spec/containers/0/env/4/valueFrom/configMapKeyRef/name"),
+            name("/spec/initContainers/0/env/4/valueFrom/configMapKeyRef/name"),
+            name("/spec/containers/0/env/5/valueFrom/secretKeyRef/name"),
+            name("/spec/volumes/0/projected/sources/0/configMap/name"),
+        ]
+    };
+    assert_eq!(pod(json!({})), ["site", "site", "site", "other"]);
+    let copy = "site-web-0000000000000abc";
+    assert_eq!(pod(json!({"ConfigMap/site": "1"})), [copy, copy, "site", "other"]);
+    let other = "other-web-0000000000000abc";
+    assert_eq!(pod(json!({"Secret/site": "1", "ConfigMap/other": "2"})), ["site", "site", copy, other]);
+}

@@ -99,7 +99,7 @@ async fn names_stay_as_long_as_a_config_in_use_asks_for_them() {
 async fn a_config_not_stored_yet_has_no_headless_service() {
     let mut world = World::new().await;
     world.facts.revision = Revision::v1(42);
-    world.facts.discovery = true;
+    world.facts.discovery = Some(true);
     assert_eq!(keep(&world, |_| ()).await, Outcome::Done { wrote: false });
     assert!(world.reports.take().is_empty());
 }
@@ -123,7 +123,7 @@ async fn what_a_blocked_service_has_stays() {
     keep(&world, |_| ()).await;
     world.facts.headless = Some("1".to_owned());
     // As after a restart: nothing is known of the spec.
-    world.facts.discovery = false;
+    world.facts.discovery = Some(false);
     world.facts.blocked = true;
     assert_eq!(keep(&world, |status| status.counts.desired = 0).await, Outcome::Done { wrote: false });
     assert!(ports(&world).is_some());

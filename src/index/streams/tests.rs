@@ -89,7 +89,7 @@ async fn the_index_follows_the_cluster_through_breaks_and_relists() {
     let api = api_with_service();
     create(&api, 0, 1);
     let fixture = Fixture::start(api.clone());
-    assert!(!fixture.watches.is_ready() && fixture.watches.late().count() == 7);
+    assert!(!fixture.watches.is_ready() && fixture.watches.late().count() == Kind::ALL.len());
     fixture.until(&[(0, 1)]).await;
     fixture.watches.barrier().await;
     assert!(fixture.watches.is_ready());
@@ -115,7 +115,7 @@ async fn a_barrier_is_one_list_of_each_kind_and_the_index_is_as_new_as_its_call(
     fixture.lists();
     create(&api, 0, 1);
     fixture.watches.barrier().await;
-    assert_eq!((fixture.runs(), fixture.lists()), (vec![(0, 1)], 7));
+    assert_eq!((fixture.runs(), fixture.lists()), (vec![(0, 1)], Kind::ALL.len()));
     fixture.end().await;
 }
 
@@ -191,10 +191,10 @@ async fn a_quiet_watch_is_alive_by_its_bookmarks() {
         tokio::time::sleep(SILENCE / 2).await;
         assert!(fixture.watches.is_ready(), "{:?}", fixture.watches.late().collect::<Vec<_>>());
     }
-    assert_eq!(fixture.lists(), 7, "nothing is listed again without need");
+    assert_eq!(fixture.lists(), Kind::ALL.len(), "nothing is listed again without need");
     crate::apply::Learn::learn_pod(&*index, &learned);
     fixture.stop.cancel();
     tokio::time::sleep(SILENCE * 2).await;
-    assert_eq!(fixture.watches.late().count(), 7, "ended watches are dead");
+    assert_eq!(fixture.watches.late().count(), Kind::ALL.len(), "ended watches are dead");
     fixture.end().await;
 }
