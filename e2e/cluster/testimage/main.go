@@ -43,6 +43,8 @@ func main() {
 	http.HandleFunc("/env", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, strings.Join(os.Environ(), "\n"))
 	})
+	// And here what was mounted into it.
+	http.Handle("/files/", http.StripPrefix("/files", http.FileServer(http.Dir("/"))))
 	go func() {
 		say("cannot serve: %v", http.ListenAndServe(":8080", nil))
 		os.Exit(1)

@@ -6,6 +6,8 @@ mod adoption;
 mod aurora;
 mod chaos;
 mod checks;
+mod config;
+mod config_kept;
 mod control_states;
 mod controls;
 mod failover;
@@ -35,6 +37,8 @@ pub fn all() -> Vec<Scenario> {
     [
         real_node::all(),
         in_place::all(),
+        config::all(),
+        config_kept::all(),
         start::all(),
         nodes::all(),
         healing::all(),
