@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Something that must hold while an update goes forward: exactly one of `http` and `prometheus` says where its values
-/// come from, `must` what each of them must be. No answer is a failed measurement.
+/// come from, `must` what each of them must be. No answer is a failed measurement. An instance is good only once every check
+/// was measured to hold since it became Ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
@@ -93,7 +94,7 @@ pub enum NoData {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnFailure {
     /// Each instance that is in its watch then has failed once, and is made anew or fails the update, as if it had stopped
-    /// being Ready. An instance becomes good only when the check was seen to hold since it became Ready.
+    /// being Ready.
     #[default]
     FailInstance,
     /// The update waits in ROLL_FORWARD_AWAITING_PULSE until the check holds again.

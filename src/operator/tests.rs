@@ -1,5 +1,7 @@
 //! The whole operator on the fake API server, with a scripted kubelet: what users see when all parts play together.
 
+mod checks;
+
 use clap::Parser;
 use serde_json::{Value, json};
 
@@ -24,7 +26,7 @@ impl World {
     }
 
     async fn start(&mut self) {
-        let flags = "borealis --lease-duration 2s --lease-renew-deadline 1s --lease-retry-period 100ms --listen 127.0.0.1:0";
+        let flags = "borealis --lease-duration 2s --lease-renew-deadline 1s --lease-retry-period 100ms --listen 127.0.0.1:0 --check-hosts 127.0.0.1";
         let settings = Settings::parse_from(flags.split(' '));
         let listener = TcpListener::bind(settings.listen).await.unwrap();
         let (stop, client) = (CancellationToken::new(), self.api.client());

@@ -251,7 +251,9 @@ fn an_update_waits_for_its_checks_as_for_a_pulse() {
     );
 
     job.reach_watch(0);
-    job.advance(2);
+    job.advance(20);
+    job.step();
+    assert_eq!(job.progress().updated.len(), 0, "it was not measured since they became Ready");
     job.fails(ERRORS);
     job.step();
     assert_eq!(job.state(), UpdateState::RollForwardAwaitingPulse);
