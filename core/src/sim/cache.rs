@@ -41,6 +41,7 @@ pub(super) struct Snapshot {
     /// The version its update was read at.
     pub(super) update_version: u64,
     pub(super) past_updates: Vec<PastUpdate>,
+    pub(super) measurements: Vec<Measurement>,
     pub(super) lost_nodes: BTreeMap<NodeId, Timestamp>,
     pub(super) keep_allowed: bool,
     pub(super) frozen: bool,
@@ -57,7 +58,7 @@ impl Snapshot {
             update: self.update.as_ref(),
             past_updates: &self.past_updates,
             status: self.object.status.as_ref(),
-            measurements: &[],
+            measurements: &self.measurements,
             lost_nodes: &self.lost_nodes,
             keep_allowed: self.keep_allowed,
             frozen: self.frozen,
@@ -200,6 +201,7 @@ impl Cache {
                     owned: owned(&update.meta),
                 })
                 .collect(),
+            measurements: Vec::new(),
             lost_nodes: self.nodes.values().filter_map(|node| Some((node.id, node.lost?))).collect(),
             keep_allowed,
             frozen,

@@ -51,6 +51,7 @@ impl World {
         self.store.lease = Lease { holder: Some(id), term, renewed: lease.renewed + 1 };
         self.store.terms.push((now, term));
         operator.term = Some((term, now + RENEW_WITHIN));
+        operator.measured = None;
         operator.past_barrier = !self.setting.guards.barrier;
         operator.give_up_plan();
         self.tally.terms += 1;

@@ -7,6 +7,7 @@
 
 mod cache;
 mod carry;
+mod checks;
 mod draw;
 mod ends;
 mod in_place;

@@ -13,6 +13,7 @@ use crate::{
 
 use super::{
     cache::{Cache, Snapshot},
+    checks::Measured,
     objects::Kind,
     request::{Request, requests},
     store::Lease,
@@ -58,6 +59,7 @@ pub(super) struct Operator {
     pub(super) refusal: Option<i64>,
     /// The generation its plan was made from.
     pub(super) generation: i64,
+    pub(super) measured: Option<Measured>,
     pub(super) look_at: Option<Millis>,
     pub(super) busy: bool,
     pub(super) todo: VecDeque<Request>,
@@ -177,6 +179,7 @@ impl World {
         let keep_allowed = self.now >= self.no_keeping_until;
         let operator = &self.operators[id];
         let mut snapshot = operator.cache.snapshot(keep_allowed, self.now < self.frozen_until)?;
+        snapshot.measurements = self.measurements(id, snapshot.update.as_ref());
         let generation = snapshot.object.service.generation;
         let problem = |reason, blocks| Problem { reason, message: String::new(), blocks };
         if self.now < self.invalid_until {
@@ -205,6 +208,7 @@ impl World {
             self.oracle.object(|| "plans differently from the same".to_owned());
         }
         self.oracle.decided(&snapshot, &plan, local, |uid| self.operators[id].cache.has_seen(uid));
+        self.follow(id, &snapshot, &plan);
         if let Some(at) = plan.next_check {
             let at = world(at, self.operators[id].skew).max(self.now + SECOND);
             self.rouse(id, at - self.now);

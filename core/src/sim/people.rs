@@ -34,6 +34,7 @@ impl World {
                 let at = whole(clock(self.now, 0));
                 self.edit_service(|object| object.service.update.restart_at = Some(at));
             }
+            Disturbance::Bad(length) => self.bad_until = self.now + length,
             Disturbance::Unattended(length) => self.unattended_until = self.now + length,
             Disturbance::Pause => self.edit_update(|update| update.controls.paused = true),
             Disturbance::Resume => self.edit_update(|update| update.controls.paused = false),

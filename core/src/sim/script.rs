@@ -39,6 +39,8 @@ pub(super) enum Disturbance {
     Scope(Option<Ranges>),
     /// The spec asks for all tasks of before to be made anew.
     Restart,
+    /// Every check measures what is bad, for a while.
+    Bad(Millis),
     /// Nobody sends pulses or lets an update go on after a group, for a while.
     Unattended(Millis),
     Pause,
@@ -168,7 +170,8 @@ fn draw_disturbance(draw: &mut Draw, setting: &Setting) -> Disturbance {
         55 => InvalidSpec(long),
         56 => KeepNothing(long),
         57 => Unattended(long),
-        58..=61 => PodEnds(instance, draw.pick(&[0, 1])),
+        58..=59 => Bad(long),
+        60..=61 => PodEnds(instance, draw.pick(&[0, 1])),
         62..=63 => Evict(instance),
         64..=65 => Unready(instance, short),
         66..=68 => Stubborn(long),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::model::*;
 
 use super::{
+    checks::draw_checks,
     draw::Draw,
     time::{MINUTE, Millis},
 };
@@ -131,6 +132,7 @@ impl Setting {
         setting.service.update.max_wait_seconds = 600;
         setting.service.update.pulse_interval_seconds = 0;
         setting.service.update.in_place = false;
+        setting.service.update.checks.clear();
         setting
     }
 
@@ -146,7 +148,7 @@ impl Setting {
 }
 
 pub(super) fn draw_settings(draw: &mut Draw, strategy: Strategy) -> UpdateSettings {
-    UpdateSettings {
+    let settings = UpdateSettings {
         strategy,
         watch_seconds: draw.pick(&[0, 0, 3, 10, 20]),
         max_per_instance_failures: draw.pick(&[0, 0, 1, 2]),
@@ -165,7 +167,8 @@ pub(super) fn draw_settings(draw: &mut Draw, strategy: Strategy) -> UpdateSettin
         pulse_interval_seconds: if draw.chance(15) { draw.small(20, 40) } else { 0 },
         checks: Vec::new(),
         in_place: draw.chance(50),
-    }
+    };
+    UpdateSettings { checks: draw_checks(draw, settings.watch_seconds), ..settings }
 }
 
 fn draw_strategy(draw: &mut Draw) -> Strategy {

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::*;
 
-use super::cache::Snapshot;
+use super::{cache::Snapshot, checks};
 
 /// What is wrong with a step from one progress to the next.
 pub(super) fn objection(snapshot: &Snapshot, new: &Progress, local: Timestamp) -> Option<String> {
@@ -14,7 +14,8 @@ pub(super) fn objection(snapshot: &Snapshot, new: &Progress, local: Timestamp) -
     let old = update.progress.as_ref()?;
     let step = Step { snapshot, update, old, new, local };
     let objections = [Step::state, Step::group, Step::judged, Step::blamed, Step::scoped, Step::pulsed];
-    let what = objections.into_iter().find_map(|objection| objection(&step))?;
+    let what = objections.into_iter().find_map(|objection| objection(&step));
+    let what = what.or_else(|| checks::objection(snapshot, old, new))?;
     Some(format!("step of update {}: {what}", update.number))
 }
 

@@ -39,6 +39,8 @@ pub(super) enum Event {
     Pod(Uid, Step),
     /// Somebody attends to the newest update.
     Attend,
+    /// The checks of updates are measured.
+    Measure,
     /// For an operator, in this life of it.
     Operator(usize, u32, Wake),
     /// A request reaches the API server.
@@ -86,6 +88,8 @@ pub(super) struct World {
     pub(super) no_keeping_until: Millis,
     pub(super) stubborn_until: Millis,
     pub(super) unattended_until: Millis,
+    /// Until when checks measure what is bad.
+    pub(super) bad_until: Millis,
     /// The spec has had a scope.
     pub(super) is_scoped: bool,
     pub(super) oracle: Oracle,
@@ -116,6 +120,7 @@ impl World {
             no_keeping_until: 0,
             stubborn_until: 0,
             unattended_until: 0,
+            bad_until: 0,
             is_scoped: false,
             oracle: Oracle::default(),
             tally: Tally::default(),
@@ -144,6 +149,7 @@ impl World {
             self.at(SECOND * operator as u64, Event::Operator(operator, 0, Wake::Up));
         }
         self.at(SECOND, Event::Attend);
+        self.at(SECOND, Event::Measure);
     }
 
     /// Lets everything happen until the world has come to rest, or should have.
@@ -182,6 +188,7 @@ impl World {
     /// The disturbances are over; what was armed and has not struck won't.
     fn calm(&mut self) {
         self.troubles.clear();
+        self.bad_until = self.now;
         for operator in &mut self.operators {
             operator.disarm();
         }
@@ -209,6 +216,7 @@ impl World {
             Event::NodeGone(node) => self.collect_pods_of(node),
             Event::Pod(uid, step) => self.pod_step(uid, step),
             Event::Attend => self.attend(),
+            Event::Measure => self.measure(),
             Event::Operator(operator, life, wake) => self.wake(operator, life, wake),
             Event::Arrive(flight) => self.arrive(flight),
         }
