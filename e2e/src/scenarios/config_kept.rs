@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::json;
 
@@ -80,6 +80,18 @@ async fn secret(scene: Scene) -> Result<()> {
     rotate(&scene, "three").await?;
     scene.update_in("web", 2, "ROLLED_FORWARD").await?;
     scene.running("web", 2).await?;
+    uses_secret(&scene, "three").await?;
+    // Taken away again: it is said, and what runs is healed all the same.
+    scene.kubectl(&["delete", "rolebinding", "borealis-secrets"]).await?;
+    scene.says("web", "Stalled", "True", "ConfigDenied").await?;
+    let victim = scene.live("web").first().cloned().context("no Pod lives")?;
+    scene.world.kube.pods(&scene.namespace).delete(&victim.name, &DeleteParams::default()).await?;
+    wait::until("the Pod to be made anew", super::LONG, || async {
+        let live = scene.live("web");
+        let healed = live.len() == 2 && live.iter().all(|pod| pod.is_up() && pod.uid != victim.uid);
+        Ok(wait::when(healed, format!("{live:?}")))
+    })
+    .await?;
     uses_secret(&scene, "three").await?;
     let others = ["auth", "can-i", "get", "secrets", "--as", OPERATOR, "--namespace", "default"];
     let elsewhere = scene.world.cluster.kubectl_ended(&others).await?;

@@ -286,3 +286,17 @@ async fn a_right_to_secrets_that_is_missing_is_named() {
         assert!(world.pods().is_empty());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_right_that_is_taken_away_does_not_keep_what_runs_from_being_healed() {
+    let (mut world, revision) = world().await;
+    world.recorded().await;
+    world.another_process();
+    let denied = Answer::new(403, "Forbidden", "secrets is forbidden: User \"borealis\" cannot get resource");
+    world.api.inject(Fault::once("get", "secrets", Effect::Refuse(denied)));
+    world.api.take_calls();
+    assert_eq!(world.run([world.create(0, 1)]).await, Outcome::Done { wrote: true });
+    let pod = world.pod("web-0-1").unwrap();
+    let from = &pod["spec"]["containers"][0]["envFrom"][1];
+    assert_eq!(from["secretRef"]["name"], format!("key-{}", end(revision)));
+}
