@@ -203,6 +203,28 @@ fn what_the_kubelet_can_not_do_is_made_anew_and_nobodys_failure() {
 }
 
 #[test]
+fn the_end_of_what_could_not_be_changed_is_waited_for() {
+    let mut job = job(1);
+    job.stage = Stage::Stuck;
+    job.service.update.max_wait_seconds = 60;
+    job.edit(NEXT);
+    for _ in 0..20 {
+        job.step();
+        if job.live(0).is_some_and(|task| task.ending.is_some()) {
+            break;
+        }
+        job.pods();
+    }
+    assert!(job.live(0).is_some_and(|task| task.revision == NEXT && task.ending.is_some()));
+    // Its containers take their time to stop.
+    job.advance(70);
+    job.step();
+    assert_eq!(job.progress().state, UpdateState::RollingForward, "{:#?}", job.progress());
+    through(&mut job);
+    assert_eq!((job.progress().state, job.count(NEXT)), (UpdateState::RolledForward, 1));
+}
+
+#[test]
 fn a_task_that_fails_after_its_change_is_counted_and_the_rest_keeps_its_pods() {
     let mut job = job(4);
     let before = makings(&job);
