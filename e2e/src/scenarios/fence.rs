@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     runner::Scenario,
     scene::Scene,
+    service::Service,
     wait::{self, Look},
 };
 
@@ -18,9 +19,11 @@ const ACCOUNT: &str = "--as=system:serviceaccount:borealis-system:borealis";
 const POLICY: &str = "borealis-term";
 
 pub(super) fn all() -> Vec<Scenario> {
-    vec![Scenario::new("term-fence", "the API server refuses the operator's Pods of another term", |s| {
-        Box::pin(term_fence(s))
-    })]
+    vec![Scenario::new(
+        "term-fence",
+        "the API server refuses what the operator makes or changes in another term",
+        |s| Box::pin(term_fence(s)),
+    )]
 }
 
 async fn term_fence(scene: Scene) -> Result<()> {
@@ -40,6 +43,24 @@ async fn term_fence(scene: Scene) -> Result<()> {
     // It binds nobody else.
     let refused = ask(&scene, None, &[]).await;
     ensure!(refused.is_none(), "the administrator's Pod was refused: {refused:?}");
+    changes(&scene).await
+}
+
+/// A Pod that is there becomes another config in the present term only; all else of it may be changed in any.
+async fn changes(scene: &Scene) -> Result<()> {
+    scene.apply(&Service::new("web", 1)).await?;
+    scene.running("web", 1).await?;
+    let (_, term) = scene.world.operators.leader(Duration::from_secs(40)).await?;
+    let (config, other) = (Some("v1-00000000000000ff"), None);
+    for (term, config, passes) in [(term, config, true), (term - 1, config, false), (term - 1, other, true)] {
+        let mut labels = vec![format!("borealis.dev/term={term}")];
+        labels.extend(config.map(|config| format!("borealis.dev/revision={config}")));
+        let mut args = vec!["label", "pod", "web-0-1", "--overwrite", "--dry-run=server", ACCOUNT];
+        args.extend(labels.iter().map(String::as_str));
+        let said = scene.kubectl(&args).await.err().map(|error| format!("{error:#}"));
+        let is_fenced = said.as_ref().is_some_and(|said| said.contains(POLICY));
+        ensure!(said.is_none() == passes && is_fenced != passes, "{labels:?}: {said:?}");
+    }
     Ok(())
 }
 
