@@ -43,6 +43,29 @@ fn through(job: &mut Job) -> u32 {
     panic!("the update does not end: {:#?}", job.progress());
 }
 
+/// Goes on until this holds.
+fn until(job: &mut Job, holds: impl Fn(&Job) -> bool) {
+    for _ in 0..500 {
+        if holds(job) {
+            return;
+        }
+        job.step();
+        job.pods_then(1);
+    }
+    panic!("it never comes about: {:#?}", job.tasks);
+}
+
+/// Plans until the gate of the only instance is shut, which the kubelet has not seen.
+fn shut(job: &mut Job) {
+    for _ in 0..20 {
+        if job.live(0).unwrap().is_shut() {
+            return;
+        }
+        job.step();
+    }
+    panic!("its gate stays open");
+}
+
 /// What is planned for tasks now, in words.
 fn planned(job: &Job) -> Vec<String> {
     let actions = job.plan().actions;
@@ -172,6 +195,8 @@ fn what_can_not_be_changed_in_place_is_made_anew() {
             }
         }
         job.edit(NEXT);
+        job.update_begun();
+        assert!(!planned(&job).contains(&"shut".to_owned()), "{case}");
         through(&mut job);
         assert_eq!((job.progress().state, job.count(NEXT)), (UpdateState::RolledForward, 2), "{case}");
         assert!(makings(&job).values().all(|uid| !before.values().any(|old| old == uid)), "{case}");
@@ -291,10 +316,7 @@ fn readiness_lost_after_a_change_counts_and_is_made_anew() {
     job.service.update.max_per_instance_failures = 1;
     let before = makings(&job);
     job.edit(NEXT);
-    while job.live(0).is_none_or(|task| !(task.revision == NEXT && task.ready)) {
-        job.step();
-        job.pods_then(1);
-    }
+    until(&mut job, |job| job.live(0).is_some_and(|task| task.revision == NEXT && task.ready));
     let now = job.now;
     let task = job.tasks.last_mut().unwrap();
     (task.ready, task.unready_since) = (false, Some(now));
@@ -312,13 +334,14 @@ fn nobody_stays_shut_while_an_update_stands_still() {
         let mut job = job(1);
         job.edit(NEXT);
         job.update_begun();
-        while !job.live(0).unwrap().is_shut() {
-            job.step();
-        }
+        shut(&mut job);
         job.frozen = freeze;
         job.update().controls.paused = !freeze;
         job.pods();
-        while job.step() | job.pods() {}
+        for _ in 0..20 {
+            job.step();
+            job.pods();
+        }
         let task = job.live(0).unwrap();
         assert!(task.ready && task.is_settled() && task.revision == GOOD, "{task:#?}");
         // Then it goes on.
@@ -334,9 +357,7 @@ fn nobody_stays_shut_while_an_update_stands_still() {
 fn a_gate_that_nobody_sees_shut_is_waited_for_a_minute() {
     let mut job = job(1);
     job.edit(NEXT);
-    while !job.live(0).unwrap().is_shut() {
-        job.step();
-    }
+    shut(&mut job);
     // What looks after the node does not know of gates.
     job.advance(59);
     assert_eq!(planned(&job), [""; 0]);
@@ -352,10 +373,7 @@ fn a_chain_of_updates_goes_back_in_place_to_what_ran_before() {
     job.broken.clear();
     job.service.update.max_wait_seconds = 60;
     job.edit(NEXT);
-    while job.count(NEXT) < 2 || !job.tasks.iter().all(|task| task.ready) {
-        job.step();
-        job.pods_then(1);
-    }
+    until(&mut job, |job| job.count(NEXT) == 2 && job.tasks.iter().all(|task| task.ready));
     job.edit(BAD);
     job.step();
     through(&mut job);
