@@ -41,6 +41,7 @@ fn every_world_keeps_its_promises() {
         assert!(least > count / 100, "too few updates of a kind: {total:?}");
         let least = total.crashes.min(total.fenced).min(total.troubles).min(total.given_up);
         assert!(least > count / 100, "too few faults of a kind: {total:?}");
+        assert!(total.changed.min(total.stuck) > count / 100, "too few changes in place: {total:?}");
         assert!(total.plans > 50 * count && total.terms > count, "too little happened: {total:?}");
     }
 }
