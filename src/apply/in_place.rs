@@ -254,6 +254,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_patch_is_for_the_version_that_was_read() {
+        let Patch::Json::<Value>(patch) = json_patch(at_version("7", vec![])).unwrap() else {
+            panic!("a JSON patch")
+        };
+        let mut read = json!({"metadata": {"resourceVersion": "8"}});
+        json_patch::patch(&mut read, &patch).unwrap();
+        // The API server compares it with the stored one.
+        assert_eq!(read, json!({"metadata": {"resourceVersion": "7"}}));
+    }
+
+    #[test]
     fn the_path_of_the_term_is_its_labels() {
         assert_eq!(TERM_PATH, format!("/metadata/labels/{}", labels::TERM.replace('/', "~1")));
     }
