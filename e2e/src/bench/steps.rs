@@ -124,17 +124,21 @@ impl<'a> Bench<'a> {
         })
         .await?;
         self.measure("service at rest", Some(OPERATOR), idle()).await?;
-        self.measure("good update", Some(OPERATOR), async {
-            apply(kube, &service(2)).await?;
-            update_ends(kube, 1, "ROLLED_FORWARD").await?;
-            service_runs(kube, instances, "/status/counts/updated").await
-        })
-        .await?;
+        let window = template(instances, 3).queue(batch);
+        let good = [("good update, in batches", service(2), 1), ("good update, in a window", window, 2)];
+        for (name, service, number) in good {
+            self.measure(name, Some(OPERATOR), async {
+                apply(kube, &service).await?;
+                update_ends(kube, number, "ROLLED_FORWARD").await?;
+                service_runs(kube, instances, "/status/counts/updated").await
+            })
+            .await?;
+        }
         // Its Pods never become Ready, and fail after a second.
-        let bad = service(3).simulate("never-ready", "true").simulate("fail-after-seconds", "1");
+        let bad = service(4).simulate("never-ready", "true").simulate("fail-after-seconds", "1");
         self.measure("bad update, rolled back", Some(OPERATOR), async {
             apply(kube, &bad).await?;
-            update_ends(kube, 2, "ROLLED_BACK").await?;
+            update_ends(kube, 3, "ROLLED_BACK").await?;
             service_runs(kube, instances, "/status/counts/running").await
         })
         .await?;
