@@ -21,6 +21,7 @@ pub mod service;
 pub mod settings;
 pub mod snapshot;
 pub mod status;
+mod surge;
 pub mod update;
 
 pub use any_service::AnyService;

@@ -222,6 +222,13 @@ fn update() -> Vec<ValidationRule> {
         ),
         group_size("queue"),
         group_size("batch"),
+        told(
+            &format!("!has(self.update.maxSurge) || !({})", is_no_amount("self.update.maxSurge", 0)),
+            "%s is no number of instances; use 0 for none, a whole number up to 10000, or a percentage from \"1%%\" to \"100%%\"",
+            &["self.update.maxSurge"],
+            ".update.maxSurge",
+            INVALID,
+        ),
         said(
             "!has(self.update.strategy) || !has(self.update.strategy.variableBatch) || \
              (has(self.update.strategy.variableBatch.groupSizes) && \

@@ -116,6 +116,7 @@ fn finished(
             // leave the defaulted fields of the old one behind.
             for size in [
                 "maxFailedInstances",
+                "maxSurge",
                 "strategy/properties/queue/properties/groupSize",
                 "strategy/properties/batch/properties/groupSize",
                 "strategy/properties/variableBatch/properties/groupSizes/items",

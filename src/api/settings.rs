@@ -59,6 +59,13 @@ pub struct UpdateSettings {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub checks: Vec<Check>,
+    /// If above 0, the next Pod of an instance is made beside the one that runs, which ends once the new one is Ready; so
+    /// many instances have two at a time at most, and the rest of their group waits. For a moment both have the
+    /// instance's number and host name. Not with host ports, volume claims, required anti-affinity or a limit per
+    /// domain. A number of instances, or a percentage of the service's such as `10%`, rounded down but at least 1.
+    /// Default: 0, one after the other, as in Aurora.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_surge: Option<IntOrString>,
     /// Whether no new update begins. One that goes on is not touched; `controls.paused` of the AuroraUpdate does
     /// that. Default: false.
     #[serde(skip_serializing_if = "is_false")]
@@ -126,6 +133,7 @@ impl Default for UpdateSettings {
             instances: None,
             pulse_interval_seconds: None,
             checks: Vec::new(),
+            max_surge: None,
             paused: false,
             while_updating: None,
             track_config: None,

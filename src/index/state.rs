@@ -253,10 +253,19 @@ impl State {
         }
     }
 
-    /// Whether more than one task of the instance is live: what the run's number and the fence are to prevent.
+    /// Whether more tasks of the instance are live than may be: what the run's number and the fence are to prevent.
     pub(super) fn is_duplicate(&self, instance: Instance) -> bool {
         let live = |task: &&Task| task.instance == instance && task.owned && !task.is_terminal();
-        self.pods.rows().iter().filter(live).count() > 1
+        self.pods.rows().iter().filter(live).count() > 1 + usize::from(self.may_surge(instance))
+    }
+
+    /// Whether the newest update works on the instance and makes the next run beside the last.
+    fn may_surge(&self, instance: Instance) -> bool {
+        let newest = self.updates.rows().last().and_then(|row| row.whole.as_ref());
+        newest.is_some_and(|update| {
+            let works = update.progress.as_ref().is_some_and(|it| it.working.contains(instance));
+            works && update.settings.surge(update.instructions.all()) > 0
+        })
     }
 
     /// Adds itself to the count of everything.

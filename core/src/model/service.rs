@@ -57,6 +57,9 @@ pub struct UpdateSettings {
     pub checks: Vec<Check>,
     /// Whether Pods are changed in place where that is possible.
     pub in_place: bool,
+    /// The most instances that have two live tasks at a time, the next run beside the one it takes the place of. 0: the
+    /// next run is only made once the last has ended.
+    pub max_surge: Amount,
 }
 
 impl Default for UpdateSettings {
@@ -73,6 +76,7 @@ impl Default for UpdateSettings {
             pulse_interval_seconds: 0,
             checks: Vec::new(),
             in_place: false,
+            max_surge: Amount::Count(0),
         }
     }
 }
@@ -86,6 +90,14 @@ impl UpdateSettings {
     /// The checks that mean this when they fail.
     pub fn checks_that(&self, on_failure: OnFailure) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(move |check| check.on_failure == on_failure)
+    }
+
+    /// How many instances of so many may have two live tasks at a time: a share is at least 1.
+    pub fn surge(&self, all: u32) -> u32 {
+        match self.max_surge {
+            Amount::Count(count) => count,
+            Amount::Percent(_) => self.max_surge.of(all).max(1),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     state::{Effects, Kind, transition},
 };
 
-use super::ServiceView;
+use super::{ServiceView, instructions::lookup};
 
 /// The view with its tasks by instance.
 pub(super) struct Fleet<'a> {
@@ -45,14 +45,30 @@ impl<'a> Fleet<'a> {
         self.tasks(instance).last()
     }
 
-    /// The newest task of an instance that has not ended.
-    pub(super) fn live(&self, instance: Instance) -> Option<&'a Task> {
-        self.tasks(instance).iter().rev().find(|task| !task.is_terminal())
+    /// The tasks of an instance that have not ended, ascending by run.
+    pub(super) fn lives(&self, instance: Instance) -> impl DoubleEndedIterator<Item = &'a Task> + use<'a> {
+        self.tasks(instance).iter().filter(|task| !task.is_terminal())
     }
 
-    /// The config an instance has: that of its live task, else of its newest.
-    pub(super) fn revision(&self, instance: Instance) -> Option<Revision> {
-        self.live(instance).or_else(|| self.newest(instance)).map(|task| task.revision)
+    /// The task that stands for an instance: the newest that has not ended, unless an older one serves and it doesn't.
+    pub(super) fn live(&self, instance: Instance) -> Option<&'a Task> {
+        let newest = self.lives(instance).next_back()?;
+        if self.serves(newest) {
+            return Some(newest);
+        }
+        self.lives(instance).rfind(|task| self.serves(task)).or(Some(newest))
+    }
+
+    /// Whether a task does its work now, and is to go on with it.
+    pub(super) fn serves(&self, task: &Task) -> bool {
+        task.ready && task.ending.is_none() && self.state(task).0 == TaskState::Running
+    }
+
+    /// The config an instance has: that of its live task, else what it was about to get, else that of its newest.
+    pub(super) fn revision(&self, instance: Instance, known: &ServiceStatus) -> Option<Revision> {
+        let live = self.live(instance).map(|task| task.revision);
+        let newest = || self.newest(instance).map(|task| task.revision);
+        live.or_else(|| lookup(&known.revisions, instance)).or_else(newest)
     }
 
     /// Since when the task's node is lost.

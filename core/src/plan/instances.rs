@@ -1,5 +1,6 @@
 //! Bringing each instance to its target: ending what shall not be, replacing what has ended, and never two at a
-//! time. The next Pod of an instance is only made when the last is terminal or gone, or given up as lost.
+//! time. The next Pod of an instance is only made when the last is terminal or gone, or given up as lost; or beside
+//! one that serves, where an update asks for that.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,8 @@ use super::{
     fleet::Fleet,
     history::Keeping,
     in_place::{self, Rest, Step},
-    targets::{self, Target},
+    surge::{self, Pair, cause},
+    targets::Target,
 };
 
 /// A Pod that was told to stop and keep its object has this many seconds beyond its grace before it is deleted.
@@ -43,7 +45,8 @@ pub(super) fn reconcile(
     sla: &dyn Sla,
     plan: &mut Plan,
 ) -> Kept {
-    let mut work = Work { fleet, known, sla, keeping: Keeping::new(fleet), plan, kept: Kept::default() };
+    let (keeping, surge) = (Keeping::new(fleet), surge::room(fleet));
+    let mut work = Work { fleet, known, sla, keeping, surge, plan, kept: Kept::default() };
     for (instance, target) in targets {
         work.instance(*instance, *target);
     }
@@ -55,31 +58,53 @@ struct Work<'a, 'p> {
     known: &'a ServiceStatus,
     sla: &'a dyn Sla,
     keeping: Keeping,
+    /// Instances that may get a second live task.
+    surge: u32,
     plan: &'p mut Plan,
     kept: Kept,
 }
 
 impl Work<'_, '_> {
     fn instance(&mut self, instance: Instance, target: Target) {
-        let mut live = self.fleet.tasks(instance).iter().filter(|task| !task.is_terminal());
-        match (live.next_back(), target.revision) {
-            (Some(task), wanted) => {
-                // Two live ones must not be; the newer is what was meant.
-                for older in live {
-                    self.held(instance, "Duplicate", None);
-                    match older.ending.filter(|ending| ending.deleting) {
-                        Some(ending) => self.ending(older, ending),
-                        None => self.end(older, Intent::Kill, Ended::Deleted),
-                    }
-                }
-                self.live(task, wanted, target);
+        let mut lives = self.fleet.lives(instance);
+        match (lives.next_back(), lives.next_back()) {
+            (Some(new), Some(old)) => {
+                // More than two were never meant.
+                lives.for_each(|older| self.odd(older));
+                self.pair(old, new, target);
             }
-            (None, Some(revision)) => self.absent(instance, revision, target.floor),
-            (None, None) => {}
+            (Some(task), None) => self.live(task, target),
+            (None, _) => {
+                if let Some(revision) = target.revision {
+                    self.absent(instance, revision, target.floor);
+                }
+            }
         }
     }
 
-    fn live(&mut self, task: &Task, wanted: Option<Revision>, target: Target) {
+    fn pair(&mut self, old: &Task, new: &Task, target: Target) {
+        let pair = surge::pair(self.fleet, old, new, &target);
+        for (task, goes) in [(old, pair == Pair::OldGoes), (new, pair == Pair::NewGoes)] {
+            if !goes && target.revision.is_some() {
+                self.live(task, Target::keep(Some(task.revision)));
+            } else if cause(task, &target).is_some() {
+                self.live(task, Target { may_surge: false, ..target });
+            } else {
+                self.odd(task);
+            }
+        }
+    }
+
+    /// A live task that must not be beside another.
+    fn odd(&mut self, task: &Task) {
+        self.held(task.instance, "Duplicate", None);
+        match task.ending.filter(|ending| ending.deleting) {
+            Some(ending) => self.ending(task, ending),
+            None => self.end(task, Intent::Kill, Ended::Deleted),
+        }
+    }
+
+    fn live(&mut self, task: &Task, target: Target) {
         let (state, effects) = self.fleet.state(task);
         if effects.give_up {
             return self.end(task, Intent::Lose, Ended::GivenUp);
@@ -87,7 +112,7 @@ impl Work<'_, '_> {
         if let Some(ending) = task.ending {
             return self.ending(task, ending);
         }
-        let cause = cause(task, wanted, target);
+        let cause = cause(task, &target);
         if cause.is_some() && self.fleet.view.frozen {
             self.held(task.instance, reasons::FROZEN, None);
             // What was begun may take long to go on: nobody is kept from a healthy task meanwhile.
@@ -102,11 +127,13 @@ impl Work<'_, '_> {
                 self.end(task, Intent::Lose, Ended::GivenUp);
             }
             (Some(cause), state) if state != TaskState::Partitioned => {
-                let step = wanted.filter(|_| cause == Cause::Change).and_then(|wanted| {
+                let step = target.revision.filter(|_| cause == Cause::Change).and_then(|wanted| {
                     Some((wanted, in_place::towards(self.fleet, task, state, wanted, target)?))
                 });
+                let may_surge = target.may_surge && cause != Cause::Remove && self.fleet.serves(task);
                 match step {
                     Some((wanted, step)) => self.change(task, wanted, step),
+                    None if may_surge => self.beside(task, target),
                     None => self.end_on_purpose(task, cause),
                 }
             }
@@ -157,6 +184,16 @@ impl Work<'_, '_> {
                 self.end(task, Intent::Kill, how);
             }
         }
+    }
+
+    /// Makes the next run while this one serves, if there is room for one more.
+    fn beside(&mut self, task: &Task, target: Target) {
+        let Some(revision) = target.revision else { return };
+        if self.surge == 0 {
+            return self.held(task.instance, "SurgeFull", None);
+        }
+        self.surge -= 1;
+        self.absent(task.instance, revision, target.floor);
     }
 
     /// Ends a task that could live on, if it may go now.
@@ -224,18 +261,6 @@ impl Work<'_, '_> {
     fn held(&mut self, instance: Instance, reason: &'static str, until: Option<Timestamp>) {
         until.into_iter().for_each(|at| self.plan.check_at(at));
         self.plan.held.push(Held { instance: Some(instance), reason, until });
-    }
-}
-
-/// Why a task that could live on is to be ended, if it is.
-fn cause(task: &Task, wanted: Option<Revision>, target: Target) -> Option<Cause> {
-    let is_old = target.restart_at.is_some_and(|at| targets::is_older(task, at, target.floor));
-    match wanted {
-        Some(wanted) if wanted == task.revision => {
-            (is_old || target.found_wanting == Some(task.uid)).then_some(Cause::Restart)
-        }
-        Some(_) => target.change.then_some(Cause::Change),
-        None => target.change.then_some(Cause::Remove),
     }
 }
 

@@ -20,7 +20,11 @@ pub(super) fn instructions(
     let service = fleet.view.service;
     let settled_count = targets::settled_count(fleet, known);
     let previous_count = match &base {
-        Some(_) => settled_count,
+        // What a superseded one has added goes again, unless the scope keeps it.
+        Some(_) => {
+            let kept = (settled_count..came(fleet)).take_while(|it| !service.update.allows(*it));
+            kept.last().map_or(settled_count, |last| last + 1)
+        }
         None => settled_count.max(came(fleet)),
     };
     let (mut from, mut to) = (BTreeMap::<Revision, Ranges>::new(), Ranges::default());

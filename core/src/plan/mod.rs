@@ -3,7 +3,8 @@
 //! `plan` reads no clock, does no I/O and never fails; planning again after its actions were carried out yields
 //! nothing. `baseline` takes up a service without status, `update` moves an update on, `rollout` begins and
 //! concludes updates, `targets` says which config each instance shall have, `instances` brings each instance there, `in_place`
-//! without a new Pod where it can, `history` decides what is kept, `status` says all of it to people.
+//! without a new Pod where it can, `surge` says which of two live tasks of an instance goes, `history` decides what is
+//! kept, `status` says all of it to people.
 
 mod action;
 mod baseline;
@@ -17,6 +18,7 @@ mod news;
 mod rollout;
 mod sla;
 mod status;
+mod surge;
 mod targets;
 mod update;
 mod view;

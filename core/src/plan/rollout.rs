@@ -139,7 +139,7 @@ fn begin(
     // Instances that came while the update ran were made of the last good config, not of one not yet proven.
     // An update that lost its progress is no reason: what was adopted stays.
     let left_over = of_spec.is_some_and(|(_, progress)| {
-        progress.state == UpdateState::RolledForward && !progress.touched.is_empty()
+        progress.state == UpdateState::RolledForward && progress.finished.is_some()
     });
     // It gave way to another config, which is gone again before its own update began. One that lost its progress has
     // no end to speak of, and does not count.
@@ -209,8 +209,13 @@ fn begin(
             return;
         }
     };
-    // Instances that only go need no update.
-    if !(changed || retried) && instructions.to.as_ref().is_none_or(|(_, ranges)| ranges.is_empty()) {
+    // Instances that only go need no update. Nor do those that failed and were borne: what stood beside the new run of
+    // theirs has stayed.
+    let surged = newest.filter(|(update, _)| targets::surge_limit(update) > 0);
+    let borne = surged.map(|(_, progress)| &progress.failed);
+    let is_borne = |instance| borne.is_some_and(|borne| borne.contains(instance));
+    let comes = |(_, ranges): &(Revision, Ranges)| ranges.iter().any(|instance| !is_borne(instance));
+    if !(changed || retried || instructions.to.as_ref().is_some_and(comes)) {
         return;
     }
     if service.hold_updates {
@@ -263,6 +268,11 @@ fn restart(fleet: &Fleet<'_>, facts: &ServiceStatus, plan: &mut Plan) -> Option<
 /// Nothing of what the spec asks for is to be changed; where a scope is the reason, people are told.
 fn nothing_differs(fleet: &Fleet<'_>, facts: &mut ServiceStatus, plan: &mut Plan) {
     let service = fleet.view.service;
+    // What comes is made of the last good config first, whatever the scope; then those in it differ.
+    if service.update.scope.is_some() && service.instances > targets::settled_count(fleet, facts) {
+        facts.counts.desired = service.instances;
+        return;
+    }
     observe(&due_settings(fleet), service.revision, facts);
     let count = targets::settled_count(fleet, facts);
     if is_everywhere(fleet, facts, &service.update, service.revision, count) {

@@ -115,6 +115,10 @@ fn census(
             continue;
         }
         counts.live += 1;
+        // Of two only one stands for the instance.
+        if fleet.live(task.instance).is_some_and(|standing| standing.uid != task.uid) {
+            continue;
+        }
         revisions.entry(task.revision).or_default().push(task.instance);
         match state {
             TaskState::Running if task.ready => counts.running += 1,

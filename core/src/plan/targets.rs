@@ -26,12 +26,21 @@ pub(super) struct Target {
     pub(super) restart_at: Option<Timestamp>,
     /// This task is made anew: an update has found it wanting.
     pub(super) found_wanting: Option<Uid>,
+    /// Whether it may have two live tasks: its next run beside the one that runs.
+    pub(super) may_surge: bool,
 }
 
 impl Target {
-    const GONE: Self = Self { revision: None, change: true, floor: 0, restart_at: None, found_wanting: None };
+    const GONE: Self = Self {
+        revision: None,
+        change: true,
+        floor: 0,
+        restart_at: None,
+        found_wanting: None,
+        may_surge: false,
+    };
 
-    fn keep(revision: Option<Revision>) -> Self {
+    pub(super) fn keep(revision: Option<Revision>) -> Self {
         Self { revision, change: false, ..Self::GONE }
     }
 }
@@ -84,9 +93,16 @@ pub(super) fn targets(
         let floor = if progress.touched.contains(instance) { progress.floor } else { 0 };
         let restart_at = update.settings.restart_at.filter(|_| change && !progress.state.is_back());
         let found_wanting = progress.failures.get(&instance).filter(|_| change).and_then(|it| it.last_pod);
-        all.insert(instance, Target { revision, change, floor, restart_at, found_wanting });
+        // Whatever halts it: the two it has are left until it goes on.
+        let may_surge = surge_limit(update) > 0 && progress.working.contains(instance);
+        all.insert(instance, Target { revision, change, floor, restart_at, found_wanting, may_surge });
     }
     all
+}
+
+/// How many instances may have two live tasks at a time while this update goes on.
+pub(super) fn surge_limit(update: &Update) -> u32 {
+    update.settings.surge(update.instructions.all())
 }
 
 /// Whether the spec's config was not acted on yet.

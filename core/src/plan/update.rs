@@ -333,12 +333,13 @@ impl Step<'_, '_> {
         let all = if instructions.base.is_empty() {
             0
         } else {
-            self.fleet.instances().last().map_or(0, |last| last + 1)
+            // One that is being replaced may have no Pod at all.
+            self.fleet.instances().last().map_or(0, |last| last + 1).max(self.known.counts.desired)
         };
         // What came since by a change of the count alone is not of the base, and stays.
         let is_off = |instance: &u32| {
             let back = instructions.back(*instance);
-            back.is_some() && self.fleet.revision(*instance) != back
+            back.is_some() && self.fleet.revision(*instance, self.known) != back
         };
         let chained: Vec<u32> = (0..all).filter(is_off).collect();
         for instance in chained {

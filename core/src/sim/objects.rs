@@ -172,6 +172,11 @@ impl Pod {
         !self.has_ended() && !self.is_given_up()
     }
 
+    /// Whether it is Ready and meant to go on.
+    pub(super) fn serves(&self) -> bool {
+        self.is_live() && self.ready_since.is_some() && self.deleting.is_none() && self.intent.is_none()
+    }
+
     /// Whether it was given up as lost.
     pub(super) fn is_given_up(&self) -> bool {
         self.deleting.is_some() && self.intent.is_some_and(|(intent, _)| intent == Intent::Lose)

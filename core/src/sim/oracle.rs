@@ -40,9 +40,13 @@ pub(super) struct Oracle {
     pub(super) objection: Option<String>,
     /// The Pod that has had a name, and its service.
     names: BTreeMap<(Instance, Run), (Uid, Option<Uid>)>,
+    /// Instances that have two live Pods, as an update has asked for.
+    twins: BTreeSet<Instance>,
     /// Pods that were given up. What else is written on them later, they are the lost node's.
     lost: BTreeSet<Uid>,
     updates: BTreeSet<Uid>,
+    /// An update has asked for two live Pods of an instance.
+    surged: bool,
     progress: BTreeMap<Uid, Progress>,
     befores: BTreeMap<u32, Before>,
     /// The config a service without status was taken up with, and since which version, unless the spec has
@@ -139,19 +143,39 @@ impl Oracle {
         if pod.is_given_up() {
             self.lost.insert(uid);
         }
-        let is_live = |pod: &Pod| pod.is_live() && !self.lost.contains(&pod.meta.uid);
-        let others = store.pods.range((instance, 0)..=(instance, Run::MAX)).map(|(_, other)| other);
-        if is_live(pod)
-            && let Some(other) = others.into_iter().find(|other| other.meta.uid != uid && is_live(other))
-        {
-            let runs = (other.run.min(run), other.run.max(run));
-            self.object(|| format!("two live: runs {} and {} of instance {instance}", runs.0, runs.1));
+        let is_live = |pod: &&Pod| pod.is_live() && !self.lost.contains(&pod.meta.uid);
+        let mut lives = BTreeMap::<Instance, Vec<Run>>::new();
+        for pod in store.pods.values().filter(is_live) {
+            lives.entry(pod.instance).or_default().push(pod.run);
         }
+        lives.retain(|_, runs| runs.len() > 1);
+        if let Some(runs) = lives.get(&instance)
+            && !(self.twins.contains(&instance) && runs.len() == 2)
+            && (runs.len() > 2 || lives.len() > self.surge(store, instance) as usize)
+        {
+            let what = format!("two live: runs {runs:?} of instance {instance}");
+            self.object(|| what);
+        }
+        self.twins = lives.into_keys().collect();
+    }
+
+    /// How many instances may have two live Pods, as the newest update says, where this is one of them.
+    fn surge(&self, store: &Store, instance: Instance) -> u32 {
+        // What update it was for may be gone, or not know of it any more.
+        if self.meddled && self.surged {
+            return u32::MAX;
+        }
+        let works = |update: &&UpdateObject| {
+            update.progress.as_ref().is_some_and(|progress| progress.working.contains(instance))
+        };
+        let newest = store.updates.values().next_back();
+        newest.filter(works).map_or(0, |it| it.settings.surge(it.instructions.all()))
     }
 
     fn update_changed(&mut self, store: &Store, update: &UpdateObject) {
         let uid = update.meta.uid;
         let number = update.number;
+        self.surged |= update.settings.surge(1) > 0;
         let Some(progress) = &update.progress else {
             self.progress.remove(&uid);
             if self.updates.insert(uid) {
@@ -211,7 +235,11 @@ impl Oracle {
             return;
         }
         let live = store.pods.values().filter(|pod| pod.is_live() && pod.instance < count);
-        let mut instances: BTreeMap<_, _> = live.map(|pod| (pod.instance, pod.revision)).collect();
+        let mut live: Vec<_> = live.collect();
+        // Of two the one that does its work stands for the instance.
+        live.sort_by_key(|pod| (pod.instance, pod.serves(), pod.run));
+        let mut instances: BTreeMap<_, _> =
+            live.into_iter().map(|pod| (pod.instance, pod.revision)).collect();
         let Instructions { from, to, base, .. } = &update.instructions;
         if to.as_ref().is_some_and(|(to, _)| from.iter().all(|(from, _)| from == to)) {
             // What runs already and is tried again goes back to what was good.
@@ -254,7 +282,8 @@ impl Oracle {
                         self.object(|| format!("plans two Pods for instance {instance}"));
                     }
                     let mut tasks = snapshot.tasks.iter().filter(|task| task.instance == *instance);
-                    if tasks.clone().any(|task| !task.is_terminal()) {
+                    let live: Vec<&Task> = tasks.clone().filter(|task| !task.is_terminal()).collect();
+                    if !live.is_empty() && !may_be_beside(snapshot, plan, &live) {
                         self.object(|| format!("plans a Pod beside a live one of instance {instance}"));
                     }
                     // Of a run that came and went unseen nobody can know, and its writer's term is over.
@@ -306,8 +335,7 @@ impl Oracle {
         if !is_healthy {
             return;
         }
-        let newer =
-            |other: &&Task| other.instance == instance && other.run > task.run && !other.is_terminal();
+        let newer = |other: &&Task| other.instance == instance && other.run > task.run && serves(other);
         if snapshot.tasks.iter().any(|other| newer(&other)) {
             return;
         }
@@ -355,10 +383,13 @@ impl Oracle {
         let object = &snapshot.object;
         let controls = snapshot.update.as_ref().map(|update| &update.controls);
         let retried = controls.is_some_and(|it| it.retry.is_some() || it.rollback.is_some());
+        // A restart whose time had not come when it was taken up.
+        let observed = object.status.as_ref().and_then(|status| status.observed_restart);
+        let restarted = object.service.update.restart_at != observed;
         if let Some((revision, version)) = self.adopted
             && revision == object.service.revision
             && object.meta.version >= version
-            && !retried
+            && !(retried || restarted)
             && progress.is_none_or(|progress| progress.touched.is_empty())
         {
             self.object(|| format!("adopted: begins update {number} to what it has taken up"));
@@ -382,4 +413,20 @@ impl Oracle {
             self.object(|| format!("prunes run {run}, the newest of instance {instance}"));
         }
     }
+}
+
+/// Whether the next run may be made beside these: an update works on the instance and asks for it, and the only one
+/// serves.
+fn may_be_beside(snapshot: &Snapshot, plan: &Plan, live: &[&Task]) -> bool {
+    let [task] = live else { return false };
+    let Some(update) = &snapshot.update else { return false };
+    let written = plan.progress.as_ref().map(|(_, progress)| progress);
+    let Some(progress) = written.or(update.progress.as_ref()) else { return false };
+    let asks = update.settings.surge(update.instructions.all()) > 0;
+    let rolls = matches!(progress.state, UpdateState::RollingForward | UpdateState::RollingBack);
+    asks && rolls && progress.working.contains(task.instance) && serves(task) && !snapshot.frozen
+}
+
+fn serves(task: &Task) -> bool {
+    task.state == TaskState::Running && task.ready && task.ending.is_none()
 }

@@ -167,6 +167,11 @@ pub(super) fn draw_settings(draw: &mut Draw, strategy: Strategy) -> UpdateSettin
         pulse_interval_seconds: if draw.chance(15) { draw.small(20, 40) } else { 0 },
         checks: Vec::new(),
         in_place: draw.chance(50),
+        max_surge: if draw.chance(40) {
+            draw.pick(&[Amount::Count(1), Amount::Count(2), Amount::Percent(50)])
+        } else {
+            Amount::Count(0)
+        },
     };
     UpdateSettings { checks: draw_checks(draw, settings.watch_seconds), ..settings }
 }

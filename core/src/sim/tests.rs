@@ -22,6 +22,7 @@ fn setting(instances: u32, guards: Guards) -> Setting {
     setting.service.update.strategy = Strategy::Queue { group_size: Amount::Count(2) };
     setting.service.update.watch_seconds = 0;
     setting.service.update.in_place = false;
+    setting.service.update.max_surge = Amount::Count(0);
     setting.service.flapping =
         Flapping { threshold_seconds: 300, initial_delay_seconds: 20, max_delay_seconds: 40 };
     setting.service.history = History { failed: 0, ended: 0, ttl_seconds: 600 };

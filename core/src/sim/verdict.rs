@@ -7,7 +7,7 @@ use crate::{model::*, plan::plan};
 
 use super::{
     cache::Snapshot,
-    objects::UpdateObject,
+    objects::{Pod, UpdateObject},
     request::{Request, requests},
     setting::{FINAL, Quality},
     world::World,
@@ -141,10 +141,10 @@ fn configs(
 ) -> Result<(), String> {
     let spec = service.revision;
     let state = newest.and_then(|update| update.progress.as_ref()).map(|progress| progress.state);
-    let newest_pod = |instance| world.store.pods.values().rev().find(|pod| pod.instance == instance);
     let all_run = |revision: Revision| {
-        let other = |instance: &Instance| newest_pod(*instance).is_none_or(|pod| pod.revision != revision);
-        let scope = (0..count).filter(|instance| service.update.allows(*instance));
+        let other =
+            |instance: &Instance| stands_for(world, *instance).is_none_or(|pod| pod.revision != revision);
+        let scope = (0..count).filter(|it| service.update.allows(*it) && !is_borne(newest, *it));
         match scope.into_iter().filter(|instance| !restless.contains(instance)).find(other) {
             Some(instance) => Err(format!("instance {instance} doesn't run {revision}")),
             None => Ok(()),
@@ -181,6 +181,21 @@ fn is_as_it_was(world: &World, update: &UpdateObject) -> bool {
     before.is_some_and(|before| Some(before.generation) == generation)
 }
 
+/// The Pod of an instance that lives, or else the newest: a later run beside one that stays may have come and gone.
+fn stands_for(world: &World, instance: Instance) -> Option<&Pod> {
+    let pods = || world.store.pods.values().rev().filter(|pod| pod.instance == instance);
+    pods().find(|pod| pod.is_live()).or_else(|| pods().next())
+}
+
+/// Whether an instance has failed in an update that leaves what served beside its next run.
+fn is_borne(update: Option<&UpdateObject>, instance: Instance) -> bool {
+    let surges = |update: &&UpdateObject| update.settings.surge(update.instructions.all()) > 0;
+    let progress = update.filter(surges).and_then(|update| update.progress.as_ref());
+    progress.is_some_and(|it| {
+        it.failed_back.contains(instance) || (!it.state.is_back() && it.failed.contains(instance))
+    })
+}
+
 /// A rollback has restored every instance: its config, and whether it is there at all.
 fn restored(world: &World, update: &UpdateObject) -> Result<(), String> {
     let Some(before) = world.oracle.before(update.number) else { return Ok(()) };
@@ -188,9 +203,9 @@ fn restored(world: &World, update: &UpdateObject) -> Result<(), String> {
         return Ok(());
     }
     for (instance, revision) in before.instances.range(..before.count) {
-        let pod = world.store.pods.values().rev().find(|pod| pod.instance == *instance);
+        let pod = stands_for(world, *instance);
         let stored = world.store.revisions.contains_key(revision);
-        if stored && pod.is_none_or(|pod| pod.revision != *revision) {
+        if stored && !is_borne(Some(update), *instance) && pod.is_none_or(|pod| pod.revision != *revision) {
             return Err(format!("the rollback has not restored instance {instance} to {revision}"));
         }
     }

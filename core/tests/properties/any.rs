@@ -44,8 +44,11 @@ pub(crate) fn settings() -> impl Strategy<Value = UpdateSettings> {
     let numbers = (0..30u32, 0..3u32, select(vec![0, 30, 600]), select(vec![0, 0, 0, 20]));
     let allowed =
         prop_oneof![3 => (0..3u32).prop_map(Amount::Count), 1 => (1..40u8).prop_map(Amount::Percent)];
-    let drawn = (groups(), allowed, any::<bool>(), numbers, checks(), any::<bool>());
-    drawn.prop_map(|(strategy, max_failed_instances, rollback_on_failure, numbers, checks, in_place)| {
+    let surge = select(vec![Amount::Count(0), Amount::Count(0), Amount::Count(1), Amount::Percent(50)]);
+    let ways = (any::<bool>(), any::<bool>(), surge);
+    let drawn = (groups(), allowed, numbers, checks(), ways);
+    drawn.prop_map(|(strategy, max_failed_instances, numbers, checks, ways)| {
+        let (rollback_on_failure, in_place, max_surge) = ways;
         let (watch_seconds, max_per_instance_failures, max_wait_seconds, pulse_interval_seconds) = numbers;
         UpdateSettings {
             strategy,
@@ -57,6 +60,7 @@ pub(crate) fn settings() -> impl Strategy<Value = UpdateSettings> {
             pulse_interval_seconds,
             checks,
             in_place,
+            max_surge,
             ..UpdateSettings::default()
         }
     })

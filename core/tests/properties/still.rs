@@ -186,6 +186,17 @@ impl Still {
         self.tasks.iter().find(|task| task.instance == instance && !task.is_terminal())
     }
 
+    /// How many live tasks an instance has.
+    pub(crate) fn live_tasks(&self, instance: Instance) -> usize {
+        self.tasks.iter().filter(|task| task.instance == instance && !task.is_terminal()).count()
+    }
+
+    /// Whether a task of an instance does its work.
+    pub(crate) fn is_served(&self, instance: Instance) -> bool {
+        let serves = |task: &Task| task.ready && !task.is_terminal() && task.ending.is_none();
+        self.tasks.iter().any(|task| task.instance == instance && serves(task))
+    }
+
     /// What runs, and is to stay.
     pub(crate) fn running(&self) -> BTreeMap<Instance, Revision> {
         let stays = self.tasks.iter().filter(|task| !task.is_terminal() && task.ending.is_none());

@@ -42,6 +42,8 @@ pub struct Ledger {
     entries: Vec<Entry>,
     pods: BTreeMap<String, Facts>,
     instances: BTreeMap<Key, BTreeSet<String>>,
+    /// Services, with their namespace, that may have two live Pods of an instance, and of how many instances at a time.
+    surges: BTreeMap<(String, String), usize>,
     /// Pods that were on a node when it was lost: nobody knows whether they run.
     lost: BTreeSet<String>,
     violations: Vec<String>,
@@ -58,17 +60,38 @@ impl Ledger {
             of_instance.insert(pod.uid.clone());
             self.pods.insert(pod.uid.clone(), pod.clone());
         }
-        let live: Vec<&Facts> = of_instance
-            .iter()
-            .filter(|uid| !self.lost.contains(*uid))
-            .filter_map(|uid| self.pods.get(uid))
-            .filter(|pod| pod.is_live())
-            .collect();
-        if live.len() > 1 && change != Change::Deleted {
+        let live = self.live(&pod.key);
+        if live.len() > 1 && change != Change::Deleted && !self.may_surge(&pod.key, live.len()) {
             let names: Vec<String> = live.iter().map(ToString::to_string).collect();
             self.violations.push(format!("two live Pods of one instance: {}", names.join(" and ")));
         }
         self.entries.push(Entry { at, change, pod });
+    }
+
+    /// The live Pods of an instance, but for those of lost nodes.
+    fn live(&self, key: &Key) -> Vec<&Facts> {
+        let uids = self.instances.get(key).into_iter().flatten();
+        let known = uids.filter(|uid| !self.lost.contains(*uid)).filter_map(|uid| self.pods.get(uid));
+        known.filter(|pod| pod.is_live()).collect()
+    }
+
+    /// Whether an instance may have so many live Pods now: two, where its service surges and not too many others do.
+    fn may_surge(&self, key: &Key, live: usize) -> bool {
+        let service = (key.namespace.clone(), key.service.clone());
+        let Some(most) = self.surges.get(&service) else { return false };
+        live == 2 && self.twins(&key.namespace, &key.service) <= *most
+    }
+
+    /// How many instances of a service have more than one live Pod.
+    pub fn twins(&self, namespace: &str, service: &str) -> usize {
+        let of_service =
+            self.instances.keys().filter(|key| key.namespace == namespace && key.service == service);
+        of_service.filter(|key| self.live(key).len() > 1).count()
+    }
+
+    /// From now on so many instances of a service may have two live Pods at a time.
+    pub fn allow_surge(&mut self, namespace: &str, service: &str, most: usize) {
+        self.surges.insert((namespace.to_owned(), service.to_owned()), most);
     }
 
     /// The Pods that are known to exist, after a gap: those that are not among them are gone.

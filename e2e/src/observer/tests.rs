@@ -50,6 +50,26 @@ fn two_live_pods_are_found_and_successive_ones_are_not() {
 }
 
 #[test]
+fn two_live_pods_are_borne_of_as_many_instances_as_may_surge() {
+    let mut ledger = Ledger::default();
+    for instance in 0..2 {
+        started(&mut ledger, &pod(instance, 1, "a"));
+    }
+    ledger.allow_surge("ns", "web", 1);
+    started(&mut ledger, &pod(0, 2, "b"));
+    assert_eq!((ledger.violations("ns").len(), ledger.twins("ns", "web")), (0, 1));
+    started(&mut ledger, &pod(1, 2, "b"));
+    assert!(!ledger.violations("ns").is_empty(), "two instances have two");
+    let mut ledger = Ledger::default();
+    ledger.allow_surge("ns", "web", 1);
+    ledger.allow_surge("ns", "other", 9);
+    for run in 1..4 {
+        ledger.record(Instant::now(), Change::Added, pod(0, run, "a"));
+    }
+    assert_eq!(ledger.violations("ns").len(), 1, "a third one");
+}
+
+#[test]
 fn a_pod_of_a_lost_node_is_no_second_one() {
     let mut ledger = Ledger::default();
     started(&mut ledger, &pod(0, 1, "a"));

@@ -20,6 +20,7 @@ mod pulses;
 mod real_node;
 mod refused;
 mod start;
+mod surge;
 mod update_bad;
 mod update_good;
 mod update_groups;
@@ -48,6 +49,7 @@ pub fn all() -> Vec<Scenario> {
         update_bad::all(),
         update_groups::all(),
         update_scope::all(),
+        surge::all(),
         pulses::all(),
         checks::all(),
         aurora::all(),

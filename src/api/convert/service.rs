@@ -7,7 +7,7 @@ use super::{from_word, identity, instance, number, parts, signed, time, uid, upd
 use crate::api::settings::{Flapping, History, WhileUpdating};
 use crate::api::status::{AuroraServiceStatus, Counts, Failure, UpdateRef};
 use crate::api::update::update_name;
-use crate::api::{AuroraService, Invalid, conditions, labels};
+use crate::api::{AuroraService, Invalid, conditions, labels, surge};
 
 /// The bounds of `settings`, once more: a stored object may be of another version.
 const DAY: i32 = 86_400;
@@ -22,13 +22,21 @@ pub fn service(object: &AuroraService) -> Result<model::Service, Invalid> {
         field: "spec.template",
         reason: format!("cannot be written as JSON: {error}; remove what is not plain JSON"),
     })?;
+    let update = update_settings(&spec.update)?;
+    if update.max_surge != model::Amount::Count(0)
+        && let Some(obstacle) = surge::obstacle(&spec.template)
+    {
+        let reason =
+            format!("asks for two Pods of an instance at a time, but {obstacle}; remove one of them");
+        return Err(Invalid::Field { field: "spec.update.maxSurge", reason });
+    }
     Ok(model::Service {
         uid: uid(metadata)?,
         generation: metadata.generation.unwrap_or_default(),
         deleting: metadata.deletion_timestamp.is_some(),
         instances: number("spec.instances", spec.instances, 0, 10_000)?,
         revision,
-        update: update_settings(&spec.update)?,
+        update,
         hold_updates: spec.update.paused,
         queue_updates: spec.update.while_updating == Some(WhileUpdating::Queue),
         flapping: flapping(&spec.flapping)?,

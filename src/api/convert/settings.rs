@@ -29,6 +29,7 @@ pub fn update_settings(spec: &UpdateSettings) -> Result<model::UpdateSettings, I
         max_wait_seconds,
         pulse_interval_seconds,
         checks: checked,
+        max_surge,
         // They are the service's, not an update's.
         paused: _,
         while_updating: _,
@@ -56,6 +57,10 @@ pub fn update_settings(spec: &UpdateSettings) -> Result<model::UpdateSettings, I
         },
         checks: checks(checked, watch_seconds)?,
         in_place: strategy.as_ref().and_then(|strategy| strategy.in_place) == Some(InPlace::IfPossible),
+        max_surge: match max_surge {
+            Some(most) => amount("spec.update.maxSurge", most, 0)?,
+            None => model::Amount::Count(0),
+        },
     })
 }
 
@@ -146,6 +151,7 @@ pub(super) fn settings_object(settings: &model::UpdateSettings) -> UpdateSetting
         pulse_interval_seconds,
         checks,
         in_place,
+        max_surge,
     } = settings;
     UpdateSettings {
         strategy: Some(UpdateStrategy {
@@ -161,6 +167,7 @@ pub(super) fn settings_object(settings: &model::UpdateSettings) -> UpdateSetting
         pulse_interval_seconds: Some(signed(*pulse_interval_seconds)).filter(|seconds| *seconds > 0),
         restart_at: restart_at.map(time),
         checks: checks_object(checks),
+        max_surge: Some(*max_surge).filter(|most| *most != model::Amount::Count(0)).map(amount_object),
         ..UpdateSettings::default()
     }
 }

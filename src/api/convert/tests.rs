@@ -50,6 +50,7 @@ fn a_minimal_service_has_auroras_defaults() {
                 pulse_interval_seconds: 0,
                 checks: Vec::new(),
                 in_place: false,
+                max_surge: Amount::Count(0),
             },
             hold_updates: false,
             queue_updates: false,
@@ -221,6 +222,7 @@ fn an_update_is_read_back_as_it_was_written() {
             pulse_interval_seconds: 5,
             checks: every_kind_of_check(),
             in_place: true,
+            max_surge: Amount::Percent(7),
         };
         let owner =
             crate::apply::pods::Job { namespace: "prod", service: "web", uid: "u-1", key: "", role: "" }

@@ -103,25 +103,26 @@ impl Job {
 
     /// The same, where somebody has a say in which tasks are ended.
     pub(super) fn plan_under(&self, sla: &dyn Sla) -> Plan {
+        self.with_view(|view| plan_under(view, self.now, sla))
+    }
+
+    /// What the planner is shown.
+    pub(super) fn with_view<T>(&self, look: impl FnOnce(&ServiceView<'_>) -> T) -> T {
         let past: Vec<_> = self.updates.iter().rev().skip(1).rev().map(past).collect();
-        plan_under(
-            &ServiceView {
-                service: &self.service,
-                tasks: &self.tasks,
-                seen_runs: &self.seen_runs,
-                revisions: &self.revisions,
-                update: self.updates.last(),
-                past_updates: &past,
-                status: self.status.as_ref(),
-                measurements: &self.measurements,
-                lost_nodes: &self.lost_nodes,
-                keep_allowed: self.keep_allowed,
-                frozen: self.frozen,
-                problem: self.problem.as_ref(),
-            },
-            self.now,
-            sla,
-        )
+        look(&ServiceView {
+            service: &self.service,
+            tasks: &self.tasks,
+            seen_runs: &self.seen_runs,
+            revisions: &self.revisions,
+            update: self.updates.last(),
+            past_updates: &past,
+            status: self.status.as_ref(),
+            measurements: &self.measurements,
+            lost_nodes: &self.lost_nodes,
+            keep_allowed: self.keep_allowed,
+            frozen: self.frozen,
+            problem: self.problem.as_ref(),
+        })
     }
 
     /// Plans once and carries it out; whether anything was to be done.
@@ -230,7 +231,9 @@ impl Job {
     }
 
     fn create(&mut self, instance: Instance, run: Run, revision: Revision, flaps: u16, failures: u16) {
-        assert!(!self.tasks.iter().any(|t| t.instance == instance && !t.is_terminal()), "two of {instance}");
+        let lives = self.tasks.iter().filter(|t| t.instance == instance && !t.is_terminal()).count();
+        let surges = self.updates.last().is_some_and(|update| update.settings.max_surge != Amount::Count(0));
+        assert!(lives <= usize::from(surges), "{lives} and one more of {instance}");
         assert!(self.seen_runs.insert(instance, run) < Some(run), "run {run} of {instance} again");
         let task = Task {
             uid: self.uid(),

@@ -10,4 +10,5 @@ mod job;
 mod keep;
 mod roll;
 mod scope;
+mod surge;
 mod turns;

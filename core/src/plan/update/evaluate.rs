@@ -37,7 +37,8 @@ pub(super) fn evaluate(
     wanted: Option<Revision>,
     counted: Option<Failures>,
 ) -> (Verdict, Option<Failures>) {
-    let live = fleet.live(instance);
+    let mut lives = fleet.lives(instance);
+    let (live, other) = (lives.next_back(), lives.next_back());
     let Some(wanted) = wanted else {
         return (if live.is_some() { Verdict::Wait(None) } else { Verdict::Good }, counted);
     };
@@ -66,10 +67,10 @@ pub(super) fn evaluate(
             Said::Fail(what) => {
                 found_wanting(fleet, update, task, failures.as_ref(), EndReason::CheckFailed, &what)
             }
-            Said::Hold if good_at <= fleet.now => (Verdict::Good, failures),
-            // The next measurement asks for another plan.
-            Said::Nothing if good_at <= fleet.now => (Verdict::Wait(None), failures),
-            Said::Hold | Said::Nothing => (Verdict::Wait(Some(good_at)), failures),
+            Said::Hold | Said::Nothing if good_at > fleet.now => (Verdict::Wait(Some(good_at)), failures),
+            Said::Hold if other.is_none() => (Verdict::Good, failures),
+            // It is not done before the one whose place it takes is gone. The next measurement asks for another plan.
+            Said::Hold | Said::Nothing => (Verdict::Wait(None), failures),
         };
     }
     let Some(task) = live else {
