@@ -1,8 +1,9 @@
 //! Kubernetes Events: what people see in `kubectl describe`. Best effort, never in anybody's way.
 //!
-//! The executor puts an event into a bounded queue; one task writes them, slowly, and counts what it drops. The same
-//! words about the same object within ten minutes become a series on one Event. It must not write unless the lease
-//! is ours. kube's Recorder is not used: it waits for the API at each event and searches all it remembers.
+//! The executor puts an event into a bounded queue; one task writes them, slowly, and counts what it drops. Warnings go
+//! first: a service with much news must not keep another's trouble from being told. The same words about the same
+//! object within ten minutes become a series on one Event. It must not write unless the lease is ours. kube's Recorder
+//! is not used: it waits for the API at each event and searches all it remembers.
 
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -35,10 +36,10 @@ use crate::{
     metrics::{Metrics, Verb},
 };
 
-/// Events that wait to be written.
+/// Events that wait to be written, of warnings and of other news each.
 const QUEUE: usize = 512;
 /// The pace at which they are, all services together.
-const PACE: Duration = Duration::from_millis(100);
+const PACE: Duration = Duration::from_millis(50);
 /// Within which time the same words are one Event.
 const WINDOW: Duration = Duration::from_secs(600);
 /// How many Events are remembered for that.
@@ -60,16 +61,18 @@ struct Waiting {
     event: plan::Event,
 }
 
-/// The executor's end of the queue.
+/// The executor's end of the queues.
 #[derive(Clone)]
 pub struct Announcer {
-    queue: mpsc::Sender<Waiting>,
+    warnings: mpsc::Sender<Waiting>,
+    news: mpsc::Sender<Waiting>,
     metrics: Metrics,
 }
 
-/// Writes the Events of the queue.
+/// Writes the Events of the queues.
 pub struct EventWriter {
-    queue: mpsc::Receiver<Waiting>,
+    warnings: mpsc::Receiver<Waiting>,
+    news: mpsc::Receiver<Waiting>,
     client: Client,
     fence: Fence,
     metrics: Metrics,
@@ -87,9 +90,10 @@ struct Written {
 
 /// A queue for events, and what empties it.
 pub fn events(client: Client, fence: Fence, metrics: Metrics, identity: String) -> (Announcer, EventWriter) {
-    let (sender, queue) = mpsc::channel(QUEUE);
-    let announcer = Announcer { queue: sender, metrics: metrics.clone() };
-    (announcer, EventWriter { queue, client, fence, metrics, identity, written: LruCache::new(REMEMBERED) })
+    let ((warn, warnings), (tell, news)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
+    let announcer = Announcer { warnings: warn, news: tell, metrics: metrics.clone() };
+    let written = LruCache::new(REMEMBERED);
+    (announcer, EventWriter { warnings, news, client, fence, metrics, identity, written })
 }
 
 impl Announcer {
@@ -103,7 +107,8 @@ impl Announcer {
             }
             None => reference::<AuroraService>(key, key.name.to_string(), Some(facts.uid)),
         };
-        if self.queue.try_send(Waiting { regarding, event }).is_err() {
+        let queue = if event.warning { &self.warnings } else { &self.news };
+        if queue.try_send(Waiting { regarding, event }).is_err() {
             self.metrics.event_dropped();
         }
     }
@@ -114,8 +119,9 @@ impl EventWriter {
     pub async fn run(mut self) {
         let mut pace = interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while let Some(waiting) = self.queue.recv().await {
+        loop {
             pace.tick().await;
+            let Some(waiting) = self.next().await else { return };
             if self.fence.term().is_none() {
                 continue;
             }
@@ -127,6 +133,15 @@ impl EventWriter {
                 }
                 Err(_) => self.metrics.event_dropped(),
             }
+        }
+    }
+
+    async fn next(&mut self) -> Option<Waiting> {
+        tokio::select! {
+            biased;
+            Some(warning) = self.warnings.recv() => Some(warning),
+            Some(news) = self.news.recv() => Some(news),
+            else => None,
         }
     }
 

@@ -187,6 +187,21 @@ async fn events_are_written_once_and_counted() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_warning_is_told_before_news_that_wait() {
+    let world = World::new().await;
+    let event = |warning, message: String| Event { warning, reason: "Told", message, update: None };
+    let news = (0..200).map(|number| event(false, number.to_string()));
+    let events = news.chain([event(true, "trouble".to_owned())]).collect();
+    world.execute(Plan { events, ..Plan::default() }).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let told = world.api.all("events");
+    assert!(told.len() < 100, "{} were told at once", told.len());
+    assert!(told.iter().any(|event| event["type"] == "Warning"), "{told:?}");
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(world.api.all("events").len(), 201);
+}
+
 /// The executor is used from many tasks.
 const _: fn() = || {
     fn is_shared<T: Send + Sync>() {}
