@@ -59,9 +59,9 @@ pub struct UpdateSettings {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub checks: Vec<Check>,
-    /// If above 0, the next Pod of an instance is made beside the one that runs, which ends once the new one is Ready; so
-    /// many instances have two at a time at most, and the rest of their group waits. For a moment both have the
-    /// instance's number and host name. Not with host ports, volume claims, required anti-affinity or a limit per
+    /// If above 0, the next Pod of an instance is made beside the one that runs, which ends once the new one has
+    /// passed its watch; so many instances have two at a time at most, and the rest of their group waits. For that
+    /// while both have the instance's number and host name. Not with host ports, volume claims, required anti-affinity or a limit per
     /// domain. A number of instances, or a percentage of the service's such as `10%`, rounded down but at least 1.
     /// Default: 0, one after the other, as in Aurora.
     #[serde(skip_serializing_if = "Option::is_none")]

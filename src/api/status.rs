@@ -26,6 +26,9 @@ pub struct AuroraServiceStatus {
     /// `spec.update.restartAt` that was last acted upon.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_restart: Option<Time>,
+    /// `spec.instances` that was last acted upon, or taken back with a config that failed. Unit: instances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_count: Option<i32>,
     /// Hash of the last config known to be good: replacements outside of an update are made of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_revision: Option<String>,

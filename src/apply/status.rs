@@ -167,6 +167,7 @@ fn can_wait(recorded: Option<&ServiceStatus>, status: &ServiceStatus) -> bool {
         observed_revision,
         observed_scope,
         observed_restart,
+        observed_count,
         last_good,
         // A floor only: the Pods themselves say more until they are all gone.
         highest_run: _,
@@ -188,6 +189,7 @@ fn can_wait(recorded: Option<&ServiceStatus>, status: &ServiceStatus) -> bool {
         && *observed_revision == recorded.observed_revision
         && *observed_scope == recorded.observed_scope
         && *observed_restart == recorded.observed_restart
+        && *observed_count == recorded.observed_count
         && *last_good == recorded.last_good
         && *update == recorded.update
         && *failure == recorded.failure

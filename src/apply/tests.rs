@@ -188,6 +188,7 @@ fn status(revision: Revision, running: u32) -> ServiceStatus {
         observed_revision: Some(revision),
         observed_scope: None,
         observed_restart: None,
+        observed_count: None,
         last_good: Some(revision),
         highest_run: 1,
         counts: Counts { desired: 5, running, live: running, ..Counts::default() },

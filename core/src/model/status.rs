@@ -93,6 +93,8 @@ pub struct ServiceStatus {
     pub observed_scope: Option<Ranges>,
     /// The restart that was last acted on.
     pub observed_restart: Option<Timestamp>,
+    /// The count of the spec that was last seen: another one is somebody's wish, even one that was taken back once.
+    pub observed_count: Option<u32>,
     /// The last good config.
     pub last_good: Option<Revision>,
     /// The greatest run any instance has had: a floor for instances whose Pods are all gone.

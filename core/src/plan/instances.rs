@@ -16,7 +16,7 @@ use super::{
     history::Keeping,
     in_place::{self, Rest, Step},
     surge::{self, Pair, cause},
-    targets::Target,
+    targets::{self, Target},
 };
 
 /// A Pod that was told to stop and keep its object has this many seconds beyond its grace before it is deleted.
@@ -85,12 +85,26 @@ impl Work<'_, '_> {
     fn pair(&mut self, old: &Task, new: &Task, target: Target) {
         let pair = surge::pair(self.fleet, old, new, &target);
         for (task, goes) in [(old, pair == Pair::OldGoes), (new, pair == Pair::NewGoes)] {
-            if !goes && target.revision.is_some() {
+            if pair == Pair::Stays || (!goes && target.revision.is_some()) {
                 self.live(task, Target::keep(Some(task.revision)));
             } else if cause(task, &target).is_some() {
                 self.live(task, Target { may_surge: false, ..target });
+            } else if self.fleet.view.update.is_some_and(|update| targets::surge_limit(update) > 0) {
+                self.left_over(task);
             } else {
                 self.odd(task);
+            }
+        }
+    }
+
+    /// One of two that an update has made, and that nobody wants any more.
+    fn left_over(&mut self, task: &Task) {
+        match task.ending {
+            Some(ending) => self.ending(task, ending),
+            None if self.fleet.view.frozen => self.held(task.instance, reasons::FROZEN, None),
+            None => {
+                let how = self.keeping.choose(self.fleet, task);
+                self.end(task, Intent::Kill, how);
             }
         }
     }
@@ -192,8 +206,7 @@ impl Work<'_, '_> {
         if self.surge == 0 {
             return self.held(task.instance, "SurgeFull", None);
         }
-        self.surge -= 1;
-        self.absent(task.instance, revision, target.floor);
+        self.surge -= u32::from(self.absent(task.instance, revision, target.floor));
     }
 
     /// Ends a task that could live on, if it may go now.
@@ -233,10 +246,12 @@ impl Work<'_, '_> {
         }
     }
 
-    fn absent(&mut self, instance: Instance, revision: Revision, floor: Run) {
+    /// Makes the next run of an instance, unless something holds it back; whether it does.
+    fn absent(&mut self, instance: Instance, revision: Revision, floor: Run) -> bool {
         if !self.fleet.is_stored(revision) {
             self.kept.missing.entry(revision).or_default().insert(instance);
-            return self.held(instance, reasons::REVISION_MISSING, None);
+            self.held(instance, reasons::REVISION_MISSING, None);
+            return false;
         }
         let run = self.fleet.next_run(instance, self.known).max(floor + 1);
         // Only the direct predecessor counts; another config begins anew.
@@ -247,10 +262,12 @@ impl Work<'_, '_> {
             .unwrap_or_default();
         if let Some(due) = inherited.due.filter(|due| self.fleet.now < *due) {
             self.kept.throttled += 1;
-            return self.held(instance, "Throttled", Some(due));
+            self.held(instance, "Throttled", Some(due));
+            return false;
         }
         let flapping::Inherited { flaps, failures, due: _ } = inherited;
         self.plan.actions.push(Action::Create { instance, run, revision, flaps, failures });
+        true
     }
 
     fn end(&mut self, task: &Task, intent: Intent, how: Ended) {

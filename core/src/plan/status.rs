@@ -46,6 +46,7 @@ pub(super) fn status(
     status.counts.throttled = held.kept.throttled;
     status.counts.updated = updated(fleet);
     status.observed_generation = fleet.view.service.generation;
+    status.observed_count = Some(fleet.view.service.instances);
     let wanted = targets.values().filter(|target| target.revision.is_some()).count();
     let missing = missing(&held.kept);
     let problem = fleet.view.problem.or(missing.as_ref());

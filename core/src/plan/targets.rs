@@ -11,7 +11,7 @@ use crate::model::{
     EndReason, Instance, Instructions, Progress, Revision, Run, ServiceStatus, Task, Uid, Update, UpdateState,
 };
 
-use super::{fleet::Fleet, instructions::lookup};
+use super::{fleet::Fleet, instructions::lookup, update::has_passed};
 
 /// What an instance shall be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(super) struct Target {
     pub(super) found_wanting: Option<Uid>,
     /// Whether it may have two live tasks: its next run beside the one that runs.
     pub(super) may_surge: bool,
+    /// The newest of its tasks has passed its watch, so that another may go.
+    pub(super) new_is_good: bool,
 }
 
 impl Target {
@@ -38,6 +40,7 @@ impl Target {
         restart_at: None,
         found_wanting: None,
         may_surge: false,
+        new_is_good: false,
     };
 
     pub(super) fn keep(revision: Option<Revision>) -> Self {
@@ -85,7 +88,7 @@ pub(super) fn targets(
             instructions.before(instance)
         } else if progress.state.is_back() && began_back {
             instructions.back(instance)
-        } else if instructions.concerns(instance) {
+        } else if instructions.concerns(instance) && !is_borne(update, progress, instance) {
             instructions.after(instance)
         } else {
             own_revision(fleet, known, instance, count)
@@ -95,7 +98,10 @@ pub(super) fn targets(
         let found_wanting = progress.failures.get(&instance).filter(|_| change).and_then(|it| it.last_pod);
         // Whatever halts it: the two it has are left until it goes on.
         let may_surge = surge_limit(update) > 0 && progress.working.contains(instance);
-        all.insert(instance, Target { revision, change, floor, restart_at, found_wanting, may_surge });
+        let newest = fleet.lives(instance).next_back().filter(|_| may_surge);
+        let new_is_good = newest.is_some_and(|task| has_passed(fleet, update, progress, task));
+        let target = Target { revision, change, floor, restart_at, found_wanting, may_surge, new_is_good };
+        all.insert(instance, target);
     }
     all
 }
@@ -103,6 +109,11 @@ pub(super) fn targets(
 /// How many instances may have two live tasks at a time while this update goes on.
 pub(super) fn surge_limit(update: &Update) -> u32 {
     update.settings.surge(update.instructions.all())
+}
+
+/// Whether an instance has failed on the way forward, and what stood beside its next run has stayed.
+fn is_borne(update: &Update, progress: &Progress, instance: Instance) -> bool {
+    surge_limit(update) > 0 && !progress.state.is_back() && progress.failed.contains(instance)
 }
 
 /// Whether the spec's config was not acted on yet.
@@ -129,6 +140,9 @@ pub(super) fn settled_count(fleet: &Fleet<'_>, known: &ServiceStatus) -> u32 {
     let Some(of) = concluded.filter(|of| of.number > update.number || of.state.is_terminal()) else {
         return *previous_instances;
     };
+    if known.observed_count.is_some_and(|seen| seen != service.instances) {
+        return service.instances;
+    }
     // The newest was removed: what the one before it has left is long settled.
     let is_last = of.number == update.number;
     if !is_last || to.as_ref().is_none_or(|(to, _)| *to != service.revision) {

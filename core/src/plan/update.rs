@@ -18,6 +18,7 @@ use crate::{
 
 use super::{Event, Held, Plan, fleet::Fleet, targets};
 
+pub(super) use evaluate::has_passed;
 use evaluate::{Verdict, count, evaluate};
 use group::{Place, next_group};
 
@@ -154,6 +155,10 @@ impl Step<'_, '_> {
             set.insert(instance);
             news.insert(instance);
             self.progress.working.remove(instance);
+        }
+        // Where few may surge at a time, the others of the group had no turn yet.
+        if targets::surge_limit(self.update) > 0 && !(good.is_empty() && failed.is_empty()) {
+            self.progress.advanced = self.fleet.now;
         }
         self.bound_failures();
         self.tell(false, if back { "InstancesRolledBack" } else { "InstancesUpdated" }, &good);

@@ -340,6 +340,13 @@ impl Oracle {
             return;
         }
         let service = &snapshot.object.service;
+        // Of two the only one that serves is not ended, whatever is wanted.
+        let twin = |other: &&Task| other.instance == instance && other.uid != uid && !other.is_terminal();
+        let twins = || snapshot.tasks.iter().filter(twin);
+        if instance < service.instances && twins().next().is_some() && !twins().any(serves) {
+            let run = task.run;
+            self.object(|| format!("ends run {run} of instance {instance}, the only one that serves"));
+        }
         let desired = snapshot.object.status.as_ref().map_or(u32::MAX, |status| status.counts.desired);
         let progress = plan.progress.as_ref().map(|(_, progress)| progress);
         let update = snapshot.update.as_ref();

@@ -350,6 +350,7 @@ fn a_service_status_is_read_back_as_it_was_written() {
         observed_revision: Some(model::Revision::v1(2)),
         observed_scope: Some("0-4".parse().unwrap()),
         observed_restart: Some(at(44)),
+        observed_count: Some(6),
         last_good: Some(model::Revision::v1(1)),
         highest_run: 9,
         counts: model::Counts {

@@ -398,7 +398,7 @@ impl Task {
         self.ready_since = Some(at);
     }
 
-    fn fail(&mut self, at: Timestamp, code: i32) {
+    pub(super) fn fail(&mut self, at: Timestamp, code: i32) {
         self.before = self.state;
         (self.state, self.ready) = (TaskState::Failed, false);
         (self.end, self.exit_code, self.ended) = (Some(EndReason::Exited), Some(code), Some(at));

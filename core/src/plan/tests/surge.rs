@@ -196,37 +196,118 @@ fn what_serves_is_what_an_instance_had_when_the_next_update_begins() {
     assert_eq!((state(&job), job.count(GOOD)), (Some(UpdateState::RolledBack), 2));
 }
 
-/// One task as a case has it: its config is the wanted one, it serves.
-fn case(job: &mut Job, uid: Uid, fits: bool, serves: bool) -> Task {
-    let task = job.task_mut(uid);
+/// One task as a case has it: of the wanted config, serving, told to end.
+fn case(job: &mut Job, at: usize, [fits, serves, ends]: [bool; 3]) -> Task {
+    let now = job.now;
+    let task = &mut job.tasks[at];
     task.revision = if fits { NEXT } else { GOOD };
     task.ready = serves;
+    task.ending = ends.then_some(Ending { intent: None, at: now, grace_seconds: 30, deleting: true });
     task.clone()
 }
 
 #[test]
 fn of_two_goes_the_one_that_is_not_wanted_once_the_other_serves() {
     use Pair::{NewGoes, OldGoes, Stays};
-    for bits in 0..64u32 {
+    for bits in 0..512u32 {
         let bit = |at: u32| bits >> at & 1 == 1;
-        let (old_fits, old_serves, new_fits, new_serves) = (bit(0), bit(1), bit(2), bit(3));
-        let (may_surge, change) = (bit(4), bit(5));
+        let (may_surge, change, proven) = (bit(6), bit(7), bit(8));
         let mut job = Job::running(2);
-        let (old, new) = (job.tasks[0].uid, job.tasks[1].uid);
-        let old = case(&mut job, old, old_fits, old_serves);
-        let new = case(&mut job, new, new_fits, new_serves);
-        let target = Target { may_surge, change, ..Target::keep(Some(NEXT)) };
-        let serving = if old_serves && !new_serves { NewGoes } else { OldGoes };
+        let old = case(&mut job, 0, [bit(0), bit(1), bit(2)]);
+        let new = case(&mut job, 1, [bit(3), bit(4), bit(5)]);
+        let (old_fits, new_fits) = (bit(0) && !bit(2), bit(3) && !bit(5));
+        let (old_serves, new_serves) = (bit(1) && !bit(2), bit(4) && !bit(5));
+        let new_is_good = proven && new_serves;
+        let target = Target { may_surge, change, new_is_good, ..Target::keep(Some(NEXT)) };
         let expected = match (may_surge, change, old_fits, new_fits) {
             (true, false, ..) => Stays,
-            (true, true, false, true) if new_serves => OldGoes,
-            (true, true, false, true) => Stays,
-            (true, true, true, false) => NewGoes,
-            _ => serving,
+            (true, true, false, true) => {
+                if new_is_good {
+                    OldGoes
+                } else {
+                    Stays
+                }
+            }
+            (true, true, true, false) if old_serves || !new_serves => NewGoes,
+            (true, true, false, false) if old_serves => NewGoes,
+            _ if old_serves && !new_serves => NewGoes,
+            _ => OldGoes,
         };
         let found = job.with_view(|view| pair(&Fleet::new(view, job.now), &old, &new, &target));
-        assert_eq!(found, expected, "{bits:06b}");
+        assert_eq!(found, expected, "{bits:09b}");
+        // Whatever is wanted: the only one that serves is not ended.
+        assert!(found != OldGoes || !old_serves || new_serves, "{bits:09b}");
+        assert!(found != NewGoes || !new_serves || old_serves, "{bits:09b}");
     }
+}
+
+/// An update of one instance whose new task serves and is still watched.
+fn watched() -> Job {
+    let mut job = surging(1, Amount::Count(1));
+    job.edit(NEXT);
+    while !job.tasks.iter().any(|task| task.revision == NEXT && task.ready) {
+        job.step();
+        job.pods_then(1);
+    }
+    job.step();
+    assert_eq!(lives(&job)[&0], (2, 2));
+    job
+}
+
+#[test]
+fn what_runs_stays_until_the_next_run_has_passed_its_watch() {
+    for borne in [0, 1] {
+        let mut job = watched();
+        let before = job.tasks[0].uid;
+        job.update().settings.max_failed_instances = Amount::Count(borne);
+        let (now, new) = (job.now, job.tasks[1].uid);
+        job.task_mut(new).fail(now, 1);
+        job.broken.insert(NEXT);
+        assert_eq!(watch(&mut job).1, 0);
+        let end = if borne == 0 { UpdateState::RolledBack } else { UpdateState::RolledForward };
+        assert_eq!((state(&job), job.live(0).unwrap().uid), (Some(end), before), "{borne} borne");
+        assert_eq!(job.updates.len(), 1);
+    }
+}
+
+#[test]
+fn a_rollback_waits_for_the_end_of_what_was_told_to_end_already() {
+    let mut job = watched();
+    while job.tasks[0].ending.is_none() {
+        job.step();
+        job.advance(1);
+    }
+    job.update().controls.rollback = Some(Request::default());
+    for _ in 0..5 {
+        job.step();
+    }
+    assert_eq!(lives(&job)[&0], (2, 1), "{:?}", job.tasks);
+    assert_eq!(watch(&mut job), (1, 0));
+    assert_eq!((state(&job), job.count(GOOD)), (Some(UpdateState::RolledBack), 1));
+}
+
+#[test]
+fn a_borne_instance_keeps_its_config_when_its_task_ends_before_the_update_does() {
+    let mut job = surging(3, Amount::Count(1));
+    job.service.update.max_failed_instances = Amount::Count(1);
+    job.edit(BAD);
+    while state(&job).is_none() || job.progress().failed.is_empty() {
+        job.step();
+        job.pods_then(1);
+    }
+    job.fail(0);
+    job.service.update.rollback_on_failure = true;
+    for _ in 0..5 {
+        job.step();
+    }
+    assert!(
+        job.tasks
+            .iter()
+            .filter(|task| task.instance == 0 && !task.is_terminal())
+            .all(|task| task.revision == GOOD)
+    );
+    job.settle();
+    assert_eq!((state(&job), job.count(GOOD)), (Some(UpdateState::RolledBack), 3));
 }
 
 #[test]

@@ -66,6 +66,21 @@ fn what_a_scale_up_added_stays_when_a_chain_goes_back() {
 }
 
 #[test]
+fn a_count_that_was_taken_back_is_asked_for_again_by_way_of_another() {
+    let mut job = Job::running(3);
+    job.service.instances = 6;
+    job.edit(BAD);
+    job.settle();
+    assert_eq!((state(&job), job.count(GOOD)), (Some(UpdateState::RolledBack), 3));
+    for count in [3, 6, 3, 5, 6] {
+        job.service.instances = count;
+        job.service.generation += 1;
+        job.settle();
+        assert_eq!(job.count(GOOD), count);
+    }
+}
+
+#[test]
 fn a_hold_lets_the_running_update_come_to_its_end() {
     let mut job = Job::running(4);
     job.edit(NEXT);

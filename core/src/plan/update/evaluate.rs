@@ -98,6 +98,20 @@ pub(super) fn evaluate(
     wait(fleet, update, begun, Some(task), failures)
 }
 
+/// Whether a task has been RUNNING for its watch, and the checks hold.
+pub(in crate::plan) fn has_passed(
+    fleet: &Fleet<'_>,
+    update: &Update,
+    progress: &Progress,
+    task: &Task,
+) -> bool {
+    let since = task.ready_since.filter(|_| fleet.serves(task));
+    since.is_some_and(|since| {
+        after(since, watch(update.settings.watch_seconds)) <= fleet.now
+            && checks::said(fleet, update, progress, task, since) == Said::Hold
+    })
+}
+
 /// What it means that a task which was RUNNING in its watch is not Ready any more: a failure. Until its instance has
 /// failed too often, the task is made anew.
 fn unready(
