@@ -169,8 +169,9 @@ fn patches(pod: &Pod, from: &TaskConfig, to: &TaskConfig, change: InPlace) -> Op
     for container in &new.containers {
         let at = spec.containers.iter().position(|live| live.name == container.name)?;
         let live = &spec.containers[at];
+        // The end of what runs now must not be taken for the end of what it is to become.
+        let runs = running(status.container_statuses.as_deref(), &container.name)?;
         if live.image != container.image {
-            let runs = running(status.container_statuses.as_deref(), &container.name)?;
             restarts.insert(container.name.clone(), runs.restart_count);
             let path = format!("/spec/containers/{at}/image");
             rest.push(json!({"op": "replace", "path": path, "value": container.image}));

@@ -172,22 +172,30 @@ impl Run<'_> {
         changes(&from.config, &to.config).map_err(|error| Undone::stale(error.to_string()))
     }
 
-    /// The configs that Pods can change out of and into in place. What can't be read is not among them.
+    /// The configs that Pods can change out of and into in place. What is not there is not among them.
     async fn changeable(&self, new: &NewUpdate) -> Result<Vec<Revision>, Undone> {
         let Some((to, _)) = new.instructions.to.as_ref().filter(|_| new.settings.in_place) else {
             return Ok(Vec::new());
         };
-        let Some(goal) = self.readable_config(*to).await? else { return Ok(Vec::new()) };
+        let Some(goal) = self.config_at_hand(*to).await? else { return Ok(Vec::new()) };
         let sides = new.instructions.from.iter().chain(&new.instructions.base);
         let others: BTreeSet<Revision> = sides.map(|(revision, _)| *revision).filter(|it| it != to).collect();
         let mut found = Vec::new();
         for revision in others {
-            let Some(stored) = self.readable_config(revision).await? else { continue };
+            let Some(stored) = self.config_at_hand(revision).await? else { continue };
             if in_place::is_between(&stored.config, &goal.config).unwrap_or(false) {
                 found.push(revision);
             }
         }
         Ok(found)
+    }
+
+    /// A stored config, if it is there. That it can't be read now must not decide how a whole update goes.
+    async fn config_at_hand(&self, revision: Revision) -> Result<Option<Arc<Stored>>, Undone> {
+        match self.stored_config(revision).await {
+            Err(Undone::Refused(_)) => Ok(None),
+            found => found,
+        }
     }
 
     /// A stored config, if it is there and can be read now.

@@ -3,8 +3,10 @@
 //! A kubelet that has seen a change (observedGeneration) has not carried it out yet: containers are as they shall be once
 //! they were started again, resources once it says nothing of a resize any more. Called by `pod`.
 
+use std::collections::BTreeMap;
+
 use borealis_core::model::{Change, InPlace, Stage};
-use k8s_openapi::api::core::v1::{Pod, PodCondition};
+use k8s_openapi::api::core::v1::{Pod, PodCondition, PodSpec, PodStatus};
 
 use super::{meta::annotation, pod::restarts};
 use crate::api::{in_place::Note, labels};
@@ -26,7 +28,7 @@ fn stage(pod: &Pod, note: &Note, open: bool) -> Stage {
     let over = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
     let observed = status.observed_generation >= pod.metadata.generation;
     if !over && !observed {
-        return Stage::Pending;
+        return if is_ended(spec, status, &note.restarts) { Stage::Stuck } else { Stage::Pending };
     }
     let replaced = note.restarts.iter().map(|(name, before)| {
         let container = spec.containers.iter().find(|container| container.name == *name);
@@ -47,10 +49,21 @@ fn stage(pod: &Pod, note: &Note, open: bool) -> Stage {
     if all.contains(&Stage::Stuck) {
         Stage::Stuck
     } else if all.contains(&Stage::Pending) {
-        Stage::Pending
+        if is_ended(spec, status, &note.restarts) { Stage::Stuck } else { Stage::Pending }
     } else {
         Stage::Done
     }
+}
+
+/// Whether a container has ended for good that the change has not started again: one of the config before.
+fn is_ended(spec: &PodSpec, status: &PodStatus, restarted: &BTreeMap<String, i32>) -> bool {
+    spec.containers.iter().any(|container| {
+        let found = status.container_statuses.iter().flatten().find(|status| status.name == container.name);
+        let Some(found) = found else { return false };
+        let is_new = restarted.get(&container.name).is_some_and(|before| found.restart_count > *before);
+        let ended = found.state.as_ref().and_then(|state| state.terminated.as_ref());
+        !is_new && ended.is_some_and(|end| !restarts(spec, Some(container), end.exit_code))
+    })
 }
 
 /// Whether the kubelet has changed resources as it was asked to.

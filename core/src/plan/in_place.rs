@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::{Change, InPlace, Revision, Stage, Task, TaskState};
 
 use super::{
+    Action, Plan,
     fleet::Fleet,
     targets::{self, Target},
 };
@@ -54,9 +55,23 @@ pub(super) fn towards(
 /// Whether it is known what runs: the kubelet is not in the middle of anything.
 fn is_steady(gate: &InPlace, state: TaskState) -> bool {
     match gate.change {
-        None => state == TaskState::Running,
+        // A gate that was set and is shut now shows that it was RUNNING, to an operator that did not see it.
+        None => {
+            state == TaskState::Running
+                || (state == TaskState::Starting && !gate.open && gate.since.is_some())
+        }
         Some(Change { stage, .. }) => {
             stage == Stage::Done && matches!(state, TaskState::Starting | TaskState::Running)
+        }
+    }
+}
+
+/// Opens what is shut, whatever else can't be done: nobody is kept from a healthy task for want of a readable spec.
+pub(super) fn open_all(fleet: &Fleet<'_>, plan: &mut Plan) {
+    for task in fleet.view.tasks.iter().filter(|task| !task.is_terminal() && task.ending.is_none()) {
+        if rest(task) == Rest::Open && task.owned {
+            let Task { uid, instance, run, .. } = *task;
+            plan.actions.push(Action::SetGate { uid, instance, run, open: true });
         }
     }
 }

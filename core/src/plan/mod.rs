@@ -52,6 +52,7 @@ pub fn plan_under(view: &ServiceView<'_>, now: Timestamp, sla: &dyn Sla) -> Plan
     let mut plan = Plan::default();
     if let Some(problem) = view.problem.filter(|problem| problem.blocks) {
         plan.status = Some(status::blocked(&fleet, problem));
+        in_place::open_all(&fleet, &mut plan);
         return finish(view, plan);
     }
     baseline::adopt(view, &mut plan);

@@ -160,6 +160,14 @@ impl World {
                         && let Some(container) = pod.containers.first_mut()
                     {
                         terminate(container, 1, at);
+                        // It is not started again, whatever was to be changed.
+                        if pod
+                            .in_place
+                            .and_then(|gate| gate.change)
+                            .is_some_and(|it| it.stage == Stage::Pending)
+                        {
+                            set_stage(pod, Stage::Stuck);
+                        }
                     }
                 });
             }

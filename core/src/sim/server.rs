@@ -7,7 +7,7 @@
 use crate::{
     model::*,
     plan::{Ended, NewUpdate},
-    state::Phase,
+    state::{ContainerFacts, ContainerState, Phase},
 };
 
 use super::{
@@ -152,7 +152,9 @@ fn change_pod(
     if pod.revision != from || !is_shut || is_ending {
         return Answer::Conflict;
     }
-    if setting.quality(revision) == Quality::Refused {
+    let has_ended = |it: &ContainerFacts| matches!(it.state, ContainerState::Terminated { .. });
+    let is_half = pod.containers.iter().any(has_ended);
+    if is_half || setting.quality(revision) == Quality::Refused {
         if instead != Ended::Kept {
             return delete_pod(store, uid, now);
         }

@@ -152,7 +152,7 @@ pub fn observe(facts: &PodFacts<'_>, known: Option<&Task>) -> Observation {
         ended,
         end: if state.is_terminal() { known.and_then(|task| task.end).or(end) } else { None },
         exit_code: deciding_exit(facts).or_else(|| known.and_then(|task| task.exit_code)),
-        half_ended: !state.is_terminal() && !is_stuck(facts) && half_ended(facts),
+        half_ended: !state.is_terminal() && !is_being_changed(facts) && half_ended(facts),
         illegal: legal.is_err() && !unready,
     }
 }
@@ -167,6 +167,11 @@ fn is_same_making(known: Option<Change>, seen: Option<Change>) -> bool {
         (Some(known), Some(seen)) => known.is(&seen),
         (None, Some(_)) | (Some(_), None) => false,
     }
+}
+
+/// Whether a change has not been carried out: what ends meanwhile is of the config before.
+fn is_being_changed(facts: &PodFacts<'_>) -> bool {
+    change(facts).is_some_and(|change| change.stage != Stage::Done)
 }
 
 /// Whether the kubelet can't carry out a change: what has ended was stopped for it, and nothing has failed.

@@ -97,6 +97,22 @@ fn a_pod_that_ended_before_its_image_was_changed_has_not_failed_with_it() {
 }
 
 #[test]
+fn a_container_that_ends_before_the_change_is_done_is_of_the_config_before() {
+    let running = json!({"running": {}});
+    for (policy, restarts, observed, expected) in [
+        ("Never", 1, 2, Stage::Stuck),
+        ("Never", 1, 3, Stage::Stuck),
+        ("Always", 1, 3, Stage::Pending),
+        // It has seen the new one start: its end is the new config's.
+        ("Never", 2, 3, Stage::Done),
+    ] {
+        let mut half = status(observed, &container(restarts, &running), &json!([]));
+        half["containerStatuses"][1]["state"] = json!({"terminated": {"exitCode": 0}});
+        assert_eq!(stage_of(&pod(policy, false, &half)), expected, "{policy} {restarts} {observed}");
+    }
+}
+
+#[test]
 fn a_gate_is_open_shut_or_was_never_set() {
     let with = |conditions: Value| {
         let status = json!({"phase": "Running", "observedGeneration": 3, "conditions": conditions});

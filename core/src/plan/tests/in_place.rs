@@ -143,7 +143,7 @@ fn every_step_follows_from_what_the_pod_shows() {
         task.ready_since = task.ready.then_some(now);
         task.revision = if other { GOOD } else { NEXT };
         let steady = match stage {
-            None => state == Running,
+            None => state == Running || (state == Starting && !open),
             Some(Stage::Done) => matches!(state, Starting | Running),
             Some(Stage::Pending | Stage::Stuck) => false,
         };

@@ -262,6 +262,7 @@ fn what_was_stopped_for_a_change_that_can_not_be_has_not_failed() {
     let (ended, half) = ([exited(3, 50)], [exited(3, 50), running()]);
     for (stage, state, end, half_ended) in [
         (Stage::Stuck, TaskState::Killed, EndReason::Stopped, false),
+        (Stage::Pending, TaskState::Failed, EndReason::Exited, false),
         (Stage::Done, TaskState::Failed, EndReason::Exited, true),
     ] {
         let gate = changed(stage, 40);
