@@ -37,9 +37,10 @@ fn contents(from: &TaskConfig, to: &TaskConfig) -> Vec<String> {
     let words = |key: &String| {
         Some(match (from.tracked.get(key), to.tracked.get(key)) {
             (Some(before), Some(after)) if before == after => return None,
-            (Some(before), Some(after)) => format!("contents changed, {before} -> {after}"),
-            (None, Some(after)) => format!("contents became part of the config, {after}"),
-            (Some(_), None) => "contents are no longer part of the config".to_owned(),
+            // Not even a hash of them: of a short Secret it would tell too much.
+            (Some(_), Some(_)) => "contents changed",
+            (None, Some(_)) => "contents became part of the config",
+            (Some(_), None) => "contents are no longer part of the config",
             (None, None) => return None,
         })
     };
@@ -114,13 +115,13 @@ mod tests {
         assert_eq!(
             changes(&old, &new).unwrap(),
             [
-                "ConfigMap a: contents changed, 1 -> 4",
-                "ConfigMap c: contents became part of the config, 5",
+                "ConfigMap a: contents changed",
+                "ConfigMap c: contents became part of the config",
                 "Secret a: contents are no longer part of the config",
             ]
         );
         let from_none = changes(&with(json!({})), &with(json!({"ConfigMap/a": "1"}))).unwrap();
-        assert_eq!(from_none, ["ConfigMap a: contents became part of the config, 1"]);
+        assert_eq!(from_none, ["ConfigMap a: contents became part of the config"]);
     }
 
     #[test]

@@ -110,12 +110,13 @@ impl Executor {
         let mut failed = None;
         for group in actions.chunk_by(|one, next| kind(one) == kind(next)) {
             let Err(undone) = self.carry_out_group(run, group).await else { continue };
+            let is_refused = matches!(undone, Undone::Refused(_));
             let is_record = group.iter().any(|action| !is_about_task(action));
-            if is_record || matches!(undone, Undone::Fenced) {
+            // What is refused of one config is no reason not to make the Pods of another, nor not to say so.
+            let goes_on = is_refused && group.iter().all(is_apart);
+            if (is_record && !goes_on) || matches!(undone, Undone::Fenced) {
                 return Err(undone);
             }
-            // What is refused of one config is no reason not to make the Pods of another.
-            let goes_on = matches!((&undone, group), (Undone::Refused(_), [Action::Create { .. }, ..]));
             failed = failed.into_iter().chain([undone]).reduce(Undone::worse);
             if !goes_on {
                 break;
@@ -206,6 +207,14 @@ fn is_about_task(action: &Action) -> bool {
         | Action::MarkRevision { .. }
         | Action::StartUpdate(_) => false,
     }
+}
+
+/// Whether nothing else of the plan stands on it: a config that is not yet acted on, an update that has not begun, a Pod.
+fn is_apart(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::RecordRevision { last_good: false, .. } | Action::StartUpdate(_) | Action::Create { .. }
+    )
 }
 
 async fn act(run: &Run<'_>, action: &Action) -> Result<(), Undone> {

@@ -28,9 +28,14 @@ pub(super) enum Known {
     Held(Version, ContentHash),
     /// There was none.
     Absent,
-    /// It can't be read.
+    /// The right to read it is missing.
     Denied,
+    /// Reading it fails again and again.
+    Unreadable,
 }
+
+/// How often reading an object may fail until services go on without.
+const ATTEMPTS: u8 = 3;
 
 /// An object that has to be read, and how new the news of it is: an older answer does not count.
 pub(super) type Unread = (ConfigSource, Version);
@@ -46,8 +51,10 @@ pub(super) enum Contents {
     Lacking {
         /// They are not there.
         absent: Vec<ConfigSource>,
-        /// They can't be read.
+        /// The right to read them is missing.
         denied: Vec<ConfigSource>,
+        /// Reading them fails.
+        unreadable: Vec<ConfigSource>,
     },
 }
 
@@ -65,6 +72,8 @@ struct Entry {
     known: Option<Known>,
     /// When it was read.
     read: Option<Instant>,
+    /// How often in a row reading it has failed.
+    failed: u8,
     /// The newest version heard of.
     heard: Version,
     /// The relist that showed it last.
@@ -149,12 +158,13 @@ impl ContentTable {
         missed.flat_map(|(_, entry)| entry.doubt()).collect()
     }
 
-    /// Secrets that were read this long ago have to be read again.
+    /// Secrets that were read this long ago have to be read again, and so has what could not be read.
     pub(super) fn expire(&mut self, now: Instant, age: Duration) -> Vec<Arc<Slot>> {
         let all = self.namespaces.values_mut().flatten();
         let old = all.filter(|(source, entry)| {
             let is_old = entry.read.is_some_and(|read| now.duration_since(read) >= age);
-            source.kind == SourceKind::Secret && entry.known.is_some() && is_old
+            let is_blind = entry.known == Some(Known::Unreadable);
+            is_old && (is_blind || (source.kind == SourceKind::Secret && entry.known.is_some()))
         });
         old.flat_map(|(_, entry)| entry.doubt()).collect()
     }
@@ -184,7 +194,7 @@ impl ContentTable {
         let is_newest = match known {
             Known::Held(version, _) => version >= entry.heard,
             // That there is none has no version: it is older than anything heard meanwhile.
-            Known::Absent | Known::Denied => *heard == entry.heard,
+            Known::Absent | Known::Denied | Known::Unreadable => *heard == entry.heard,
         };
         if !is_newest {
             return;
@@ -192,14 +202,25 @@ impl ContentTable {
         if let Known::Held(version, _) = known {
             entry.heard = version;
         }
-        entry.known = Some(known);
-        entry.read = Some(now);
+        (entry.known, entry.read, entry.failed) = (Some(known), Some(now), 0);
+    }
+
+    /// Reading the object failed; whether that was often enough to go on without it until it is read again.
+    pub(super) fn failed(&mut self, namespace: &str, (source, _): &Unread, now: Instant) -> bool {
+        let Some(entry) = self.find(namespace, source) else { return false };
+        entry.failed = entry.failed.saturating_add(1);
+        if entry.failed < ATTEMPTS {
+            return false;
+        }
+        (entry.known, entry.read) = (Some(Known::Unreadable), Some(now));
+        true
     }
 
     /// What these hold.
     pub(super) fn contents(&self, namespace: &str, references: &[Reference]) -> Contents {
         let of_namespace = self.namespaces.get(namespace);
-        let (mut held, mut absent, mut denied) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let (mut held, mut absent, mut denied, mut unreadable) =
+            (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
         for Reference { source, optional } in references {
             let entry = of_namespace.and_then(|entries| entries.get(source));
             match entry.and_then(|entry| entry.known) {
@@ -208,12 +229,13 @@ impl ContentTable {
                 Some(Known::Absent) if *optional => {}
                 Some(Known::Absent) => absent.push(source.clone()),
                 Some(Known::Denied) => denied.push(source.clone()),
+                Some(Known::Unreadable) => unreadable.push(source.clone()),
             }
         }
-        if absent.is_empty() && denied.is_empty() {
+        if absent.is_empty() && denied.is_empty() && unreadable.is_empty() {
             Contents::Held(held)
         } else {
-            Contents::Lacking { absent, denied }
+            Contents::Lacking { absent, denied, unreadable }
         }
     }
 

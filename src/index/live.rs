@@ -18,6 +18,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::{
     Index, Kind, contents::Known, feed::Feed, lean::StoredRevision, meta, stamp::Version, streams::PAGE,
@@ -106,11 +107,18 @@ pub async fn settle(client: &Client, index: &Index, key: &ServiceKey) -> Result<
             awaited.0.lock().settled();
             index.metrics.settled();
         }
+        let mut failed = None;
         for unread in index.unread(&awaited.0) {
-            let known = read_content(client, key, &unread.0, &index.metrics).await?;
-            index.learn_content(key, &unread, known);
+            match read_content(client, key, &unread.0, &index.metrics).await {
+                Ok(known) => index.learn_content(key, &unread, known),
+                // What runs goes on from its copies: one object that can't be read must not keep it from that.
+                Err(error) if index.goes_without(key, &unread) => {
+                    warn!(service = %key, %error, "goes on without what can't be read");
+                }
+                Err(error) => failed = Some(error),
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     })
     .await
     .map_err(|_| SettleError::Timeout)?

@@ -47,10 +47,10 @@ impl Index {
                 service.revision = with_contents(service.revision, &held);
                 None
             }
-            Contents::Lacking { absent, denied } => {
+            Contents::Lacking { absent, denied, unreadable } => {
                 let acted_on = state.acted_on();
                 service.revision = acted_on.unwrap_or(service.revision);
-                Some(lacking(&key.namespace, &absent, &denied, acted_on))
+                Some(lacking(&key.namespace, [&absent, &denied, &unreadable], acted_on))
             }
         };
         Ok(Some(Resolved { service, problem }))
@@ -87,6 +87,11 @@ impl Index {
         self.contents().unread(&slot.key.namespace, references)
     }
 
+    /// Whether reading it has failed so often that services go on without it.
+    pub(super) fn goes_without(&self, key: &ServiceKey, unread: &Unread) -> bool {
+        self.contents().failed(&key.namespace, unread, Instant::now())
+    }
+
     /// Takes what was read.
     pub(super) fn learn_content(&self, key: &ServiceKey, unread: &Unread, known: Known) {
         self.contents().read(&key.namespace, unread, known, Instant::now());
@@ -96,8 +101,7 @@ impl Index {
 /// What to say of a config that can't be told. Where there is none that was acted on, nothing can be done at all.
 fn lacking(
     namespace: &str,
-    absent: &[ConfigSource],
-    denied: &[ConfigSource],
+    [absent, denied, unreadable]: [&[ConfigSource]; 3],
     acted_on: Option<Revision>,
 ) -> Problem {
     let mut parts = Vec::new();
@@ -106,6 +110,13 @@ fn lacking(
         parts.push(format!(
             "{names}, named in spec.template, {verb} in namespace {namespace}; create {them}, or mark the reference \
              optional"
+        ));
+    }
+    if !unreadable.is_empty() {
+        let (names, ..) = listed(unreadable, "", "");
+        parts.push(format!(
+            "reading {names}, named in spec.template, fails in namespace {namespace}; the operator's log says why, and it \
+             is read again every minute"
         ));
     }
     if !denied.is_empty() {

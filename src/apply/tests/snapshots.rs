@@ -231,7 +231,7 @@ async fn a_foreign_object_under_the_name_is_left_alone() {
         Value::Null,
         json!([{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "u", "controller": true}]),
     ] {
-        let (world, revision) = world().await;
+        let (mut world, revision) = world().await;
         let name = format!("site-{}", end(revision));
         let mut foreign = object(&name, &json!({"data": {"a": "1"}}));
         foreign["metadata"]["ownerReferences"] = owner;
@@ -243,10 +243,18 @@ async fn a_foreign_object_under_the_name_is_left_alone() {
         let instructions =
             Instructions { to: Some((revision, Ranges::up_to(5))), instances: 5, ..Instructions::default() };
         let new = NewUpdate { number: 1, instructions, settings: UpdateSettings::default(), request: None };
-        let outcome = world.run([Action::StartUpdate(Box::new(new))]).await;
+        let start = Action::StartUpdate(Box::new(new));
+        let outcome = world.run([start.clone()]).await;
         assert_eq!(problem(&outcome).reason, reasons::NAME_CONFLICT);
         assert!(world.api.all("auroraupdates").is_empty());
         assert_eq!(world.api.get("configmaps", "prod", &name).unwrap(), before);
+        // And the service says so: nothing of its status stands on what was refused.
+        let service = world.api.get("auroraservices", "prod", "web").unwrap();
+        world.facts.resource_version = service["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+        let plan = Plan { actions: vec![start], status: Some(status(revision, 5)), ..Plan::default() };
+        assert_eq!(problem(&world.execute(plan).await).reason, reasons::NAME_CONFLICT);
+        let service = world.api.get("auroraservices", "prod", "web").unwrap();
+        assert_eq!(service["status"]["counts"]["desired"], 5);
     }
 }
 
@@ -277,7 +285,7 @@ async fn a_right_to_secrets_that_is_missing_is_named() {
         let words =
             format!("secrets \"key\" is forbidden: User \"borealis\" cannot {verb} resource \"secrets\"");
         let denied = Answer::new(403, "Forbidden", &words);
-        world.api.inject(Fault::once(verb, "secrets", Effect::Refuse(denied)));
+        world.api.inject(Fault::once(verb, "secrets", Effect::Refuse(denied)).times(10));
         let outcome = world.run([world.record(), world.create(0, 1)]).await;
         assert_eq!(problem(&outcome).reason, reasons::CONFIG_DENIED);
         for words in ["Role in namespace prod", "get and create on secrets", "trackConfig"] {

@@ -83,12 +83,33 @@ async fn contents_are_known_when_all_of_them_were_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_can_not_be_read_is_read_again_after_a_while() {
+    let mut fixture = Fixture::of(&["ConfigMap/a"]);
+    let unread = fixture.unread().remove(0);
+    let fail = |fixture: &mut Fixture| fixture.table.failed("prod", &unread, Instant::now());
+    assert_eq!([fail(&mut fixture), fail(&mut fixture)], [false, false]);
+    assert_eq!(fixture.contents(), Contents::Unread);
+    assert!(fail(&mut fixture));
+    let unreadable = vec![source("ConfigMap/a")];
+    let lacking = Contents::Lacking { absent: Vec::new(), denied: Vec::new(), unreadable };
+    assert_eq!((fixture.contents(), fixture.unread().len()), (lacking, 0));
+    tokio::time::advance(60 * SECOND).await;
+    assert_eq!(fixture.table.expire(Instant::now(), 60 * SECOND).len(), 1);
+    // Once is enough now, until it could be read.
+    assert_eq!((fixture.unread().len(), fail(&mut fixture)), (1, true));
+    fixture.table.expire(Instant::now() + 60 * SECOND, 60 * SECOND);
+    fixture.read("ConfigMap/a", at(5, "1"));
+    assert_eq!((fixture.contents(), fail(&mut fixture)), (held(&[("ConfigMap/a", "1")]), false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_needed_and_not_there_is_named() {
     let mut fixture = Fixture::of(&["ConfigMap/a", "Secret/a?", "Secret/b?"]);
     fixture.read("ConfigMap/a", Known::Absent);
     fixture.read("Secret/a", Known::Denied);
     fixture.read("Secret/b", Known::Absent);
-    let lacking = Contents::Lacking { absent: vec![source("ConfigMap/a")], denied: vec![source("Secret/a")] };
+    let (absent, denied) = (vec![source("ConfigMap/a")], vec![source("Secret/a")]);
+    let lacking = Contents::Lacking { absent, denied, unreadable: Vec::new() };
     assert_eq!(
         fixture.contents(),
         lacking,

@@ -290,3 +290,22 @@ async fn an_object_that_can_t_be_read_leaves_the_service_unsettled() {
     assert!(error.to_string().contains("ConfigMap extra"), "{error}");
     assert_eq!(config(&index), Viewed::Unsettled);
 }
+
+#[tokio::test]
+async fn an_object_that_can_not_be_read_for_long_is_gone_without_and_said() {
+    let (api, index) = (FakeApi::new(), Index::new(Metrics::default(), |_| {}));
+    let service = api.create("auroraservices", configured("ConfigMaps"));
+    index.learn_service(&serde_json::from_value(service).unwrap());
+    let failed = Answer::new(500, "InternalError", "unable to transform key");
+    api.inject(Fault::once("get", "configmaps", Effect::Refuse(failed)).times(100));
+    let mut attempts = 0;
+    while settle(&api.client(), &index, &key("web")).await.is_err() {
+        attempts += 1;
+        assert!(attempts < 10);
+        assert_eq!(config(&index), Viewed::Unsettled);
+    }
+    assert_eq!(attempts, 2, "the third is enough");
+    let said = index.view(&key("web"), |view, _| view.problem.map(|problem| problem.message.clone()));
+    let Viewed::Of(Some(message)) = said else { panic!("{said:?}") };
+    assert!(message.contains("ConfigMap extra") && message.contains("fails in namespace prod"), "{message}");
+}
