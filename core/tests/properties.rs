@@ -113,8 +113,8 @@ proptest! {
             progress.started += passed;
             progress.advanced += passed;
         }
-        if let Some(Outcome::Measured { at, held_at, .. }) = &mut later.measured {
-            held_at.iter_mut().chain([at]).for_each(|at| *at += passed);
+        if let Some(Outcome::Measured { at, held_at, fails_since, .. }) = &mut later.measured {
+            held_at.iter_mut().chain(fails_since).chain([at]).for_each(|at| *at += passed);
         }
         let shifted = later.plan();
         prop_assert_eq!(shifted.actions, plan.actions);

@@ -10,7 +10,7 @@ mod ask;
 mod hosts;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -31,6 +31,8 @@ pub use self::{answer::Kind, hosts::Hosts};
 
 /// Measurements on their way at a time.
 const AT_ONCE: usize = 16;
+/// How many of one update, so that those who don't answer one service don't keep the others' waiting.
+const OF_ONE_UPDATE: usize = 4;
 /// Over how long the first measurements of an update are spread.
 const FIRST: Duration = Duration::from_millis(500);
 
@@ -60,7 +62,8 @@ struct Seen {
     name: String,
     newest: Option<(Timestamp, Reading)>,
     held_at: Option<Timestamp>,
-    bad_in_a_row: u32,
+    /// When it failed, in the last measurements: as many as make it fail.
+    bad_in_a_row: VecDeque<Timestamp>,
     failing: bool,
 }
 
@@ -121,10 +124,12 @@ impl Checks {
         if services.get(key).is_some_and(|followed| followed.update == update.uid) {
             return;
         }
+        let own = Arc::new(Semaphore::new(OF_ONE_UPDATE));
         let allowed = update.settings.checks.iter().filter(|check| self.0.hosts.refuse(url(check)).is_none());
         let (seen, tasks) = allowed
             .map(|check| {
-                let probe = probe(Arc::clone(&self.0), key.clone(), update.uid, check.clone());
+                let own = Arc::clone(&own);
+                let probe = probe(Arc::clone(&self.0), own, key.clone(), update.uid, check.clone());
                 let task = AbortOnDropHandle::new(tokio::spawn(probe));
                 (Seen { name: check.name.clone(), ..Seen::default() }, task)
             })
@@ -149,7 +154,7 @@ fn url(check: &Check) -> &str {
 }
 
 /// Measures one check until it is dropped.
-async fn probe(inner: Arc<Inner>, key: ServiceKey, update: Uid, check: Check) {
+async fn probe(inner: Arc<Inner>, own: Arc<Semaphore>, key: ServiceKey, update: Uid, check: Check) {
     let part = spread(&(&key, update, &check.name));
     sleep(FIRST.mul_f64(part)).await;
     // Not all at the same moment for ever, and never less often than is promised.
@@ -157,10 +162,11 @@ async fn probe(inner: Arc<Inner>, key: ServiceKey, update: Uid, check: Check) {
     loop {
         let next = Instant::now() + interval;
         if inner.fence.term().is_some() {
+            let Ok(turn) = own.acquire().await else { return };
             let Ok(permit) = inner.permits.acquire().await else { return };
             let at = Timestamp::now();
             let reading = inner.asker.measure(&check).await;
-            drop(permit);
+            drop((permit, turn));
             inner.note(&key, update, &check, at, reading);
         }
         sleep_until(next).await;
@@ -190,10 +196,14 @@ impl Inner {
 impl Seen {
     fn note(&mut self, failures_in_a_row: u32, at: Timestamp, reading: Reading) {
         if reading.holds() {
-            (self.held_at, self.bad_in_a_row, self.failing) = (Some(at), 0, false);
+            (self.held_at, self.failing) = (Some(at), false);
+            self.bad_in_a_row.clear();
         } else {
-            self.bad_in_a_row = self.bad_in_a_row.saturating_add(1);
-            self.failing |= self.bad_in_a_row >= failures_in_a_row;
+            self.bad_in_a_row.push_back(at);
+            self.failing |= self.bad_in_a_row.len() >= failures_in_a_row as usize;
+            while self.bad_in_a_row.len() > failures_in_a_row as usize {
+                self.bad_in_a_row.pop_front();
+            }
         }
         self.newest = Some((at, reading));
     }
@@ -203,6 +213,7 @@ impl Seen {
         Some(Outcome::Measured {
             at: *at,
             held_at: self.held_at,
+            fails_since: self.bad_in_a_row.front().copied().filter(|_| self.failing),
             failing: self.failing,
             value: value.clone(),
             message: message.clone(),

@@ -229,9 +229,12 @@ async fn what_was_measured_is_forgotten_where_it_means_nothing() {
         assert_eq!(checks.measurements(&key(), Some(&update)), []);
         let tasks = Arc::downgrade(&checks.0);
         drop(checks);
-        while tasks.strong_count() > 0 {
-            timeout(DEADLINE, tokio::task::yield_now()).await.unwrap();
-        }
+        let ended = async {
+            while tasks.strong_count() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(DEADLINE, ended).await.unwrap();
     }
 }
 

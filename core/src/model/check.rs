@@ -160,6 +160,8 @@ pub enum Outcome {
         at: Timestamp,
         /// When the newest that held was begun.
         held_at: Option<Timestamp>,
+        /// When the first of the failed measurements was made that make it fail.
+        fails_since: Option<Timestamp>,
         /// So many failed in a row that the check fails, and none has held since.
         failing: bool,
         /// What the newest measured; empty where there was no value.

@@ -91,6 +91,7 @@ impl World {
             outcome: Outcome::Measured {
                 at: local(newest),
                 held_at: held.map(local),
+                fails_since: failing.then(|| local(newest)),
                 failing,
                 value: u32::from(failing).to_string(),
                 message: format!("{}, must be equal to 0", u32::from(failing)),

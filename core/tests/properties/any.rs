@@ -90,7 +90,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         1 => Just(Outcome::Refused("not allowed".to_owned())),
         5 => measured.prop_map(|(at, held_at, failing)| {
             let (value, message) = ("2".to_owned(), "2, must be at most 1".to_owned());
-            Outcome::Measured { at, held_at, failing, value, message }
+            Outcome::Measured { at, held_at, fails_since: failing.then_some(at), failing, value, message }
         }),
     ]
 }

@@ -106,6 +106,7 @@ impl Still {
         let holds = || Outcome::Measured {
             at: self.now,
             held_at: Some(self.now),
+            fails_since: None,
             failing: false,
             value: "1".to_owned(),
             message: "1, must be at most 1".to_owned(),

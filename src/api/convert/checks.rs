@@ -76,12 +76,18 @@ fn check(spec: &Check) -> Result<model::Check, Invalid> {
             return Err(wrong(name, "", &why));
         }
     };
+    let interval = number("spec.update.checks.intervalSeconds", *interval_seconds, 5, 3_600)?;
+    let timeout = number("spec.update.checks.timeoutSeconds", *timeout_seconds, 1, 60)?;
+    if timeout > interval {
+        let why = format!("{timeout} is longer than its intervalSeconds, {interval}; use at most that");
+        return Err(wrong(name, "timeoutSeconds", &why));
+    }
     Ok(model::Check {
         name: name.clone(),
         source,
         must: self::must(name, must)?,
-        interval_seconds: number("spec.update.checks.intervalSeconds", *interval_seconds, 5, 3_600)?,
-        timeout_seconds: number("spec.update.checks.timeoutSeconds", *timeout_seconds, 1, 60)?,
+        interval_seconds: interval,
+        timeout_seconds: timeout,
         failures_in_a_row: number("spec.update.checks.failuresInARow", *failures_in_a_row, 1, 100)?,
         on_failure: match on_failure {
             OnFailure::FailInstance => model::OnFailure::FailInstance,

@@ -43,12 +43,18 @@ impl Job {
 
     fn holds_at(&mut self, name: &str, at: Timestamp) {
         let (value, message) = ("0.001".to_owned(), "0.001, must be less than 0.01".to_owned());
-        self.measured(name, Outcome::Measured { at, held_at: Some(at), failing: false, value, message });
+        self.measured(
+            name,
+            Outcome::Measured { at, held_at: Some(at), fails_since: None, failing: false, value, message },
+        );
     }
 
     fn fails_at(&mut self, name: &str, at: Timestamp) {
         let (value, message) = ("0.35".to_owned(), "0.35, must be less than 0.01".to_owned());
-        self.measured(name, Outcome::Measured { at, held_at: None, failing: true, value, message });
+        self.measured(
+            name,
+            Outcome::Measured { at, held_at: None, fails_since: Some(at), failing: true, value, message },
+        );
     }
 
     fn holds(&mut self, name: &str) {
@@ -101,6 +107,25 @@ fn a_check_that_fails_in_the_watch_fails_the_instances_in_it() {
     assert_eq!(job.status.as_ref().unwrap().failure.as_ref().unwrap().reason, EndReason::CheckFailed);
 }
 
+#[test]
+fn what_failed_before_an_instance_became_ready_does_not_fail_it_with_the_next_measurement() {
+    for (began, failed) in [(-5, 0), (1, 1)] {
+        let mut job = updating(1, OnFailure::FailInstance);
+        job.service.update.rollback_on_failure = false;
+        job.reach_watch(0);
+        let ready = job.live(0).unwrap().ready_since.unwrap();
+        let (value, message) = ("1".to_owned(), "1, must be less than 0.01".to_owned());
+        let (at, fails_since) = (ready + seconds(5), Some(ready + seconds(began)));
+        job.measured(
+            ERRORS,
+            Outcome::Measured { at, held_at: None, fails_since, failing: true, value, message },
+        );
+        job.now = ready + seconds(6);
+        job.step();
+        assert_eq!(job.progress().failed.len(), failed, "since {began}");
+    }
+}
+
 /// A measurement of seconds after the instance became Ready: when the newest was, when one last held, whether it
 /// fails; then what became of the instance when its watch of ten seconds and one was over.
 #[test]
@@ -134,7 +159,17 @@ fn only_what_was_measured_since_the_instance_became_ready_counts() {
             let held_at = held_at.map(|held| ready + seconds(held));
             let (value, message) = ("1".to_owned(), "1, must be less than 0.01".to_owned());
             let at = ready + seconds(at);
-            job.measured(ERRORS, Outcome::Measured { at, held_at, failing, value, message });
+            job.measured(
+                ERRORS,
+                Outcome::Measured {
+                    at,
+                    held_at,
+                    fails_since: failing.then_some(at),
+                    failing,
+                    value,
+                    message,
+                },
+            );
         }
         job.now = ready + seconds(10);
         job.step();
@@ -284,7 +319,10 @@ fn a_measurement_that_is_not_followed_by_another_lasts_no_longer_than_a_pulse() 
     // One that failed some times, not often enough, goes on.
     let (value, message) = (String::new(), "no answer".to_owned());
     let at = job.now;
-    job.measured(ERRORS, Outcome::Measured { at, held_at: Some(now), failing: false, value, message });
+    job.measured(
+        ERRORS,
+        Outcome::Measured { at, held_at: Some(now), fails_since: None, failing: false, value, message },
+    );
     job.step();
     assert_eq!(job.state(), UpdateState::RollingForward);
 }

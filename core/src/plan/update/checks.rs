@@ -51,8 +51,9 @@ pub(super) fn said(
     let mut said = Said::Hold;
     for check in &update.settings.checks {
         match outcome(fleet.view, check) {
-            Some(Outcome::Measured { at, failing: true, message, .. }) if *at >= since => {
-                if check.on_failure == OnFailure::FailInstance {
+            Some(Outcome::Measured { at, fails_since, failing: true, message, .. }) if *at >= since => {
+                let is_of_task = fails_since.is_none_or(|began| began >= since);
+                if check.on_failure == OnFailure::FailInstance && is_of_task {
                     return Said::Fail(format!(
                         "did not pass check {:?} within the watch: {message}",
                         check.name
@@ -84,7 +85,7 @@ impl Step<'_, '_> {
     /// Notes what the checks say, and tells each change of it.
     pub(super) fn note_checks(&mut self) {
         for check in &self.update.settings.checks {
-            let Some(Outcome::Measured { at, held_at, failing, value, message }) =
+            let Some(Outcome::Measured { at, held_at, failing, value, message, fails_since: _ }) =
                 outcome(self.fleet.view, check)
             else {
                 continue;
