@@ -43,18 +43,6 @@ fn through(job: &mut Job) -> u32 {
     panic!("the update does not end: {:#?}", job.progress());
 }
 
-/// Goes on until this holds.
-fn until(job: &mut Job, holds: impl Fn(&Job) -> bool) {
-    for _ in 0..500 {
-        if holds(job) {
-            return;
-        }
-        job.step();
-        job.pods_then(1);
-    }
-    panic!("it never comes about: {:#?}", job.tasks);
-}
-
 /// Plans until the gate of the only instance is shut, which the kubelet has not seen.
 fn shut(job: &mut Job) {
     for _ in 0..20 {
@@ -316,7 +304,7 @@ fn readiness_lost_after_a_change_counts_and_is_made_anew() {
     job.service.update.max_per_instance_failures = 1;
     let before = makings(&job);
     job.edit(NEXT);
-    until(&mut job, |job| job.live(0).is_some_and(|task| task.revision == NEXT && task.ready));
+    job.until(|job| job.live(0).is_some_and(|task| task.revision == NEXT && task.ready));
     let now = job.now;
     let task = job.tasks.last_mut().unwrap();
     (task.ready, task.unready_since) = (false, Some(now));
@@ -373,7 +361,7 @@ fn a_chain_of_updates_goes_back_in_place_to_what_ran_before() {
     job.broken.clear();
     job.service.update.max_wait_seconds = 60;
     job.edit(NEXT);
-    until(&mut job, |job| job.count(NEXT) == 2 && job.tasks.iter().all(|task| task.ready));
+    job.until(|job| job.count(NEXT) == 2 && job.tasks.iter().all(|task| task.ready));
     job.edit(BAD);
     job.step();
     through(&mut job);

@@ -344,6 +344,18 @@ impl Job {
         self.task_mut(uid).fail(now, 1);
     }
 
+    /// Goes on until this holds.
+    pub(super) fn until(&mut self, holds: impl Fn(&Self) -> bool) {
+        for _ in 0..500 {
+            if holds(self) {
+                return;
+            }
+            self.step();
+            self.pods_then(1);
+        }
+        panic!("it never comes about: {:#?} {:#?}", self.updates, self.tasks);
+    }
+
     /// Goes on to the end of the update; the groups it works on, as they follow each other.
     pub(super) fn groups(&mut self) -> Vec<String> {
         let mut groups = Vec::new();

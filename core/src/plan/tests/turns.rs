@@ -5,18 +5,6 @@ use jiff::SignedDuration;
 use super::job::{BAD, GOOD, Job, NEXT};
 use crate::model::*;
 
-/// Takes steps until the job is so; the Pods do what they do meanwhile.
-fn until(job: &mut Job, holds: impl Fn(&Job) -> bool) {
-    for _ in 0..500 {
-        if holds(job) {
-            return;
-        }
-        job.step();
-        job.pods_then(1);
-    }
-    panic!("it never came to that: {:#?}", job.updates);
-}
-
 fn state(job: &Job) -> Option<UpdateState> {
     job.updates.last().and_then(|update| Some(update.progress.as_ref()?.state))
 }
@@ -26,7 +14,7 @@ fn another_scope_on_the_way_back_does_not_bring_the_failed_config_again() {
     let mut job = Job::running(6);
     job.service.update.scope = Some("4-5".parse().unwrap());
     job.edit(BAD);
-    until(&mut job, |job| state(job) == Some(UpdateState::RollingBack));
+    job.until(|job| state(job) == Some(UpdateState::RollingBack));
     job.service.update.scope = None;
     job.service.generation += 1;
     job.settle();
@@ -41,7 +29,7 @@ fn a_node_that_is_lost_late_in_a_long_watch_fails_nothing() {
     job.service.update.max_wait_seconds = 600;
     job.service.partition.reschedule = false;
     job.edit(NEXT);
-    until(&mut job, |job| job.live(0).is_some_and(|task| task.revision == NEXT && task.ready));
+    job.until(|job| job.live(0).is_some_and(|task| task.revision == NEXT && task.ready));
     job.advance(700);
     job.lost_nodes.insert(job.live(0).unwrap().node.unwrap(), job.now);
     job.step();
@@ -53,12 +41,12 @@ fn a_node_that_is_lost_late_in_a_long_watch_fails_nothing() {
 fn what_a_scale_up_added_stays_when_a_chain_goes_back() {
     let mut job = Job::running(6);
     job.edit(NEXT);
-    until(&mut job, |job| job.updates.len() == 1 && job.count(NEXT) == 2);
+    job.until(|job| job.updates.len() == 1 && job.count(NEXT) == 2);
     job.edit(BAD);
-    until(&mut job, |job| job.updates.len() == 2);
+    job.until(|job| job.updates.len() == 2);
     job.service.instances = 8;
     job.service.generation += 1;
-    until(&mut job, |job| job.live(7).is_some());
+    job.until(|job| job.live(7).is_some());
     let added: Vec<Uid> = [6, 7].map(|instance| job.live(instance).unwrap().uid).into();
     job.settle();
     assert_eq!((state(&job), job.count(GOOD)), (Some(UpdateState::RolledBack), 8));
@@ -84,7 +72,7 @@ fn a_count_that_was_taken_back_is_asked_for_again_by_way_of_another() {
 fn a_hold_lets_the_running_update_come_to_its_end() {
     let mut job = Job::running(4);
     job.edit(NEXT);
-    until(&mut job, |job| job.count(NEXT) == 2);
+    job.until(|job| job.count(NEXT) == 2);
     job.service.hold_updates = true;
     job.edit(Revision::v1(0x3));
     job.settle();
@@ -115,7 +103,7 @@ fn a_restart_that_a_new_service_asks_for_comes_at_its_time() {
     let mut job = Job::new(2);
     let at = job.now + SignedDuration::from_hours(1);
     job.service.update.restart_at = Some(at);
-    until(&mut job, |job| job.tasks.iter().filter(|task| task.ready).count() == 2);
+    job.until(|job| job.tasks.iter().filter(|task| task.ready).count() == 2);
     assert!(job.updates.is_empty());
     job.settle();
     assert_eq!((job.updates.len(), state(&job)), (1, Some(UpdateState::RolledForward)));
@@ -130,14 +118,14 @@ fn a_failure_counts_once_though_its_pod_is_gone_and_an_older_one_is_kept() {
     job.edit(NEXT);
     let fresh = |job: &Job| job.live(0).is_some_and(|task| task.revision == NEXT && task.ready);
     for _ in 0..2 {
-        until(&mut job, fresh);
+        job.until(fresh);
         job.fail(0);
         job.step();
     }
     assert_eq!(job.progress().failures[&0].count, 2);
     let last = job.tasks.iter().rposition(|task| task.state == TaskState::Failed).unwrap();
     job.tasks.remove(last);
-    until(&mut job, fresh);
+    job.until(fresh);
     job.step();
     assert_eq!((job.progress().failures[&0].count, state(&job)), (2, Some(UpdateState::RollingForward)));
 }
