@@ -25,8 +25,6 @@ use crate::api::labels;
 
 /// Seconds a Pod has to stop that doesn't say (Kubernetes' own default).
 const DEFAULT_GRACE_SECONDS: i64 = 30;
-/// What is lost of a time that the API gives, at most.
-const CUT_OFF: SignedDuration = SignedDuration::from_secs(1);
 /// Above any run there can be: a run counts up by one, and starts over at the greatest of the job.
 const MAX_RUN: Run = 2_000_000_000;
 
@@ -107,8 +105,7 @@ pub(super) fn reduce(
         phase: phase(status),
         reason: status.and_then(|status| status.reason.as_deref()),
         scheduled: node.is_some(),
-        ready_since: condition(status, "Ready")
-            .map(|since| ready_since(since.unwrap_or(created), known, Timestamp::now())),
+        ready_since: condition(status, "Ready").map(|since| since.unwrap_or(created)),
         disrupted: condition(status, "DisruptionTarget").is_some(),
         deleting,
         intent,
@@ -197,17 +194,6 @@ fn condition(status: Option<&PodStatus>, kind: &str) -> Option<Option<Timestamp>
     let conditions = status?.conditions.as_ref()?;
     let found = conditions.iter().find(|condition| condition.type_ == kind && condition.status == "True")?;
     Some(found.last_transition_time.as_ref().map(|time| time.0))
-}
-
-/// Since when it is Ready, or up to a second before: at most a second later it was.
-///
-/// The API gives whole seconds, cut off, and so nobody may count on less. Whoever has seen it happen knows better, and
-/// does not have each watch take a second that nobody asked for.
-fn ready_since(since: Timestamp, known: Option<&Task>, now: Timestamp) -> Timestamp {
-    let noted = known.filter(|task| task.ready).and_then(|task| task.ready_since);
-    // Another second is another time that it became Ready.
-    let is_same = |noted: &Timestamp| *noted <= since && since.duration_since(*noted) <= CUT_OFF;
-    noted.filter(is_same).unwrap_or_else(|| since.min(now.checked_sub(CUT_OFF).unwrap_or(since)))
 }
 
 /// Since when the Ready condition is not true.

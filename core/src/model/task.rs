@@ -195,7 +195,7 @@ pub struct Task {
     pub before: TaskState,
     /// Its Ready condition is true now.
     pub ready: bool,
-    /// When it last became Ready, or up to a second before, since times are cut off to whole seconds.
+    /// When it last became Ready.
     pub ready_since: Option<Timestamp>,
     /// When it stopped being Ready, or came to be without.
     pub unready_since: Option<Timestamp>,

@@ -205,26 +205,3 @@ fn what_a_pod_waits_for_and_since_when_it_is_not_ready_is_read() {
     });
     assert_eq!(read(pod).unwrap().waiting, Some(Waiting::ImagePull));
 }
-
-#[test]
-fn when_it_became_ready_is_known_better_by_who_saw_it() {
-    let task = |ready: bool, since: &str| {
-        let mut task = read(running()).unwrap();
-        (task.ready, task.ready_since) = (ready, Some(at(since)));
-        task
-    };
-    for (what, since, known, now, expected) in [
-        ("long ago", "10:00:05Z", None, "10:09:00Z", "10:00:05Z"),
-        ("just now", "10:00:05Z", None, "10:00:05.25Z", "10:00:04.25Z"),
-        ("a second ago", "10:00:05Z", None, "10:00:06.1Z", "10:00:05Z"),
-        ("seen when it happened", "10:00:05Z", Some((true, "10:00:04.25Z")), "10:00:30Z", "10:00:04.25Z"),
-        ("it was not Ready since", "10:00:05Z", Some((false, "10:00:04.25Z")), "10:00:30Z", "10:00:05Z"),
-        ("Ready anew", "10:00:09Z", Some((true, "10:00:04.25Z")), "10:00:09.5Z", "10:00:08.5Z"),
-        ("by a clock of the node that is ahead", "10:00:05Z", None, "10:00:02Z", "10:00:01Z"),
-    ] {
-        let full = |time: &str| format!("2026-01-01T{time}");
-        let known = known.map(|(ready, since)| task(ready, &full(since)));
-        let found = ready_since(at(&full(since)), known.as_ref(), at(&full(now)));
-        assert_eq!(found, at(&full(expected)), "{what}");
-    }
-}
