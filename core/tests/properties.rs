@@ -318,6 +318,44 @@ proptest! {
     }
 
     #[test]
+    fn an_update_goes_on_or_says_why_not(
+        service in any::service(),
+        deeds in vec(deed(), 0..8),
+        instances in 0..7u32,
+        revision in any::revision(),
+        pauses in proptest::bool::ANY,
+        frozen in proptest::bool::weighted(0.2),
+    ) {
+        let mut still = after(service, deeds);
+        still.edit(revision, instances);
+        still.come_to_rest();
+        still.frozen = frozen;
+        if pauses && let Some(update) = still.updates.last_mut() {
+            update.controls.paused = true;
+        }
+        for _ in 0..40 {
+            still.come_to_rest();
+            let plan = still.plan();
+            let goes_on = still.progress().filter(|progress| !progress.state.is_terminal());
+            if let Some(progress) = goes_on {
+                let is_moving = |task: &Task| !task.is_terminal() && (task.ending.is_some() || !task.ready);
+                let ready = &still.status.as_ref().unwrap().conditions[0];
+                let is_halted = [reasons::UPDATE_PAUSED, reasons::AWAITING_PULSE].contains(&ready.reason);
+                prop_assert!(
+                    plan.next_check.is_some()
+                        || !plan.held.is_empty()
+                        || still.tasks.iter().any(is_moving)
+                        || (is_halted && !ready.message.is_empty()),
+                    "it stands still in {:?}: {still:?}",
+                    progress.state
+                );
+            }
+            still.pods();
+            still.now += SignedDuration::from_secs(5);
+        }
+    }
+
+    #[test]
     fn an_update_takes_on_no_more_than_its_group(
         mut service in any::service(),
         instances in 1..7u32,
