@@ -151,14 +151,7 @@ async fn name_conflict(scene: Scene) -> Result<()> {
     let pods = scene.world.kube.pods(&scene.namespace);
     let made = pods.create(&Default::default(), &serde_json::from_value(pod)?).await?;
     scene.apply(&Service::new("web", 3)).await?;
-    let service = scene
-        .service_until("web", "a word about the conflict", |service| {
-            condition(service, "Stalled")
-                .is_some_and(|(status, reason, _)| (status, reason) == ("True", "NameConflict"))
-        })
-        .await?;
-    let (.., message) = condition(&service, "Stalled").context("no condition Stalled")?;
-    ensure!(message.contains("web-1-1"), "the message does not name the Pod: {message}");
+    scene.told("web", "NameConflict", "web-1-1").await?;
     scene.service_until("web", "the others to run", |s| number(s, "/status/counts/running") >= 2).await?;
     let still = pods.get("web-1-1").await?;
     ensure!(still.metadata.uid == made.metadata.uid, "the foreign Pod was touched");

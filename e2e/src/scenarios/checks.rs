@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
-use k8s_openapi::api::events::v1::Event;
-use kube::{Api, api::ListParams};
 use serde_json::{Value, json};
 
 use crate::{
@@ -119,7 +117,7 @@ async fn by_http(scene: Scene) -> Result<()> {
     program.errors_in_a_thousand(BAD);
     // It is as bad as before on the way back, which it must not hold up.
     rolled_back_by_check(&scene, 1, 6, &old).await?;
-    told(&scene, "web-1", "CheckFails").await?;
+    scene.told("web-1", "CheckFails", "check \"errors\": ").await?;
 
     program.errors_in_a_thousand(0);
     scene.apply(&service.version(3)).await?;
@@ -161,8 +159,8 @@ async fn as_pulse(scene: Scene) -> Result<()> {
     program.errors_in_a_thousand(0);
     let update = scene.update_in("web", 1, "ROLLED_FORWARD").await?;
     ensure!(said(&update)["holds"] == true, "the check said {}", said(&update));
-    told(&scene, "web-1", "CheckFails").await?;
-    told(&scene, "web-1", "CheckHolds").await?;
+    scene.told("web-1", "CheckFails", "check \"errors\": ").await?;
+    scene.told("web-1", "CheckHolds", "check \"errors\": ").await?;
     scene.running("web", 6).await.map(|_| ())
 }
 
@@ -258,21 +256,4 @@ async fn failover(scene: Scene) -> Result<()> {
     scene.update_in("web", 1, "ROLLED_FORWARD").await?;
     scene.running("web", 6).await?;
     operators.start_all().await
-}
-
-/// Waits for an Event of this reason about an update that names the check.
-async fn told(scene: &Scene, update: &str, reason: &str) -> Result<()> {
-    let events: Api<Event> = Api::namespaced(scene.world.kube.client.clone(), &scene.namespace);
-    wait::until(&format!("an Event {reason} about {update}"), Duration::from_secs(30), || async {
-        let all = events.list(&ListParams::default()).await?.items;
-        let found = all.iter().any(|event| {
-            let regarding = event.regarding.as_ref().and_then(|object| object.name.as_deref());
-            let note = event.note.as_deref().unwrap_or_default();
-            event.reason.as_deref() == Some(reason)
-                && regarding == Some(update)
-                && note.contains("check \"errors\": ")
-        });
-        Ok(wait::when(found, format!("{} Events", all.len())))
-    })
-    .await
 }

@@ -38,6 +38,24 @@ impl Scene {
         .await
     }
 
+    /// Waits for an Event of this reason about an object, whose note has these words: what was said stays there, where a
+    /// condition may be over before anybody looks.
+    ///
+    /// # Errors
+    /// When none comes in time.
+    pub async fn told(&self, about: &str, reason: &str, words: &str) -> Result<()> {
+        wait::until(&format!("an Event {reason} about {about} with {words:?}"), USUAL, || async {
+            let all = self.world.kube.events(&self.namespace).list(&ListParams::default()).await?.items;
+            let found = all.iter().any(|event| {
+                let regarding = event.regarding.as_ref().and_then(|object| object.name.as_deref());
+                let note = event.note.as_deref().unwrap_or_default();
+                event.reason.as_deref() == Some(reason) && regarding == Some(about) && note.contains(words)
+            });
+            Ok(wait::when(found, format!("{} Events", all.len())))
+        })
+        .await
+    }
+
     /// Waits until the operator has seen the newest spec, all instances run its config and it says so.
     ///
     /// # Errors
