@@ -264,7 +264,7 @@ impl State {
         let newest = self.updates.rows().last().and_then(|row| row.whole.as_ref());
         newest.is_some_and(|update| {
             let works = update.progress.as_ref().is_some_and(|it| it.working.contains(instance));
-            works && update.settings.surge(update.instructions.all()) > 0
+            works && update.surge_limit() > 0
         })
     }
 

@@ -262,3 +262,10 @@ pub struct Update {
     /// The object's controller is this very service.
     pub owned: bool,
 }
+
+impl Update {
+    /// How many instances may have two live tasks at a time while it goes on.
+    pub fn surge_limit(&self) -> u32 {
+        self.settings.surge(self.instructions.all())
+    }
+}

@@ -16,7 +16,7 @@ use super::{
     history::Keeping,
     in_place::{self, Rest, Step},
     surge::{self, Pair, cause},
-    targets::{self, Target},
+    targets::Target,
 };
 
 /// A Pod that was told to stop and keep its object has this many seconds beyond its grace before it is deleted.
@@ -89,7 +89,7 @@ impl Work<'_, '_> {
                 self.live(task, Target::keep(Some(task.revision)));
             } else if cause(task, &target).is_some() {
                 self.live(task, Target { may_surge: false, ..target });
-            } else if self.fleet.view.update.is_some_and(|update| targets::surge_limit(update) > 0) {
+            } else if self.fleet.view.update.is_some_and(|update| update.surge_limit() > 0) {
                 self.left_over(task);
             } else {
                 self.odd(task);

@@ -211,9 +211,8 @@ fn begin(
     };
     // Instances that only go need no update. Nor do those that failed and were borne: what stood beside the new run of
     // theirs has stayed.
-    let surged = newest.filter(|(update, _)| targets::surge_limit(update) > 0);
-    let borne = surged.map(|(_, progress)| &progress.failed);
-    let is_borne = |instance| borne.is_some_and(|borne| borne.contains(instance));
+    let is_borne =
+        |instance| newest.is_some_and(|(update, progress)| targets::is_borne(update, progress, instance));
     let comes = |(_, ranges): &(Revision, Ranges)| ranges.iter().any(|instance| !is_borne(instance));
     if !(changed || retried || instructions.to.as_ref().is_some_and(comes)) {
         return;

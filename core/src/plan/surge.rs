@@ -4,7 +4,7 @@
 //! once the new one has proven good. When nobody wants the two any more, after an abort or a rollback, the one that
 //! serves stays; and never is the only one ended that does. Called by `instances`, which ends what goes.
 
-use crate::model::{Task, TaskState};
+use crate::model::{Task, TaskState, Update};
 
 use super::{Cause, fleet::Fleet, targets, targets::Target};
 
@@ -54,7 +54,7 @@ pub(super) fn cause(task: &Task, target: &Target) -> Option<Cause> {
 
 /// How many instances may get a second live task now.
 pub(super) fn room(fleet: &Fleet<'_>) -> u32 {
-    let limit = fleet.view.update.map_or(0, targets::surge_limit);
+    let limit = fleet.view.update.map_or(0, Update::surge_limit);
     if limit == 0 {
         return 0;
     }

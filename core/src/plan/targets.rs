@@ -97,7 +97,7 @@ pub(super) fn targets(
         let restart_at = update.settings.restart_at.filter(|_| change && !progress.state.is_back());
         let found_wanting = progress.failures.get(&instance).filter(|_| change).and_then(|it| it.last_pod);
         // Whatever halts it: the two it has are left until it goes on.
-        let may_surge = surge_limit(update) > 0 && progress.working.contains(instance);
+        let may_surge = update.surge_limit() > 0 && progress.working.contains(instance);
         let newest = fleet.lives(instance).next_back().filter(|_| may_surge);
         let new_is_good = newest.is_some_and(|task| has_passed(fleet, update, progress, task));
         let target = Target { revision, change, floor, restart_at, found_wanting, may_surge, new_is_good };
@@ -106,14 +106,9 @@ pub(super) fn targets(
     all
 }
 
-/// How many instances may have two live tasks at a time while this update goes on.
-pub(super) fn surge_limit(update: &Update) -> u32 {
-    update.settings.surge(update.instructions.all())
-}
-
 /// Whether an instance has failed on the way forward, and what stood beside its next run has stayed.
-fn is_borne(update: &Update, progress: &Progress, instance: Instance) -> bool {
-    surge_limit(update) > 0 && !progress.state.is_back() && progress.failed.contains(instance)
+pub(super) fn is_borne(update: &Update, progress: &Progress, instance: Instance) -> bool {
+    update.surge_limit() > 0 && !progress.state.is_back() && progress.failed.contains(instance)
 }
 
 /// Whether the spec's config was not acted on yet.

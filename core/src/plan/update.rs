@@ -157,7 +157,7 @@ impl Step<'_, '_> {
             self.progress.working.remove(instance);
         }
         // Where few may surge at a time, the others of the group had no turn yet.
-        if targets::surge_limit(self.update) > 0 && !(good.is_empty() && failed.is_empty()) {
+        if self.update.surge_limit() > 0 && !(good.is_empty() && failed.is_empty()) {
             self.progress.advanced = self.fleet.now;
         }
         self.bound_failures();

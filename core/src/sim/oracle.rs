@@ -429,7 +429,7 @@ fn may_be_beside(snapshot: &Snapshot, plan: &Plan, live: &[&Task]) -> bool {
     let Some(update) = &snapshot.update else { return false };
     let written = plan.progress.as_ref().map(|(_, progress)| progress);
     let Some(progress) = written.or(update.progress.as_ref()) else { return false };
-    let asks = update.settings.surge(update.instructions.all()) > 0;
+    let asks = update.surge_limit() > 0;
     let rolls = matches!(progress.state, UpdateState::RollingForward | UpdateState::RollingBack);
     asks && rolls && progress.working.contains(task.instance) && serves(task) && !snapshot.frozen
 }
