@@ -1,10 +1,12 @@
 //! The loops that bring about what users asked for: view, plan, execute, again.
 //!
 //! `queue` says which service is next, `backoff` how long one waits after a failure, `barrier` when planning may
-//! begin, `service` plans one service at a time and hands the plan to the executor. Nothing here writes to the API.
+//! begin, `service` plans one service at a time and hands the plan to the executor, `cluster` turns the loops of which
+//! there is one each. Nothing here writes to the API.
 
 mod backoff;
 mod barrier;
+pub mod cluster;
 mod ports;
 mod queue;
 mod service;
