@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::{NodeId, Resources, Tier, Uid};
+use super::{NodeId, Resources, Slot, Tier, Uid};
 
 /// Labels of an object, those left out that differ from Pod to Pod of one config.
 pub type Labels = BTreeMap<Arc<str>, Arc<str>>;
@@ -34,6 +34,8 @@ pub struct Claim {
     pub unschedulable: Option<Timestamp>,
     /// It is being deleted, and will be gone by then.
     pub ends: Option<Timestamp>,
+    /// What was done to make room for it; few have one, so the record of the others stays small.
+    pub slot: Option<Box<Slot>>,
 }
 
 /// Whose a Pod is, and how it ranks.
