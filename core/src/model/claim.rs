@@ -18,6 +18,8 @@ pub struct Claim {
     pub uid: Uid,
     /// The Pod's name, in its owner's namespace.
     pub name: Box<str>,
+    /// The resourceVersion it was read at: what a write that depends on it is made against.
+    pub version: u64,
     /// What it demands of a node.
     pub demand: Arc<Demand>,
     /// Whose it is.
