@@ -46,6 +46,10 @@ pub const ENDED_AT: &str = "borealis.dev/ended-at";
 /// Readiness gate, and its condition, of a Pod that can be changed in place; annotation with the note of the last such
 /// change ([`crate::api::in_place::Note`]).
 pub const IN_PLACE: &str = "borealis.dev/in-place";
+/// Annotation on a Pod that waits for a place: the room that is made for it ([`crate::api::slot`]).
+pub const SLOT: &str = "borealis.dev/slot";
+/// Annotation on a Pod that ends to make room: for whom, and by which rule ([`crate::api::slot::Preempted`]).
+pub const PREEMPTED: &str = "borealis.dev/preempted";
 /// Annotation on the copy of a ConfigMap or Secret: the original's name, for people.
 pub const SNAPSHOT_OF: &str = "borealis.dev/snapshot-of";
 /// Annotation on a child object: hash of what it was made from; it is written again when this differs.

@@ -21,6 +21,7 @@ mod rules;
 mod schema;
 pub mod service;
 pub mod settings;
+pub mod slot;
 pub mod snapshot;
 pub mod status;
 mod surge;
