@@ -55,6 +55,10 @@ pub const SNAPSHOT_OF: &str = "borealis.dev/snapshot-of";
 /// Annotation on a child object: hash of what it was made from; it is written again when this differs.
 pub const CONTENT: &str = "borealis.dev/content";
 
+/// Label and taint of a node that is kept for a pool: its value is that pool's
+/// ([`borealis_core::model::Dedicated::label_value`]). The cluster's administrators write it.
+pub const DEDICATED: &str = "borealis.dev/dedicated";
+
 /// Label: who manages a child object, for people and for `kubectl get -l`.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY`].

@@ -8,6 +8,7 @@ mod any_service;
 mod changes;
 pub mod checks;
 pub mod conditions;
+pub mod constraints;
 pub mod convert;
 pub mod health;
 pub mod in_place;
@@ -29,6 +30,7 @@ pub mod update;
 
 pub use any_service::AnyService;
 pub use changes::changes;
+pub use constraints::Constraint;
 pub use health::HealthCheck;
 pub use revision::TaskConfig;
 pub use schema::{Unprintable, crd_files, crds};

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::constraints::Constraint;
 use super::health::HealthCheck;
 use super::labels;
 
@@ -41,6 +42,12 @@ pub struct TaskConfig {
     /// Whether the Pods get stable DNS names.
     #[serde(default, skip_serializing_if = "is_false")]
     pub discovery: bool,
+    /// On which nodes the Pods may be, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<Constraint>,
+    /// The pool of dedicated nodes that they run on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dedicated: Option<String>,
     /// What the ConfigMaps and Secrets hold that the template names, as far as they are part of the config:
     /// `ConfigMap/web` to the hash of its contents. The Pods use the copies made for this config.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -251,6 +258,25 @@ mod tests {
         assert_eq!(read.revision().unwrap(), sample().revision().unwrap());
     }
 
+    fn constraints() -> Vec<Constraint> {
+        let all = json!([{"attribute": "host", "limit": 2}, {"attribute": "zone", "values": ["a"], "negated": true}]);
+        serde_json::from_value(all).unwrap()
+    }
+
+    #[test]
+    fn the_hash_of_a_config_with_constraints_never_changes() {
+        let config = TaskConfig { constraints: constraints(), dedicated: Some("ads".to_owned()), ..sample() };
+        assert_eq!(config.revision().unwrap().to_string(), "v1-1c4363badbf972ed");
+        let stored = config.canonical().unwrap();
+        let words = r#"[{"attribute":"host","limit":2},{"attribute":"zone","negated":true,"values":["a"]}]"#;
+        assert_eq!(
+            (stored["constraints"].to_string().as_str(), stored["dedicated"].as_str()),
+            (words, Some("ads"))
+        );
+        let read: TaskConfig = serde_json::from_value(stored).unwrap();
+        assert_eq!((read.constraints, read.dedicated), (config.constraints, config.dedicated));
+    }
+
     fn contents(all: &[(&str, &str)]) -> BTreeMap<String, String> {
         all.iter().map(|(key, hash)| ((*key).to_owned(), (*hash).to_owned())).collect()
     }
@@ -296,6 +322,8 @@ mod tests {
             TaskConfig { tier: "production".to_owned(), ..base.clone() },
             TaskConfig { priority: 8, ..base.clone() },
             TaskConfig { discovery: false, ..base.clone() },
+            TaskConfig { constraints: constraints(), ..base.clone() },
+            TaskConfig { dedicated: Some("ads/gpu".to_owned()), ..base.clone() },
             TaskConfig { health: None, ..base.clone() },
             TaskConfig { template: PodTemplateSpec::default(), ..base.clone() },
             TaskConfig { tracked: contents(&[("ConfigMap/web", "1")]), ..base.clone() },

@@ -5,6 +5,7 @@
 //! `schema`), or the API server would refuse the CRD as too costly. Only `schema` reads this.
 
 mod checks;
+mod constraints;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
 
@@ -55,6 +56,7 @@ pub(super) fn service() -> Rules {
     spec.extend(update());
     spec.extend(scope());
     spec.extend(checks::checks());
+    spec.extend(constraints::constraints());
     spec.push(one_of("self.sla", "sla", &["count", "percentage"]));
     Rules { root: vec![name], spec }
 }

@@ -195,6 +195,8 @@ fn finish_template(template: &mut Value) {
         );
     }
     set(template, &format!("{spec}/containers"), json!({"minItems": 1}));
+    set(template, &format!("{spec}/tolerations"), json!({"maxItems": 256}));
+    set(template, &format!("{spec}/tolerations/items/properties/key"), json!({"maxLength": 317}));
     for field in
         ["hostname", "subdomain", "hostnameOverride", "priorityClassName", "preemptionPolicy", "nodeName"]
     {

@@ -13,6 +13,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use super::constraints::Constraint;
 use super::health::HealthCheck;
 use super::references::{Reference, references};
 use super::revision::TaskConfig;
@@ -112,6 +113,19 @@ pub struct AuroraServiceSpec {
     /// its own keeps those instead. Default: none, an instance is RUNNING when its Pod is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthCheck>,
+    /// On which nodes the Pods may be, by attributes of the nodes; all of them must hold, and their order means nothing.
+    /// Changing them updates all instances. Default: none. Aurora: Job.constraints.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub constraints: Vec<Constraint>,
+    /// The pool of dedicated nodes that the Pods run on, and nowhere else: `role` or `role/pool` of the service's own role,
+    /// or `*/pool`, one for every role. The role must be allowed to use it (`spec.dedicated` of the AuroraRole). Its nodes
+    /// have the label `borealis.dev/dedicated`, and the taint, with the value `role`, `role.pool` or `ANY.pool`. What they
+    /// take counts towards no quota. Changing it updates all instances. Default: none, and then never on such nodes.
+    /// Aurora: the constraint `dedicated`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 61))]
+    pub dedicated: Option<String>,
     /// How a change of the config reaches the instances.
     #[serde(default)]
     pub update: UpdateSettings,
@@ -155,6 +169,8 @@ impl AuroraServiceSpec {
             tier: self.tier.clone(),
             priority: self.priority,
             discovery: self.discovery.is_some(),
+            constraints: self.sorted_constraints(),
+            dedicated: self.dedicated.clone(),
             tracked: BTreeMap::new(),
         }
     }

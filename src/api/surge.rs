@@ -5,8 +5,14 @@
 
 use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
 
-/// What of the template two Pods of an instance can't share, in words; `None` where nothing is.
-pub(super) fn obstacle(template: &PodTemplateSpec) -> Option<String> {
+use super::{AuroraServiceSpec, constraints};
+
+/// What of a service two Pods of an instance can't share, in words; `None` where nothing is.
+pub(super) fn obstacle(spec: &AuroraServiceSpec) -> Option<String> {
+    of_template(&spec.template).or_else(|| constraints::obstacle(spec))
+}
+
+fn of_template(template: &PodTemplateSpec) -> Option<String> {
     let spec = template.spec.as_ref()?;
     if spec.host_network == Some(true) {
         return Some("spec.template.spec.hostNetwork is true".to_owned());
@@ -51,7 +57,7 @@ mod tests {
         let mut spec = spec.clone();
         let containers = spec.get("containers").cloned().unwrap_or_else(|| json!([{"name": "main"}]));
         spec["containers"] = containers;
-        obstacle(&serde_json::from_value(json!({"spec": spec})).unwrap())
+        of_template(&serde_json::from_value(json!({"spec": spec})).unwrap())
     }
 
     #[test]
@@ -93,5 +99,17 @@ mod tests {
             assert_eq!(found.is_some(), words.is_some(), "{spec}: {found:?}");
             assert!(found.unwrap_or_default().contains(words.unwrap_or_default()), "{spec}");
         }
+    }
+
+    #[test]
+    fn a_limit_counts_both_pods_of_an_instance() {
+        let found = |constraint: &Value| {
+            let spec = json!({"constraints": [constraint], "template": {"spec": {"containers": [{"name": "main"}]}}});
+            let object = json!({"apiVersion": "borealis.dev/v1alpha1", "kind": "AuroraService", "metadata": {}, "spec": spec});
+            obstacle(&serde_json::from_value::<crate::api::AuroraService>(object).unwrap().spec)
+        };
+        assert_eq!(found(&json!({"attribute": "zone", "values": ["a"]})), None);
+        let limited = found(&json!({"attribute": "host", "limit": 3})).unwrap();
+        assert_eq!(limited, "spec.constraints limits Pods to 3 for each host");
     }
 }

@@ -12,6 +12,7 @@ mod events;
 mod executor;
 mod in_place;
 mod outcome;
+mod placement;
 pub mod pods;
 mod records;
 mod run;

@@ -15,6 +15,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
 
+use super::placement::place;
 use crate::api::health::{Check, HealthCheck};
 use crate::api::references::rename;
 use crate::api::snapshot::snapshot_name;
@@ -149,6 +150,7 @@ fn build_spec(config: &TaskConfig, job: &Job<'_>, new: &NewRun) -> Result<PodSpe
             });
         }
     }
+    place(&mut spec, config, job.service)?;
     if new.in_place {
         // Whoever changes the Pod takes its readiness away meanwhile.
         let gate = PodReadinessGate { condition_type: labels::IN_PLACE.to_owned() };

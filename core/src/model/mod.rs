@@ -6,6 +6,7 @@
 mod amount;
 mod check;
 mod claim;
+mod dedicated;
 mod ids;
 mod in_place;
 mod ranges;
@@ -26,6 +27,7 @@ pub use claim::{
     Beside, Claim, Demand, Effect, Host, HostPort, Labels, NodeTerm, Owner, Requirement, Spread, Taint, Test,
     Toleration,
 };
+pub use dedicated::{Dedicated, MAX_DEDICATED, NoPool};
 pub use ids::{Instance, MAX_INSTANCES, ParseError, Revision, Run, Uid};
 pub use in_place::{Change, InPlace, Stage};
 pub use ranges::Ranges;

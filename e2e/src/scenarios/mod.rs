@@ -8,6 +8,7 @@ mod chaos;
 mod checks;
 mod config;
 mod config_kept;
+mod constraints;
 mod control_states;
 mod controls;
 mod failover;
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Scenario> {
         start::all(),
         nodes::all(),
         healing::all(),
+        constraints::all(),
         controls::all(),
         control_states::all(),
         update_good::all(),

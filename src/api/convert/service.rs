@@ -7,7 +7,7 @@ use super::{from_word, identity, instance, number, parts, signed, time, uid, upd
 use crate::api::settings::{Flapping, History, WhileUpdating};
 use crate::api::status::{AuroraServiceStatus, Counts, Failure, UpdateRef};
 use crate::api::update::update_name;
-use crate::api::{AuroraService, Invalid, conditions, labels, surge};
+use crate::api::{AuroraService, Invalid, conditions, constraints, labels, surge};
 
 /// The bounds of `settings`, once more: a stored object may be of another version.
 const DAY: i32 = 86_400;
@@ -22,9 +22,10 @@ pub fn service(object: &AuroraService) -> Result<model::Service, Invalid> {
         field: "spec.template",
         reason: format!("cannot be written as JSON: {error}; remove what is not plain JSON"),
     })?;
+    constraints::check(spec)?;
     let update = update_settings(&spec.update)?;
     if update.max_surge != model::Amount::Count(0)
-        && let Some(obstacle) = surge::obstacle(&spec.template)
+        && let Some(obstacle) = surge::obstacle(spec)
     {
         let reason =
             format!("asks for two Pods of an instance at a time, but {obstacle}; remove one of them");

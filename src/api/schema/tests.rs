@@ -120,6 +120,9 @@ fn rules_guard_what_the_schema_cannot_say() {
         ".update.strategy.queue.groupSize",
         ".update.strategy.variableBatch.groupSizes",
         ".update.checks",
+        ".constraints",
+        ".dedicated",
+        ".template.spec.tolerations",
         ".sla",
         ".tier",
     ] {
