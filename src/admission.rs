@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use crate::{
-    api::{AuroraService, AuroraUpdate, GROUP, VERSION, labels},
+    api::{AuroraRole, AuroraService, AuroraUpdate, Framework, GROUP, Tier, VERSION, labels},
     apply::TERM_POLICY,
 };
 
@@ -80,7 +80,13 @@ pub async fn wait_for_kinds(client: &Client) {
         let missing = match client.list_api_group_resources(&format!("{GROUP}/{VERSION}")).await {
             Ok(served) => {
                 let has = |plural: &str| served.resources.iter().any(|resource| resource.name == plural);
-                let plurals = [AuroraService::plural(&()), AuroraUpdate::plural(&())];
+                let plurals = [
+                    AuroraService::plural(&()),
+                    AuroraUpdate::plural(&()),
+                    Tier::plural(&()),
+                    AuroraRole::plural(&()),
+                    Framework::plural(&()),
+                ];
                 plurals
                     .iter()
                     .filter(|plural| !has(plural))

@@ -148,13 +148,15 @@ pub async fn install(cluster: &Cluster) -> Result<()> {
     }
     // Their names begin with numbers, in the order in which they need each other.
     files[1..].sort();
-    for file in files {
+    for (nth, file) in files.iter().enumerate() {
         cluster.kubectl(&["apply", "--filename", &file.to_string_lossy()]).await?;
+        if nth == 0 {
+            // Objects of these kinds are among the rest.
+            let wait = ["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"];
+            cluster.kubectl(&wait).await?;
+        }
     }
-    cluster
-        .kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"])
-        .await
-        .map(|_| ())
+    Ok(())
 }
 
 fn has(node: &Node, label: &str) -> bool {

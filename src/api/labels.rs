@@ -15,10 +15,16 @@ pub const INSTANCE: &str = "borealis.dev/instance";
 pub const RUN: &str = "borealis.dev/run";
 /// Label: versioned hash of the task config ([`crate::api::TaskConfig::revision`]).
 pub const REVISION: &str = "borealis.dev/revision";
-/// Label: the role (tenant) a Pod is charged to.
+/// Label: the role (tenant) a Pod is charged to. Annotation on a namespace: the AuroraRole that owns it.
 pub const ROLE: &str = "borealis.dev/role";
-/// Label: name of the Pod's tier.
+/// Label: name of the Pod's tier. For people and selectors: what counts is the Pod's PriorityClass.
 pub const TIER: &str = "borealis.dev/tier";
+/// Label: importance of the Pod within its role, decimal.
+pub const PRIORITY: &str = "borealis.dev/priority";
+/// Label: name of the Framework a Pod belongs to.
+pub const FRAMEWORK: &str = "borealis.dev/framework";
+/// Label on a namespace, written by its users: the environment of its jobs.
+pub const ENVIRONMENT: &str = "borealis.dev/environment";
 /// Label: `"true"` on a Pod that is its instance's task; removed when the Pod is kept as history.
 pub const LIVE: &str = "borealis.dev/live";
 /// Label: transition count of the lease under which the Pod was made, or last changed in place; the fencing policy
@@ -54,6 +60,12 @@ pub const PREEMPTED: &str = "borealis.dev/preempted";
 pub const SNAPSHOT_OF: &str = "borealis.dev/snapshot-of";
 /// Annotation on a child object: hash of what it was made from; it is written again when this differs.
 pub const CONTENT: &str = "borealis.dev/content";
+/// Annotation on a namespace: comma-separated names of the PriorityClasses of ours that its Pods may have. The role that
+/// owns the namespace stands beside it as [`ROLE`]. A namespace without may use the default tier only.
+pub const CLASSES: &str = "borealis.dev/classes";
+
+/// Environment of a namespace that has no label [`ENVIRONMENT`].
+pub const DEFAULT_ENVIRONMENT: &str = "default";
 
 /// Label and taint of a node that is kept for a pool: its value is that pool's
 /// ([`borealis_core::model::Dedicated::label_value`]). The cluster's administrators write it.

@@ -10,6 +10,7 @@ pub mod checks;
 pub mod conditions;
 pub mod constraints;
 pub mod convert;
+pub mod framework;
 pub mod health;
 pub mod in_place;
 pub(crate) mod json_path;
@@ -18,6 +19,7 @@ pub mod quantity;
 pub mod references;
 pub mod requests;
 pub mod revision;
+pub mod role;
 mod rules;
 mod schema;
 pub mod service;
@@ -26,19 +28,23 @@ pub mod slot;
 pub mod snapshot;
 pub mod status;
 mod surge;
+pub mod tier;
 pub mod update;
 
 pub use any_service::AnyService;
 pub use changes::changes;
 pub use constraints::Constraint;
+pub use framework::Framework;
 pub use health::HealthCheck;
 pub use revision::TaskConfig;
+pub use role::AuroraRole;
 pub use schema::{Unprintable, crd_files, crds};
 pub use service::{AuroraService, AuroraServiceSpec};
 pub use settings::{
     Flapping, History, PartitionPolicy, Sla, TrackConfig, UpdateSettings, UpdateStrategy, WhileUpdating,
 };
 pub use status::AuroraServiceStatus;
+pub use tier::Tier;
 pub use update::{AuroraUpdate, AuroraUpdateSpec, AuroraUpdateStatus, UpdateState};
 
 /// API group of every kind of this operator.

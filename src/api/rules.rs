@@ -6,6 +6,9 @@
 
 mod checks;
 mod constraints;
+mod tenancy;
+
+pub(super) use tenancy::{framework, role, tier};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
 

@@ -11,7 +11,7 @@ use kube::CustomResourceExt;
 use serde_json::{Map, Value, json};
 
 use super::rules::{self, Rules};
-use super::{AuroraService, AuroraUpdate};
+use super::{AuroraRole, AuroraService, AuroraUpdate, Framework, Tier};
 
 /// Lists below a Pod template that are maps by these keys, as in the built-in kinds. All keys are
 /// required there, which a list map of a CRD needs.
@@ -47,6 +47,9 @@ pub fn crds() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
     Ok(vec![
         finished(&AuroraService::crd(), &rules::service())?,
         finished(&AuroraUpdate::crd(), &rules::update_record())?,
+        finished(&Tier::crd(), &rules::tier())?,
+        finished(&AuroraRole::crd(), &rules::role())?,
+        finished(&Framework::crd(), &rules::framework())?,
     ])
 }
 
@@ -129,10 +132,33 @@ fn finished(
             for union in ["health", "sla", "update/properties/strategy"] {
                 set(spec, &format!("/properties/{union}"), json!({"x-kubernetes-map-type": "atomic"}));
             }
+            finish_selectors(spec);
+            set(spec, "/properties/quota", json!({"maxProperties": 64}));
+            let words = "An amount of a resource, such as 40, 500m or 1Ti.";
+            let amount = json!({"pattern": QUANTITY, "maxLength": 64, "description": words});
+            set(spec, "/properties/quota/additionalProperties", amount);
         }
         set(schema, "/properties/status/properties/conditions", list_map(&["type"]));
     }
     serde_json::from_value(crd)
+}
+
+/// Label selectors of our own fields: bounded, of the operators there are, and replaced as a whole.
+fn finish_selectors(spec: &mut Value) {
+    let words = json!({"enum": ["In", "NotIn", "Exists", "DoesNotExist"]});
+    for selector in ["namespaces", "podSelector", "pods/items/properties/selector"] {
+        let place = format!("/properties/{selector}");
+        if spec.pointer(&format!("{place}/properties/matchLabels")).is_none() {
+            continue;
+        }
+        set(spec, &place, json!({"x-kubernetes-map-type": "atomic"}));
+        let place = format!("{place}/properties");
+        set(spec, &format!("{place}/matchLabels"), json!({"maxProperties": 16}));
+        set(spec, &format!("{place}/matchExpressions"), json!({"maxItems": 16}));
+        let place = format!("{place}/matchExpressions/items/properties");
+        set(spec, &format!("{place}/operator"), words.clone());
+        set(spec, &format!("{place}/values"), json!({"maxItems": 64}));
+    }
 }
 
 fn add_rules(schema: &mut Value, rules: &[ValidationRule]) {

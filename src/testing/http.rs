@@ -78,7 +78,7 @@ impl FakeApi {
                 .ok_or_else(|| Answer::missing(place)),
             // Discovery: which kinds of a group are served.
             "list" if place.resource.is_empty() => {
-                let kinds = ["auroraservices", "auroraupdates"].map(|name| {
+                let kinds = ["auroraservices", "auroraupdates", "tiers", "auroraroles", "frameworks"].map(|name| {
                     json!({
                         "name": name, "singularName": "", "namespaced": true, "kind": name, "verbs": ["get"],
                     })

@@ -139,7 +139,9 @@ impl Store {
                     object["spec"]["terminationGracePeriodSeconds"] = json!(30);
                 }
             }
-            "auroraservices" | "auroraupdates" => drop(object.as_object_mut().map(|o| o.remove("status"))),
+            "auroraservices" | "auroraupdates" | "tiers" | "auroraroles" | "frameworks" => {
+                drop(object.as_object_mut().map(|o| o.remove("status")));
+            }
             _ => {}
         }
         Ok(self.put(place, object))

@@ -7,6 +7,7 @@
 mod checks;
 mod service;
 mod settings;
+mod tenancy;
 mod update;
 
 use borealis_core::model::{Instance, Ranges, Revision};
@@ -15,6 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 pub use service::{Identity, service, service_status, service_status_object};
 pub use settings::update_settings;
+pub use tenancy::{role, tier};
 pub use update::{new_update, progress, update, update_status_object};
 
 use super::Invalid;

@@ -17,7 +17,7 @@ fn at<'a>(schema: &'a Value, path: &str) -> &'a Value {
 #[test]
 fn the_committed_files_are_those_of_the_code() {
     let files = crd_files().unwrap();
-    assert_eq!(files.len(), 2);
+    assert_eq!(files.len(), 5);
     for (name, text) in files {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/").to_owned() + &name;
         let committed = std::fs::read_to_string(&path).unwrap_or_default();
@@ -29,6 +29,17 @@ fn the_committed_files_are_those_of_the_code() {
 #[test]
 fn defaults_are_in_the_schema() {
     let service = schema("AuroraService");
+    for (kind, path, default) in [
+        ("Tier", "spec.revocable", json!(false)),
+        ("Tier", "spec.preemption", json!("Borealis")),
+        ("Tier", "spec.preemptionDelaySeconds", json!(5)),
+        ("Tier", "spec.minRuntimeSeconds", json!(0)),
+        ("AuroraRole", "spec.weight", json!(1)),
+        ("AuroraRole", "spec.maxVictimsPerMinute", json!(2000)),
+        ("Framework", "spec.priority", json!(0)),
+    ] {
+        assert_eq!(at(&schema(kind), path).get("default"), Some(&default), "{path}");
+    }
     for (path, default) in [
         ("spec.instances", json!(1)),
         ("spec.tier", json!("preemptible")),
@@ -68,7 +79,7 @@ fn defaults_are_in_the_schema() {
 
 #[test]
 fn every_field_of_ours_is_described() {
-    for kind in ["AuroraService", "AuroraUpdate"] {
+    for kind in ["AuroraService", "AuroraUpdate", "Tier", "AuroraRole", "Framework"] {
         let mut schema = schema(kind);
         for place in ["/properties/spec/properties/template/properties", "/properties/metadata/properties"] {
             if let Some(below) = schema.pointer_mut(place) {
@@ -136,6 +147,39 @@ fn rules_guard_what_the_schema_cannot_say() {
     assert_eq!(kept, fields);
     let wishes = ["abort", "abort", "rollback", "paused", "retry"];
     assert_eq!(rules(&update), wishes.map(|wish| format!(".spec.controls.{wish}")));
+}
+
+#[test]
+fn rules_guard_the_kinds_of_tenancy() {
+    for (kind, expected) in [
+        ("Tier", &[".preemptible", ".band", ".preemption"][..]),
+        ("AuroraRole", &[".namespaces", ".defaultTier", ".quota", ".quota"]),
+        ("Framework", &[".pods"]),
+    ] {
+        let schema = schema(kind);
+        let rules = |schema: &Value| -> Vec<String> {
+            let rules = schema["x-kubernetes-validations"].as_array().unwrap();
+            rules.iter().map(|rule| rule["fieldPath"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(rules(&schema["properties"]["spec"]), expected, "{kind}");
+        assert_eq!(rules(&schema), [".metadata.name"], "{kind}");
+        for path in expected {
+            at(&schema["properties"]["spec"], &path[1..]);
+        }
+    }
+}
+
+#[test]
+fn selectors_of_ours_are_bounded_and_replaced_as_a_whole() {
+    for (kind, path) in
+        [("AuroraRole", "spec.namespaces"), ("Framework", "spec.podSelector"), ("Framework", "spec.pods")]
+    {
+        let schema = schema(kind);
+        let at = at(&schema, path);
+        let selector = at.pointer("/items/properties/selector").unwrap_or(at);
+        assert_eq!(selector["x-kubernetes-map-type"], "atomic", "{path}");
+        assert_eq!(selector.pointer("/properties/matchLabels/maxProperties"), Some(&json!(16)), "{path}");
+    }
 }
 
 #[test]
