@@ -12,7 +12,7 @@ use super::{NodeId, Resources, Slot, Tier, Uid};
 pub type Labels = BTreeMap<Arc<str>, Arc<str>>;
 
 /// One Pod of the cluster that has not ended, whoever made it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The Pod's uid.
     pub uid: Uid,
@@ -41,7 +41,7 @@ pub struct Claim {
 }
 
 /// Whose a Pod is, and how it ranks.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// Its namespace.
     pub namespace: Arc<str>,
@@ -185,7 +185,7 @@ pub struct Beside {
 }
 
 /// One node.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
     /// Its number.
     pub id: NodeId,
