@@ -16,7 +16,7 @@ use borealis_core::{
     model::{
         Amount, Controls, EndReason, Flapping, History, Instance, Instructions, NodeId, Partition, Progress,
         Ranges, Revision, RevisionRecord, Run, Service, ServiceStatus, Strategy, Task, TaskState, Uid,
-        Update, UpdateSettings, UpdateState,
+        Update, UpdateSettings, UpdateState, Work,
     },
     plan::{Plan, ServiceView, plan},
 };
@@ -190,6 +190,7 @@ fn service(instances: u32) -> Service {
         flapping: Flapping { threshold_seconds: 300, initial_delay_seconds: 30, max_delay_seconds: 300 },
         partition: Partition { reschedule: true, delay_seconds: 0 },
         history: History { failed: 3, ended: 1, ttl_seconds: 172_800 },
+        work: Work::default(),
     }
 }
 

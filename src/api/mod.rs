@@ -4,6 +4,7 @@
 //! Nothing here decides what to do with an object, reads a clock or talks to the API server.
 //! The controllers read these types, the executor writes their status, `crdgen` prints them.
 
+pub mod amounts;
 mod any_service;
 mod changes;
 pub mod checks;
@@ -11,6 +12,7 @@ pub mod conditions;
 pub mod constraints;
 pub mod convert;
 pub mod framework;
+pub mod grant;
 pub mod health;
 pub mod in_place;
 pub(crate) mod json_path;

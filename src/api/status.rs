@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::update::UpdateState;
+use super::{grant::Granted, update::UpdateState};
 
 /// What the operator found and did. Written by the operator only.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +65,10 @@ pub struct AuroraServiceStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40000))]
     pub lost: Option<String>,
+    /// What the job was granted of its role's quota: it brings about no more than this. None where its work is not
+    /// limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admitted: Option<Granted>,
     /// Ready, Reconciling and Stalled, as kstatus reads them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]

@@ -176,6 +176,7 @@ fn can_wait(recorded: Option<&ServiceStatus>, status: &ServiceStatus) -> bool {
         lost: _,
         update,
         failure,
+        admitted,
         conditions,
     } = status;
     let truths = |status: &ServiceStatus| -> Vec<_> {
@@ -193,6 +194,7 @@ fn can_wait(recorded: Option<&ServiceStatus>, status: &ServiceStatus) -> bool {
         && *last_good == recorded.last_good
         && *update == recorded.update
         && *failure == recorded.failure
+        && *admitted == recorded.admitted
         && conditions.len() == recorded.conditions.len()
         && truths(status) == truths(recorded)
 }

@@ -196,6 +196,7 @@ fn status(revision: Revision, running: u32) -> ServiceStatus {
         lost: Ranges::default(),
         update: None,
         failure: None,
+        admitted: None,
         conditions: vec![condition(ConditionType::Ready, running == 5, "Running")],
     }
 }

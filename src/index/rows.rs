@@ -8,7 +8,7 @@ use std::{cmp::Ordering, sync::Arc};
 use borealis_core::{
     model::{
         Flapping, History, Partition, Revision, RevisionRecord, Service, ServiceStatus, Uid, Update,
-        UpdateSettings, reasons,
+        UpdateSettings, Work, reasons,
     },
     plan::Problem,
 };
@@ -188,6 +188,7 @@ fn nothing(uid: Uid) -> Service {
         flapping: Flapping { threshold_seconds: 0, initial_delay_seconds: 0, max_delay_seconds: 0 },
         partition: Partition { reschedule: false, delay_seconds: 0 },
         history: History { failed: 0, ended: 0, ttl_seconds: 0 },
+        work: Work::default(),
     }
 }
 

@@ -7,6 +7,7 @@ mod amount;
 mod check;
 mod claim;
 mod dedicated;
+mod grant;
 mod ids;
 mod in_place;
 mod ranges;
@@ -29,12 +30,13 @@ pub use claim::{
     Toleration,
 };
 pub use dedicated::{Dedicated, MAX_DEDICATED, NoPool};
+pub use grant::{Bucket, Grant, Share};
 pub use ids::{Instance, MAX_INSTANCES, ParseError, Revision, Run, Uid};
 pub use in_place::{Change, InPlace, Stage};
 pub use ranges::Ranges;
 pub use resources::Resources;
 pub use role::Role;
-pub use service::{Flapping, History, Partition, RevisionRecord, Service, Strategy, UpdateSettings};
+pub use service::{Flapping, History, Partition, RevisionRecord, Service, Strategy, UpdateSettings, Work};
 pub use slot::{FailedSlot, Held, Slot, SlotFailure};
 pub use status::{Condition, ConditionType, Counts, Failure, ServiceStatus, UpdateRef};
 pub use task::{EndReason, Ending, Intent, NodeId, Task, TaskState, Waiting};

@@ -1,8 +1,10 @@
 //! A service as the planner sees it: what its spec asks for, without the template.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use super::{Amount, Check, Instance, OnFailure, Ranges, Revision, Uid};
+use super::{Amount, Check, Dedicated, Instance, OnFailure, Ranges, Resources, Revision, Uid};
 
 /// One AuroraService, read from its spec and metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,35 @@ pub struct Service {
     pub partition: Partition,
     /// Which ended tasks keep their Pod and logs.
     pub history: History,
+    /// What it is to the cluster and to its role.
+    pub work: Work,
+}
+
+/// What a job is to the cluster and to its role: how it ranks, and how much it asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// When the job was made: of two that wait for quota the older comes first.
+    pub created: Timestamp,
+    /// The name of its tier.
+    pub tier: Arc<str>,
+    /// Its importance within the role (Aurora: TaskConfig.priority).
+    pub priority: i32,
+    /// What one instance asks for.
+    pub each: Resources,
+    /// The pool of dedicated nodes it runs on.
+    pub dedicated: Option<Dedicated>,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            created: Timestamp::UNIX_EPOCH,
+            tier: "preemptible".into(),
+            priority: 0,
+            each: Resources::NONE,
+            dedicated: None,
+        }
+    }
 }
 
 /// How a change of config is rolled out (Aurora: JobUpdateSettings).

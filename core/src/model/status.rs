@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{EndReason, Instance, Ranges, Revision, Run, UpdateState};
+use super::{EndReason, Grant, Instance, Ranges, Revision, Run, UpdateState};
 
 /// Tasks and instances by what they are doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -109,6 +109,8 @@ pub struct ServiceStatus {
     pub update: Option<UpdateRef>,
     /// Why the last update failed; gone when the config changes.
     pub failure: Option<Failure>,
+    /// What it was granted of its role's quota; only what was recorded here is acted on.
+    pub admitted: Option<Grant>,
     /// Ready, Reconciling, Stalled.
     pub conditions: Vec<Condition>,
 }

@@ -50,6 +50,8 @@ pub(super) fn status(fleet: &Fleet<'_>, plan: &mut Plan) -> ServiceStatus {
                 |progress| progress.state,
             ),
         }),
+        // A status that only said what stands in the way may have recorded a grant as well.
+        admitted: view.status.and_then(|status| status.admitted.clone()),
         ..ServiceStatus::default()
     };
     status::first(fleet, status)

@@ -105,6 +105,7 @@ impl Setting {
                 ended: draw.small(0, 2),
                 ttl_seconds: draw.pick(&[60, 600, 86_400]),
             },
+            work: Work::default(),
         };
         let grace_seconds = draw.pick(&[1, 5, 30]);
         let skew = |draw: &mut Draw| match draw.chance(50) {

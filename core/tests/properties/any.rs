@@ -109,6 +109,7 @@ pub(crate) fn service() -> impl Strategy<Value = Service> {
             flapping: Flapping { threshold_seconds, initial_delay_seconds: 60, max_delay_seconds: 300 },
             partition: Partition { reschedule, delay_seconds: 30 },
             history: History { failed, ended, ttl_seconds: 86_400 },
+            work: Work::default(),
         },
     )
 }

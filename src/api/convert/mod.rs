@@ -5,6 +5,7 @@
 //! Decides nothing. Called by the index (reading) and the executor (writing).
 
 mod checks;
+mod grant;
 mod service;
 mod settings;
 mod tenancy;
@@ -14,6 +15,7 @@ use borealis_core::model::{Instance, Ranges, Revision};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
+pub use grant::{grant, grant_object};
 pub use service::{Identity, service, service_status, service_status_object};
 pub use settings::update_settings;
 pub use tenancy::{role, tier};

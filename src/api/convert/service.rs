@@ -1,9 +1,11 @@
 //! AuroraService: its spec to `model::Service`, its status both ways.
 
 use borealis_core::model;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{from_word, identity, instance, number, parts, signed, time, uid, update_settings, word};
+use crate::api::requests::of_template;
 use crate::api::settings::{Flapping, History, WhileUpdating};
 use crate::api::status::{AuroraServiceStatus, Counts, Failure, UpdateRef};
 use crate::api::update::update_name;
@@ -46,6 +48,23 @@ pub fn service(object: &AuroraService) -> Result<model::Service, Invalid> {
             delay_seconds: number("spec.partition.delaySeconds", spec.partition.delay_seconds, 0, 7 * DAY)?,
         },
         history: history(&spec.history, spec.has_claims())?,
+        work: work(object)?,
+    })
+}
+
+fn work(object: &AuroraService) -> Result<model::Work, Invalid> {
+    let spec = &object.spec;
+    let created = object.metadata.creation_timestamp.as_ref();
+    let dedicated = spec.dedicated.as_deref().map(str::parse).transpose();
+    Ok(model::Work {
+        created: created.map_or(Timestamp::UNIX_EPOCH, |at| at.0),
+        tier: spec.tier.as_str().into(),
+        priority: spec.priority,
+        each: spec.template.spec.as_ref().map(of_template).unwrap_or_default(),
+        dedicated: dedicated.map_err(|error: model::NoPool| Invalid::Field {
+            field: "spec.dedicated",
+            reason: error.to_string(),
+        })?,
     })
 }
 
@@ -93,6 +112,7 @@ pub fn service_status(status: &AuroraServiceStatus) -> Option<model::ServiceStat
             Some(model::UpdateRef { number: u32::try_from(update.number).ok()?, state: update.state.into() })
         }),
         failure: status.failure.as_ref().and_then(failure),
+        admitted: status.admitted.as_ref().and_then(super::grant),
         conditions: status.conditions.iter().filter_map(condition).collect(),
     })
 }
@@ -182,6 +202,7 @@ pub fn service_status_object(
         }),
         failure: status.failure.as_ref().map(|failure| failure_object(failure, job.name)),
         lost: Some(status.lost.to_string()).filter(|lost| !lost.is_empty()),
+        admitted: status.admitted.as_ref().map(super::grant_object),
         conditions: status
             .conditions
             .iter()

@@ -28,6 +28,20 @@ fn at(second: i64) -> Timestamp {
 }
 
 #[test]
+fn what_a_service_is_to_its_role_is_read() {
+    let mut object = minimal();
+    object["metadata"]["creationTimestamp"] = json!("1970-01-01T00:01:17Z");
+    object["spec"]["tier"] = json!("preferred");
+    object["spec"]["priority"] = json!(7);
+    object["spec"]["template"]["spec"]["containers"][0]["resources"] = json!({"requests": {"cpu": "250m"}});
+    object["spec"]["dedicated"] = json!("ads/fast");
+    let each = model::Resources { cpu_milli: 250, ..model::Resources::NONE };
+    let dedicated = Some("ads/fast".parse().unwrap());
+    let expected = model::Work { created: at(77), tier: "preferred".into(), priority: 7, each, dedicated };
+    assert_eq!(read(object).unwrap().work, expected);
+}
+
+#[test]
 fn a_minimal_service_has_auroras_defaults() {
     let object: AuroraService = serde_json::from_value(minimal()).unwrap();
     assert_eq!(
@@ -61,6 +75,7 @@ fn a_minimal_service_has_auroras_defaults() {
             },
             partition: model::Partition { reschedule: true, delay_seconds: 0 },
             history: model::History { failed: 3, ended: 1, ttl_seconds: 172_800 },
+            work: model::Work::default(),
         }
     );
     assert_eq!((object.spec.tier.as_str(), object.spec.priority), ("preemptible", 0));
@@ -343,6 +358,11 @@ fn progress_is_read_back_as_it_was_written() {
     assert_eq!(super::progress(&Default::default()), None, "a wiped status is no progress");
 }
 
+fn share(revision: u64, instances: u32, cpu_milli: i64) -> model::Share {
+    let each = model::Resources { cpu_milli, memory: 1 << 20, ..model::Resources::NONE };
+    model::Share { revision: model::Revision::v1(revision), instances, each }
+}
+
 #[test]
 fn a_service_status_is_read_back_as_it_was_written() {
     let status = model::ServiceStatus {
@@ -375,6 +395,12 @@ fn a_service_status_is_read_back_as_it_was_written() {
             exit_code: Some(1),
             message: "main exited with 1".to_owned(),
             at: at(77),
+        }),
+        admitted: Some(model::Grant {
+            number: 3,
+            share: share(2, 8, 250),
+            previous: Some(share(1, 6, 100)),
+            time: at(79),
         }),
         conditions: vec![model::Condition {
             kind: model::ConditionType::Ready,

@@ -64,6 +64,7 @@ impl Job {
             flapping: Flapping { threshold_seconds: 300, initial_delay_seconds: 60, max_delay_seconds: 300 },
             partition: Partition { reschedule: true, delay_seconds: 0 },
             history: History { failed: 3, ended: 1, ttl_seconds: 172_800 },
+            work: Work::default(),
         };
         Self {
             service,
