@@ -1,10 +1,11 @@
 //! What is known of the nodes and of the Pods on them, kept up to date one change at a time.
 //!
-//! The board decides nothing. A change costs what it touches: the Pods of one node. What comes in an odd order is kept: a Pod may be bound to a node that is not known yet, and be known before its node.
+//! The board decides nothing. A change costs what it touches: the Pods of one node, and the counts of one owner. What comes in an odd order is kept: a Pod may be bound to a node that is not known yet, and be known before its node.
 //! Filled by whoever watches the cluster, and by the simulation; read by `fit` and `search`.
 
 use std::collections::BTreeMap;
 
+use super::census::Census;
 use crate::model::{Claim, Host, NodeId, Resources, Uid};
 
 /// The nodes of a cluster and all Pods that have not ended.
@@ -16,6 +17,7 @@ pub struct Board {
     unbound: BTreeMap<Uid, Claim>,
     /// Where the others are.
     bound: BTreeMap<Uid, NodeId>,
+    census: Census,
 }
 
 /// One node and what is on it.
@@ -86,6 +88,7 @@ impl Board {
             self.unbound.insert(claim.uid, claim);
             return true;
         };
+        self.census.add(&claim, node);
         self.bound.insert(claim.uid, node);
         let room = self.rooms.entry(node).or_default();
         room.used.add(&claim.demand.requests);
@@ -110,6 +113,7 @@ impl Board {
         let at = room.claims.binary_search_by_key(&uid, |claim| claim.uid).ok()?;
         let claim = room.claims.remove(at);
         room.used.subtract(&claim.demand.requests);
+        self.census.remove(&claim, node);
         self.tidy(node);
         Some(claim)
     }
@@ -167,6 +171,11 @@ impl Board {
     pub fn nominees(&self, host: NodeId) -> impl Iterator<Item = &Claim> {
         let uids = self.rooms.get(&host).map_or(&[][..], |room| &room.nominees);
         uids.iter().filter_map(|uid| self.unbound.get(uid)).filter(|claim| claim.ends.is_none())
+    }
+
+    /// Who is where, by what they have in common.
+    pub(super) fn census(&self) -> &Census {
+        &self.census
     }
 
     fn tidy(&mut self, id: NodeId) {
@@ -269,6 +278,8 @@ mod tests {
                 let names = |board: &Board| board.nominees(*id).map(|claim| claim.uid).collect::<BTreeSet<_>>();
                 prop_assert_eq!(names(&board), names(&fresh));
             }
+            (0..6).for_each(|uid| { board.remove_claim(Uid::new(uid)); });
+            prop_assert!(board.census().is_empty() && board.rooms.values().all(|room| room.host.is_some()));
         }
     }
 }

@@ -38,21 +38,6 @@ pub enum Veto {
     Dedicated,
 }
 
-impl Veto {
-    /// How far from fitting a node is that does not (Aurora: Veto.score); too little of a resource counts by how much
-    /// is lacking, up to 1,000.
-    pub fn score(&self) -> u64 {
-        match self {
-            Self::Insufficient(_) | Self::Port(_) => 1_000,
-            Self::Limit(_) | Self::Spread(_) | Self::Apart(_) | Self::Beside(_) | Self::Constraint(_) => {
-                10_000
-            }
-            Self::Draining | Self::Tainted(_) => 100_000,
-            Self::Dedicated => 1_000_000,
-        }
-    }
-}
-
 impl fmt::Display for Veto {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -69,6 +54,51 @@ impl fmt::Display for Veto {
             }
             Self::Tainted(Taint { key, value, .. }) => write!(f, "Host is tainted: {key}={value}"),
             Self::Dedicated => f.write_str("Host is dedicated"),
+        }
+    }
+}
+
+/// A veto by what it is about, before anybody is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Miss<'a> {
+    Insufficient(&'a str),
+    Port(u16),
+    Limit(&'a Arc<str>),
+    Spread(&'a Arc<str>),
+    Apart(&'a Arc<str>),
+    Beside(&'a Arc<str>),
+    Constraint(&'a Arc<str>),
+    Draining,
+    Tainted(&'a Taint),
+    Dedicated,
+}
+
+impl Miss<'_> {
+    /// How far from fitting a node is for it (Aurora: Veto.score). What is lacking of resources has a score by how much
+    /// it is, up to that of a port.
+    pub(super) fn score(self) -> u64 {
+        match self {
+            Self::Insufficient(_) | Self::Port(_) => 1_000,
+            Self::Limit(_) | Self::Spread(_) | Self::Apart(_) | Self::Beside(_) | Self::Constraint(_) => {
+                10_000
+            }
+            Self::Draining | Self::Tainted(_) => 100_000,
+            Self::Dedicated => 1_000_000,
+        }
+    }
+
+    pub(super) fn veto(self) -> Veto {
+        match self {
+            Self::Insufficient(resource) => Veto::Insufficient(resource.into()),
+            Self::Port(port) => Veto::Port(port),
+            Self::Limit(key) => Veto::Limit(Arc::clone(key)),
+            Self::Spread(key) => Veto::Spread(Arc::clone(key)),
+            Self::Apart(key) => Veto::Apart(Arc::clone(key)),
+            Self::Beside(key) => Veto::Beside(Arc::clone(key)),
+            Self::Constraint(key) => Veto::Constraint(Arc::clone(key)),
+            Self::Draining => Veto::Draining,
+            Self::Tainted(taint) => Veto::Tainted(taint.clone()),
+            Self::Dedicated => Veto::Dedicated,
         }
     }
 }
