@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn revision(extra: &Value) -> String {
-        spec(extra).task_config().revision().unwrap().to_string()
+        spec(extra).task_config("preemptible").revision().unwrap().to_string()
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) fn service() -> Rules {
     );
     let mut spec: Vec<_> = OWNED.iter().map(|(field, print, remedy)| owned(field, print, remedy)).collect();
     spec.push(told(
-        "self.tier.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+        "!has(self.tier) || self.tier.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
         "\"%s\" cannot name a tier; use lower-case letters, digits and dashes, such as preemptible",
         &["self.tier"],
         ".tier",

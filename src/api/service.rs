@@ -92,11 +92,11 @@ pub struct AuroraServiceSpec {
     #[serde(default = "default_instances")]
     #[schemars(range(min = 0, max = 10000))]
     pub instances: i32,
-    /// Name of the tier: recorded as a label of the Pods, and without effect on them yet. Changing it
-    /// updates all instances. Default: `preemptible`.
-    #[serde(default = "default_tier")]
+    /// Name of its Tier: who may take its place, and whose place it may take. Changing it updates all instances.
+    /// Default: the default tier of the AuroraRole that has the namespace, `preemptible` where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
-    pub tier: String,
+    pub tier: Option<String>,
     /// Importance within the role: recorded, and without effect yet. Changing it updates all instances.
     /// No unit. Default: 0.
     #[serde(default)]
@@ -154,19 +154,15 @@ fn default_instances() -> i32 {
     1
 }
 
-fn default_tier() -> String {
-    "preemptible".to_owned()
-}
-
 impl AuroraServiceSpec {
-    /// What shapes a Pod: the part whose change starts an update. What the objects hold that it names is left to those
+    /// What shapes a Pod: the part whose change starts an update, with this tier where it names none. What the objects hold that it names is left to those
     /// who can read them.
     #[must_use]
-    pub fn task_config(&self) -> TaskConfig {
+    pub fn task_config(&self, default_tier: &str) -> TaskConfig {
         TaskConfig {
             template: self.template.clone(),
             health: self.health.clone(),
-            tier: self.tier.clone(),
+            tier: self.tier.as_deref().unwrap_or(default_tier).to_owned(),
             priority: self.priority,
             discovery: self.discovery.is_some(),
             constraints: self.sorted_constraints(),

@@ -65,6 +65,10 @@ pub struct Facts {
     pub job_key: String,
     /// The role it is charged to.
     pub role: String,
+    /// The full name that stands in its status.
+    pub told: Option<String>,
+    /// Its tier: the one that its spec names, or the default of its role.
+    pub tier: String,
     /// The greatest number of its stored configs, 0 without any.
     pub highest_revision: i64,
     /// The status as it was read or last written.

@@ -35,7 +35,8 @@ impl Run<'_> {
     pub(super) async fn record_revision(&self, revision: Revision, last_good: bool) -> Result<(), Undone> {
         let service = self.live_service().await?;
         let originals = self.originals(&service.spec.references()).await?;
-        let config = TaskConfig { tracked: originals.tracked.clone(), ..service.spec.task_config() };
+        let config =
+            TaskConfig { tracked: originals.tracked.clone(), ..service.spec.task_config(&self.facts.tier) };
         let found = config.revision().map_err(|error| Undone::stale(error.to_string()))?;
         if found != revision {
             // Of Secrets no watch tells, and that of ConfigMaps may be behind.

@@ -88,7 +88,7 @@ impl World {
         let api = FakeApi::new();
         let service = api.create("auroraservices", service_object());
         let service: AuroraService = serde_json::from_value(service).unwrap();
-        let read = convert::service(&service).unwrap();
+        let read = convert::service(&service, "preemptible").unwrap();
         let (gate, fence) = fence();
         gate.open(1, Instant::now() + Duration::from_secs(600));
         let reports = Arc::new(Reports::default());
@@ -110,6 +110,8 @@ impl World {
             sla: None,
             job_key: "east/prod/default/web".to_owned(),
             role: "prod".to_owned(),
+            told: Some("east/prod/default/web".to_owned()),
+            tier: "preemptible".to_owned(),
             highest_revision: 1,
             recorded: None,
             update: None,
@@ -132,7 +134,7 @@ impl World {
     async fn store(&mut self, change: &Value) -> Revision {
         let service = self.api.merge("auroraservices", "prod", "web", &json!({ "spec": change }));
         let service: AuroraService = serde_json::from_value(service).unwrap();
-        self.facts.revision = convert::service(&service).unwrap().revision;
+        self.facts.revision = convert::service(&service, "preemptible").unwrap().revision;
         self.facts.discovery = Some(service.spec.discovery.is_some());
         self.facts.highest_revision += 1;
         let record = Action::RecordRevision { revision: self.facts.revision, last_good: false };

@@ -209,9 +209,9 @@ impl<E: Execute, L: Settle> Controller<E, L> {
         view.keep_allowed = self.index.ended() < self.settings.max_ended;
         view.frozen = self.settings.frozen.load(Ordering::Relaxed);
         facts.frozen = view.frozen;
-        // Until roles are kinds of their own, every namespace is a role of its own name.
-        facts.role = key.namespace.to_string();
-        facts.job_key = format!("{}/{}/default/{}", self.settings.cluster, key.namespace, key.name);
+        let tenant = self.index.tenant(&key.namespace);
+        facts.role = tenant.role.name.to_string();
+        facts.job_key = tenant.job_key(&self.settings.cluster, &key.name);
         let refusal = memory.refusal(key, view.service.generation);
         let measurements = self.checks.measurements(key, view.update);
         let problem = view.problem.or(refusal.as_ref());

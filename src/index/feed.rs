@@ -106,6 +106,9 @@ impl Index {
             let dirty = self.contents().relisted(epoch);
             return self.replan(&dirty);
         }
+        if let Kind::Tier | Kind::Role | Kind::Framework | Kind::Namespace = kind {
+            return self.relisted_tenancy(kind);
+        }
         for slot in self.slots() {
             self.change_slot(&slot, |slot, state| {
                 let (removed, unsure) = match kind {
@@ -119,7 +122,12 @@ impl Index {
                     Kind::Revision => count(state.revisions.relisted(epoch)),
                     Kind::Budget => count(state.budget.relisted(epoch)),
                     Kind::Headless => count(state.headless.relisted(epoch)),
-                    Kind::Node | Kind::ConfigMap => (0, false),
+                    Kind::Node
+                    | Kind::ConfigMap
+                    | Kind::Tier
+                    | Kind::Role
+                    | Kind::Framework
+                    | Kind::Namespace => (0, false),
                 };
                 if removed > 0 {
                     state.trim_updates();

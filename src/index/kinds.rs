@@ -213,8 +213,9 @@ impl Feed for Node {
 
 impl Feed for AnyService {
     fn offer(&self, index: &Index, _: Kind, source: Source) -> Result<(), Unreadable> {
+        let tenant = index.tenant(self.meta().namespace.as_deref().unwrap_or_default());
         index.offer_service_row(self.meta(), source, |uid, known| match self {
-            Self::Readable(service) => ServiceRow::read(service, uid, known),
+            Self::Readable(service) => ServiceRow::read(service, uid, &tenant.role.default_tier, known),
             Self::Unreadable { metadata, status, error } => {
                 ServiceRow::unusable(metadata, status.as_deref(), uid, error, known)
             }

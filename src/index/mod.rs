@@ -8,7 +8,7 @@
 //! - deletions seen while an answer is on its way (`await_answers`) outlive an older answer.
 //!
 //! The controller reads views, the executor reports (`apply::Learn`), `streams` feeds, `live` settles. Locks are
-//! taken in the order slot, nodes, contents, and never held across an await. Pods of a service of the same name with another
+//! taken in the order slot, nodes, contents, tenancy, and never held across an await. Pods of a service of the same name with another
 //! uid are shown as not owned: their names are taken until garbage collection has removed them.
 
 mod contents;
@@ -27,6 +27,7 @@ mod rows;
 mod stamp;
 mod state;
 mod streams;
+mod tenancy;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -40,6 +41,7 @@ use borealis_core::{
     model::{TaskState, UpdateState},
     plan::ServiceView,
 };
+use tokio::sync::Notify;
 
 use self::{
     contents::ContentTable,
@@ -52,6 +54,7 @@ use crate::{ServiceKey, apply::Facts, metrics::Metrics};
 pub use self::{
     live::{SettleError, settle},
     streams::Watches,
+    tenancy::{FrameworkRow, NamespaceRow, Object, RoleRow, Tenancy, Tenant, TierRow},
 };
 
 /// A kind that is watched.
@@ -73,11 +76,19 @@ pub enum Kind {
     Headless,
     /// ConfigMaps, of which those are followed that services name.
     ConfigMap,
+    /// Tiers.
+    Tier,
+    /// AuroraRoles.
+    Role,
+    /// Frameworks.
+    Framework,
+    /// Namespaces, by their metadata.
+    Namespace,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Pod,
         Self::Node,
         Self::Service,
@@ -86,6 +97,10 @@ impl Kind {
         Self::Budget,
         Self::Headless,
         Self::ConfigMap,
+        Self::Tier,
+        Self::Role,
+        Self::Framework,
+        Self::Namespace,
     ];
 }
 
@@ -118,6 +133,9 @@ pub struct Index {
     services: RwLock<Services>,
     nodes: Mutex<Nodes>,
     contents: Mutex<ContentTable>,
+    tenancy: RwLock<Tenancy>,
+    /// Who is woken when tenancy changes.
+    woken_by_tenancy: Mutex<Vec<Arc<Notify>>>,
     epochs: [AtomicU32; Kind::ALL.len()],
     ended: AtomicIsize,
     metrics: Metrics,
@@ -138,6 +156,8 @@ impl Index {
             services: RwLock::default(),
             nodes: Mutex::default(),
             contents: Mutex::default(),
+            tenancy: RwLock::default(),
+            woken_by_tenancy: Mutex::default(),
             epochs: Default::default(),
             ended: AtomicIsize::new(0),
             metrics,
@@ -150,7 +170,9 @@ impl Index {
     pub fn view<R>(&self, key: &ServiceKey, look: impl FnOnce(ServiceView<'_>, Facts) -> R) -> Viewed<R> {
         let lost = self.nodes().lost();
         let Some(slot) = self.find(&key.namespace, &key.name) else { return Viewed::Absent };
-        let state = slot.lock();
+        let tenant = self.tenant(&key.namespace);
+        let mut state = slot.lock();
+        state.expect_tier(&tenant.role.default_tier);
         if state.is_unsettled() {
             return Viewed::Unsettled;
         }
@@ -248,6 +270,11 @@ impl Index {
 
     fn slots(&self) -> Vec<Arc<Slot>> {
         self.read_services().values().flat_map(HashMap::values).cloned().collect()
+    }
+
+    /// The slots of a namespace.
+    fn slots_of(&self, namespace: &str) -> Vec<Arc<Slot>> {
+        self.read_services().get(namespace).into_iter().flat_map(HashMap::values).cloned().collect()
     }
 
     /// Changes what is known of a service; `change` says whether it is to be planned again.

@@ -34,6 +34,12 @@ pub(super) struct ServiceRow {
     pub(super) sla: Option<Sla>,
     /// The objects whose contents are part of the config; `service.revision` is then the config's without them.
     pub(super) references: Option<Arc<[Reference]>>,
+    /// Its spec names its tier; otherwise that is the default of its role when it was read.
+    pub(super) names_tier: bool,
+    /// The default of its role is another by now: it has to be read again.
+    pub(super) outdated: bool,
+    /// The job key that stands in its status.
+    pub(super) told: Option<Box<str>>,
 }
 
 /// What is kept of an AuroraUpdate.
@@ -74,6 +80,10 @@ impl Record for ServiceRow {
     }
 
     fn set_owned(&mut self, _owned: bool) {}
+
+    fn is_partial(&self) -> bool {
+        self.outdated
+    }
 }
 
 impl Record for UpdateRow {
@@ -132,9 +142,9 @@ impl Record for ChildRow {
 }
 
 impl ServiceRow {
-    /// Reads a service, given what was known of the same object before.
-    pub(super) fn read(object: &AuroraService, uid: Uid, known: Option<&Self>) -> Self {
-        match convert::service(object) {
+    /// Reads a service, given the default tier of its role, and what was known of the same object before.
+    pub(super) fn read(object: &AuroraService, uid: Uid, default_tier: &str, known: Option<&Self>) -> Self {
+        match convert::service(object, default_tier) {
             Ok(service) => Self {
                 service,
                 status: object.status.as_ref().and_then(convert::service_status),
@@ -142,6 +152,9 @@ impl ServiceRow {
                 discovery: object.spec.discovery.is_some(),
                 sla: object.spec.sla.clone(),
                 references: Some(object.spec.references()).filter(|all| !all.is_empty()).map(Into::into),
+                names_tier: object.spec.tier.is_some(),
+                outdated: false,
+                told: object.status.as_ref().and_then(told),
             },
             Err(invalid) => {
                 Self::unusable(&object.metadata, object.status.as_ref(), uid, &invalid.to_string(), known)
@@ -164,7 +177,11 @@ impl ServiceRow {
             discovery: false,
             sla: None,
             references: None,
+            names_tier: true,
+            outdated: false,
+            told: None,
         });
+        row.told = status.and_then(told);
         row.status = status.and_then(convert::service_status);
         row.service.generation = meta.generation.unwrap_or_default();
         row.service.deleting = meta.deletion_timestamp.is_some();
@@ -172,6 +189,10 @@ impl ServiceRow {
             Some(Problem { reason: reasons::INVALID_SPEC, message: message.to_owned(), blocks: true });
         row
     }
+}
+
+fn told(status: &AuroraServiceStatus) -> Option<Box<str>> {
+    status.job_key.as_deref().map(Into::into)
 }
 
 /// A service that asks for nothing, in the place of one that was never readable.

@@ -189,6 +189,18 @@ impl State {
         brought.or_else(observed)
     }
 
+    /// A service that names no tier is of this one: read at another default, its config can't be told.
+    pub(super) fn expect_tier(&mut self, default: &str) {
+        let rows = self.service.rows_mut();
+        if let Some(row) = rows
+            .first_mut()
+            .filter(|row| !row.names_tier && *row.service.work.tier != *default && !row.outdated)
+        {
+            row.outdated = true;
+            self.unsettle();
+        }
+    }
+
     /// What the planner and the executor are told; `None` where there is no service. `config` is the spec's with the
     /// contents it names, where it names any.
     pub(super) fn view<'a>(
@@ -232,6 +244,8 @@ impl State {
             resource_version: self.service.get(&()).map_or(0, |(_, version)| version).to_string(),
             job_key: String::new(),
             role: String::new(),
+            told: row.told.as_deref().map(ToOwned::to_owned),
+            tier: row.service.work.tier.to_string(),
             revision: row.service.revision,
             discovery: Some(row.discovery),
             in_place: row.service.update.in_place,

@@ -12,7 +12,7 @@ use std::{
 
 use futures::Stream;
 use k8s_openapi::api::{
-    core::v1::{ConfigMap, Pod, Service},
+    core::v1::{ConfigMap, Namespace, Pod, Service},
     policy::v1::PodDisruptionBudget,
 };
 use kube::{
@@ -34,7 +34,7 @@ use super::{
     lean::{Node, StoredRevision},
 };
 use crate::{
-    api::{AnyService, AuroraUpdate, labels},
+    api::{AnyService, AuroraRole, AuroraUpdate, Framework, Tier, labels},
     listen::{SILENCE, Silent, next_event},
 };
 
@@ -80,7 +80,15 @@ impl Watches {
         let mut watches = Self { restart: watch::Sender::new(0), streams: Vec::new() };
         let all = Config::default().page_size(PAGE);
         let ours = all.clone().labels(labels::SERVICE);
-        let mut spawn = Spawn { client, index, stop, tasks, watches: &mut watches };
+        let mut spawn = Spawn { client, index, stop, tasks, watches: &mut watches, first: Vec::new() };
+        let tenancy = [
+            spawn.stream::<DeserializeGuard<Tier>>(Kind::Tier, &all),
+            spawn.stream::<DeserializeGuard<AuroraRole>>(Kind::Role, &all),
+            spawn.stream::<PartialObjectMeta<Namespace>>(Kind::Namespace, &all),
+        ];
+        spawn.stream::<DeserializeGuard<Framework>>(Kind::Framework, &all);
+        // What is read of services and Pods says more once it is known whose they are.
+        spawn.first = tenancy.into();
         spawn.stream::<AnyService>(Kind::Service, &all);
         spawn.stream::<DeserializeGuard<AuroraUpdate>>(Kind::Update, &all);
         spawn.stream::<Node>(Kind::Node, &all);
@@ -122,10 +130,12 @@ struct Spawn<'a> {
     stop: &'a CancellationToken,
     tasks: &'a mut JoinSet<()>,
     watches: &'a mut Watches,
+    /// Those that have to be listed before the next one begins.
+    first: Vec<Arc<StreamHealth>>,
 }
 
 impl Spawn<'_> {
-    fn stream<K>(&mut self, kind: Kind, config: &Config)
+    fn stream<K>(&mut self, kind: Kind, config: &Config) -> Arc<StreamHealth>
     where
         K: Feed + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     {
@@ -139,10 +149,19 @@ impl Spawn<'_> {
         let open = move || watcher(api.clone(), config.clone()).default_backoff();
         let run = follow(open, Arc::clone(self.index), Arc::clone(&health), self.watches.restart.subscribe());
         let stop = self.stop.clone();
+        let first = self.first.clone();
+        let run = async move {
+            for one in first {
+                // An error would mean that the sender is gone, which `one` holds.
+                let _ = one.listed.subscribe().wait_for(Option::is_some).await;
+            }
+            run.await;
+        };
         self.tasks.spawn(async move {
             stop.run_until_cancelled_owned(run).await;
         });
-        self.watches.streams.push(health);
+        self.watches.streams.push(Arc::clone(&health));
+        health
     }
 }
 

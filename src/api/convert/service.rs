@@ -14,13 +14,13 @@ use crate::api::{AuroraService, Invalid, conditions, constraints, labels, surge}
 /// The bounds of `settings`, once more: a stored object may be of another version.
 const DAY: i32 = 86_400;
 
-/// What the planner is told of a service.
+/// What the planner is told of a service, whose tier is this default where it names none.
 ///
 /// # Errors
 /// When the spec cannot be acted upon; the text is made for the `Stalled` condition.
-pub fn service(object: &AuroraService) -> Result<model::Service, Invalid> {
+pub fn service(object: &AuroraService, default_tier: &str) -> Result<model::Service, Invalid> {
     let (metadata, spec) = (&object.metadata, &object.spec);
-    let revision = spec.task_config().revision().map_err(|error| Invalid::Field {
+    let revision = spec.task_config(default_tier).revision().map_err(|error| Invalid::Field {
         field: "spec.template",
         reason: format!("cannot be written as JSON: {error}; remove what is not plain JSON"),
     })?;
@@ -48,17 +48,17 @@ pub fn service(object: &AuroraService) -> Result<model::Service, Invalid> {
             delay_seconds: number("spec.partition.delaySeconds", spec.partition.delay_seconds, 0, 7 * DAY)?,
         },
         history: history(&spec.history, spec.has_claims())?,
-        work: work(object)?,
+        work: work(object, default_tier)?,
     })
 }
 
-fn work(object: &AuroraService) -> Result<model::Work, Invalid> {
+fn work(object: &AuroraService, default_tier: &str) -> Result<model::Work, Invalid> {
     let spec = &object.spec;
     let created = object.metadata.creation_timestamp.as_ref();
     let dedicated = spec.dedicated.as_deref().map(str::parse).transpose();
     Ok(model::Work {
         created: created.map_or(Timestamp::UNIX_EPOCH, |at| at.0),
-        tier: spec.tier.as_str().into(),
+        tier: spec.tier.as_deref().unwrap_or(default_tier).into(),
         priority: spec.priority,
         each: spec.template.spec.as_ref().map(of_template).unwrap_or_default(),
         dedicated: dedicated.map_err(|error: model::NoPool| Invalid::Field {

@@ -20,7 +20,7 @@ fn minimal() -> Value {
 }
 
 fn read(object: Value) -> Result<model::Service, Invalid> {
-    service(&serde_json::from_value::<AuroraService>(object).unwrap())
+    service(&serde_json::from_value::<AuroraService>(object).unwrap(), "preemptible")
 }
 
 fn at(second: i64) -> Timestamp {
@@ -45,13 +45,13 @@ fn what_a_service_is_to_its_role_is_read() {
 fn a_minimal_service_has_auroras_defaults() {
     let object: AuroraService = serde_json::from_value(minimal()).unwrap();
     assert_eq!(
-        service(&object).unwrap(),
+        service(&object, "preemptible").unwrap(),
         model::Service {
             uid: UID.parse().unwrap(),
             generation: 3,
             deleting: false,
             instances: 1,
-            revision: object.spec.task_config().revision().unwrap(),
+            revision: object.spec.task_config("preemptible").revision().unwrap(),
             update: model::UpdateSettings {
                 strategy: model::Strategy::Queue { group_size: Amount::Count(1) },
                 scope: None,
@@ -78,7 +78,7 @@ fn a_minimal_service_has_auroras_defaults() {
             work: model::Work::default(),
         }
     );
-    assert_eq!((object.spec.tier.as_str(), object.spec.priority), ("preemptible", 0));
+    assert_eq!((object.spec.tier.as_deref(), object.spec.priority), (None, 0));
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn to_change_pods_in_place_is_asked_for_beside_a_strategy_or_alone() {
         let mut object = minimal();
         object["spec"]["update"] = json!({ "strategy": strategy });
         let object: AuroraService = serde_json::from_value(object).unwrap();
-        let update = service(&object).unwrap().update;
+        let update = service(&object, "preemptible").unwrap().update;
         assert_eq!((update.strategy, update.in_place), expected, "{strategy}");
     }
 }

@@ -42,7 +42,6 @@ fn defaults_are_in_the_schema() {
     }
     for (path, default) in [
         ("spec.instances", json!(1)),
-        ("spec.tier", json!("preemptible")),
         ("spec.priority", json!(0)),
         ("spec.update.watchSeconds", json!(45)),
         ("spec.update.maxPerInstanceFailures", json!(0)),
@@ -70,9 +69,14 @@ fn defaults_are_in_the_schema() {
         assert_eq!(at(&service, path).get("default"), Some(&default), "{path}");
     }
     // With a default, an applier could not switch a union or leave a wish unsaid.
-    for path in
-        ["spec.update.strategy", "spec.health", "spec.sla", "spec.discovery", "spec.partition.reschedule"]
-    {
+    for path in [
+        "spec.update.strategy",
+        "spec.health",
+        "spec.sla",
+        "spec.discovery",
+        "spec.partition.reschedule",
+        "spec.tier",
+    ] {
         assert_eq!(at(&service, path).get("default"), None, "{path}");
     }
 }

@@ -47,7 +47,7 @@ impl World {
     fn spec_now(&self) -> Revision {
         let service = self.api.get("auroraservices", "prod", "web").unwrap();
         let service: AuroraService = serde_json::from_value(service).unwrap();
-        let mut config = service.spec.task_config();
+        let mut config = service.spec.task_config("preemptible");
         for reference in service.spec.references() {
             let source = reference.source;
             let hash = match source.key().split_once('/').unwrap() {

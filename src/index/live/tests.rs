@@ -142,7 +142,7 @@ async fn a_config_is_told_with_what_the_objects_hold_that_it_names() {
     let first = good(index);
     let read: AnyService = serde_json::from_value(api.get("auroraservices", "prod", "web").unwrap()).unwrap();
     let AnyService::Readable(read) = read else { panic!("it can't be read") };
-    assert_ne!(first, read.spec.task_config().revision().unwrap().to_string());
+    assert_ne!(first, read.spec.task_config("preemptible").revision().unwrap().to_string());
 
     fixture.dirty();
     let changed = api.merge("configmaps", "prod", "web", &json!({"data": {"a": "2"}}));
