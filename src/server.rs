@@ -1,15 +1,21 @@
-//! What the operator says of itself over HTTP: /livez, /readyz and /metrics.
+//! What the operator says of itself over HTTP: /livez, /readyz, /metrics, and what parts of it show under /debug.
 //!
 //! Live means that its loops turn; a loop that doesn't is cured by a restart. Ready means that it could take over:
 //! our kinds are served and everything is indexed, whether or not the lease is held. It changes nothing. Started
 //! first by `operator`, so that it answers while the rest waits.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::get,
+};
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +48,9 @@ impl Beat {
 /// Says what is missing, an item each; nothing when all is well.
 type Missing = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 
+/// Something to show, as JSON.
+type Show = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+
 /// What is asked about.
 pub struct Health {
     /// The metrics to print.
@@ -50,12 +59,13 @@ pub struct Health {
     pub fence: Fence,
     loops: Mutex<Vec<(&'static str, Beat, Duration)>>,
     missing: Mutex<Option<Missing>>,
+    shown: Mutex<BTreeMap<&'static str, Show>>,
 }
 
 impl Health {
     /// Of a process that has begun, and is neither watched nor ready yet.
     pub fn new(metrics: Metrics, fence: Fence) -> Self {
-        Self { metrics, fence, loops: Mutex::default(), missing: Mutex::default() }
+        Self { metrics, fence, loops: Mutex::default(), missing: Mutex::default(), shown: Mutex::default() }
     }
 
     /// From now on this loop must turn at least that often.
@@ -67,6 +77,16 @@ impl Health {
     /// From now on readiness hangs on this only.
     pub fn ready_when(&self, missing: impl Fn() -> Vec<String> + Send + Sync + 'static) {
         *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(missing));
+    }
+
+    /// From now on this is shown under /debug by that name.
+    pub fn show(&self, name: &'static str, what: impl Fn() -> serde_json::Value + Send + Sync + 'static) {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::new(what));
+    }
+
+    fn shown(&self, name: &str) -> Option<serde_json::Value> {
+        let what = self.shown.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        what.map(|what| what())
     }
 
     fn stuck(&self) -> Vec<String> {
@@ -99,7 +119,21 @@ fn routes(health: Arc<Health>) -> Router {
         .route("/livez", get(async |State(health): State<Arc<Health>>| verdict(&health.stuck())))
         .route("/readyz", get(async |State(health): State<Arc<Health>>| verdict(&health.missing())))
         .route("/metrics", get(async |State(health): State<Arc<Health>>| print(&health)))
+        .route(
+            "/debug/{name}",
+            get(async |State(health): State<Arc<Health>>, Path(name): Path<String>| show(&health, &name)),
+        )
         .with_state(health)
+}
+
+fn show(health: &Health, name: &str) -> (StatusCode, [(&'static str, &'static str); 1], String) {
+    match health.shown(name) {
+        Some(shown) => (StatusCode::OK, [("content-type", "application/json")], format!("{shown:#}\n")),
+        None => {
+            let text = format!("nothing is shown as {name}\n");
+            (StatusCode::NOT_FOUND, [("content-type", "text/plain; charset=utf-8")], text)
+        }
+    }
 }
 
 fn verdict(wrong: &[String]) -> (StatusCode, String) {
@@ -156,5 +190,8 @@ mod tests {
         assert_eq!(code, 200);
         assert!(text.ends_with("# EOF\n"), "{text}");
         assert_eq!(ask(&health, "/other").await.0, 404);
+        assert_eq!(ask(&health, "/debug/rooms").await, (404, "nothing is shown as rooms\n".to_owned()));
+        health.show("rooms", || serde_json::json!({"a": 1}));
+        assert_eq!(ask(&health, "/debug/rooms").await, (200, "{\n  \"a\": 1\n}\n".to_owned()));
     }
 }

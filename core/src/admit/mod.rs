@@ -1,16 +1,19 @@
 //! Who gets which room: where a Pod fits, what keeps it off a node, and which Pods have to go for it.
 //!
 //! `board` is what is known of nodes and Pods, kept up to date one change at a time. `fit` asks it as the
-//! scheduler would, `rule` says who may take whose place, and `outcome` what is found for a Pod that asks for room. Nothing here
-//! evicts, nominates or waits; that is up to those who ask.
+//! scheduler would, `rule` says who may take whose place, and `outcome` what is found for a Pod that asks for room.
+//! `budgets` counts who may be disrupted, and `slots` says what becomes of room that is kept. Nothing here evicts,
+//! nominates or waits; that is up to those who ask.
 
 mod board;
+pub mod budgets;
 mod census;
 mod fit;
 mod neighbours;
 mod node;
 mod outcome;
 mod rule;
+pub mod slots;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
