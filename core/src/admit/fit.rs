@@ -101,8 +101,8 @@ pub(super) fn clashes(one: &HostPort, other: &HostPort) -> bool {
 }
 
 /// Whether room that is kept for a Pod is kept from one of this owner, too.
-pub(super) fn is_kept_from(nominee: &Claim, asks: Uid, owner: &Owner) -> bool {
-    nominee.uid != asks && nominee.owner.rank >= owner.rank
+pub(super) fn is_kept_from(nominee: &Claim, owner: &Owner) -> bool {
+    nominee.owner.rank >= owner.rank
 }
 
 /// The Pods that are in the way of one of this owner where room is kept for them.
@@ -112,20 +112,21 @@ pub(super) fn expected<'b>(
     owner: &'b Owner,
 ) -> impl Iterator<Item = (&'b Claim, &'b Host)> {
     let kept = board.unbound().filter(|claim| claim.ends.is_none() && claim.nominated.is_some());
-    kept.filter(move |claim| is_kept_from(claim, asks, owner))
+    kept.filter(move |claim| claim.uid != asks && is_kept_from(claim, owner))
         .filter_map(|claim| Some((claim, board.host(claim.nominated?)?)))
 }
 
 /// Who asks where it fits: Pods that have owner and demand in common.
 #[derive(Debug, Clone)]
 pub(super) struct Asker<'a> {
-    demand: &'a Demand,
+    pub(super) owner: &'a Owner,
+    pub(super) demand: &'a Demand,
     asked: Vec<(Resource<'a>, i64)>,
 }
 
 impl<'a> Asker<'a> {
-    pub(super) fn new(demand: &'a Demand) -> Self {
-        Self { demand, asked: Resource::asked(demand) }
+    pub(super) fn new(owner: &'a Owner, demand: &'a Demand) -> Self {
+        Self { owner, demand, asked: Resource::asked(demand) }
     }
 
     /// What it asks for, and how much of it is lacking on a node; below 0 is left over.
@@ -189,7 +190,7 @@ impl<'a> Asker<'a> {
 ///
 /// The Pod need not be on the board, and is not in its own way if it is.
 pub fn vetoes(board: &Board, claim: &Claim) -> Vetoes {
-    let asker = Asker::new(&claim.demand);
+    let asker = Asker::new(&claim.owner, &claim.demand);
     let mut around = Neighbours::new(board, &claim.owner, &claim.demand, true);
     for (nominee, host) in expected(board, claim.uid, &claim.owner) {
         around.expect(nominee, host, 1);
@@ -197,8 +198,9 @@ pub fn vetoes(board: &Board, claim: &Claim) -> Vetoes {
     let (mut tally, mut misses) = (Tally::default(), Vec::new());
     for (host, room) in board.hosts() {
         let nominees = board.nominees(host.id);
-        let kept: Vec<&Claim> =
-            nominees.filter(|nominee| is_kept_from(nominee, claim.uid, &claim.owner)).collect();
+        let kept: Vec<&Claim> = nominees
+            .filter(|nominee| nominee.uid != claim.uid && is_kept_from(nominee, &claim.owner))
+            .collect();
         asker.misses(&around, (host, room), &kept, &[], &[], &mut misses);
         tally.count(host.id, &misses);
     }

@@ -1,18 +1,21 @@
 //! Who gets which room: where a Pod fits, what keeps it off a node, and which Pods have to go for it.
 //!
 //! `board` is what is known of nodes and Pods, kept up to date one change at a time. `fit` asks it as the
-//! scheduler would, `rule` says who may take whose place, and `outcome` what is found for a Pod that asks for room.
+//! scheduler would, `rule` says who may take whose place, and `search` finds the fewest Pods that have to go.
 //! `budgets` counts who may be disrupted, and `slots` says what becomes of room that is kept. Nothing here evicts,
 //! nominates or waits; that is up to those who ask.
 
 mod board;
 pub mod budgets;
 mod census;
+mod cover;
 mod fit;
 mod neighbours;
 mod node;
 mod outcome;
 mod rule;
+mod search;
+mod site;
 pub mod slots;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -26,4 +29,5 @@ pub use outcome::{
     Ask, Budgets, Cost, Decision, Given, Group, Loss, NoBudgets, Outcome, Rejected, Victim, Why,
 };
 pub use rule::{NoPreemptor, Rule, Spared, may_preempt, preemptor};
+pub use search::search;
 pub use veto::{Count, DEDICATED, Nearest, PODS, UNSCHEDULABLE, Veto, Vetoes};

@@ -79,6 +79,15 @@ pub(super) struct Relation {
     pub(super) fellow: bool,
 }
 
+impl Relation {
+    pub(super) const NONE: Self = Self { spread: 0, foe: false, fellow: false };
+
+    /// Whether it counts by a spread constraint.
+    pub(super) fn counts(self, bit: u32) -> bool {
+        self.spread.checked_shr(bit).unwrap_or(0) & 1 == 1
+    }
+}
+
 /// What has to be seen to on a node when some of its Pods may go.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Wanting {
@@ -147,6 +156,33 @@ impl<'b> Neighbours<'b> {
         }
     }
 
+    /// Thinks a Pod away that is on a node, or back with -1. Says whether that may have made room elsewhere.
+    pub(super) fn depart(&mut self, claim: &Claim, host: &Host, by: i64) -> bool {
+        let relation = self.relation(claim);
+        let wide = |key: &str| key != HOSTNAME;
+        let mut elsewhere = false;
+        for (at, spreading) in self.spreads.iter_mut().enumerate().take(MOST_SPREADS) {
+            if relation.spread & (1 << at) != 0 && counts_here(self.demand, spreading.spread, host) {
+                change(&mut spreading.counts, host, &spreading.spread.key, -by);
+                spreading.find_fewest();
+                elsewhere |= wide(&spreading.spread.key);
+            }
+        }
+        if relation.foe {
+            self.change_foes(claim, host, -by);
+            elsewhere |= self.apart.iter().any(|(term, _)| wide(&term.key));
+            elsewhere |= self.repelling.keys().any(|key| wide(key));
+        }
+        if relation.fellow
+            && let Some(beside) = &mut self.beside
+        {
+            beside.change(self.demand, host, -by);
+            // Without any of them the Pod may be the first anywhere.
+            elsewhere |= beside.all == 0;
+        }
+        elsewhere
+    }
+
     /// What the Pods around leave wanting on a node where these may go, or what keeps the Pod off it even then. Foes
     /// among those that may go have to, all of them.
     pub(super) fn wanting(&self, host: &Host, may_go: &[(&Claim, Relation)]) -> Result<Wanting, Miss<'_>> {
@@ -157,8 +193,7 @@ impl<'b> Neighbours<'b> {
                 continue;
             }
             let bit = u32::try_from(at).unwrap_or(u32::MAX);
-            let counts = |relation: &Relation| relation.spread.checked_shr(bit).unwrap_or(0) & 1 == 1;
-            let could = may_go.iter().filter(|(_, relation)| counts(relation)).count();
+            let could = may_go.iter().filter(|(_, relation)| relation.counts(bit)).count();
             if !counts_here(self.demand, spreading.spread, host)
                 || need > i64::try_from(could).unwrap_or(i64::MAX)
             {
@@ -187,6 +222,13 @@ impl<'b> Neighbours<'b> {
             wanting.keep_fellow = beside.must_keep(self.demand, host, fellows)?;
         }
         Ok(wanting)
+    }
+
+    /// Whether a Pod on a node that is a foe is one there: by a label that the node has.
+    pub(super) fn in_the_way(&self, claim: &Claim, host: &Host) -> bool {
+        let here = |term: &Beside| host.labels.contains_key(&term.key);
+        self.apart.iter().any(|(term, _)| here(term) && meets(term, self.owner, &claim.owner))
+            || claim.demand.apart.iter().any(|term| here(term) && meets(term, &claim.owner, self.owner))
     }
 
     fn is_fellow(&self, owner: &Owner) -> bool {
@@ -240,6 +282,9 @@ impl<'b> Neighbours<'b> {
         }
     }
 }
+
+/// The label whose domains are single nodes.
+const HOSTNAME: &str = "kubernetes.io/hostname";
 
 impl<'b> Spreading<'b> {
     fn new(board: &Board, owner: &Owner, demand: &Demand, spread: &'b Spread) -> Self {

@@ -105,6 +105,9 @@ pub enum Outcome {
         victims: Vec<Victim>,
         /// What that costs.
         cost: Cost,
+        /// Whether no other set on the node would cost less for certain: with dozens of Pods that all differ it may
+        /// take too long to be sure.
+        proven: bool,
     },
     /// It would fit nowhere even if all went who may.
     NoRoom {
@@ -120,6 +123,21 @@ pub enum Outcome {
     Unknown(&'static str),
     /// It is none that Borealis makes room for.
     NotOurs(NoPreemptor),
+}
+
+impl Outcome {
+    /// The node that was found.
+    pub fn host(&self) -> Option<NodeId> {
+        match self {
+            Self::Fits { host } | Self::Wait { host, .. } | Self::Slot { host, .. } => Some(*host),
+            Self::NoRoom { .. } | Self::Unknown(_) | Self::NotOurs(_) => None,
+        }
+    }
+
+    /// Who has to go.
+    pub fn victims(&self) -> &[Victim] {
+        if let Self::Slot { victims, .. } = self { victims } else { &[] }
+    }
 }
 
 /// Who has to go.

@@ -195,7 +195,7 @@ fn no_more_vetoes_are_told_than_are_bounded() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1_000, ..ProptestConfig::default() })]
 
     /// A node has vetoes when, and only when, the Pod does not fit there by the plainest reading.
     #[test]

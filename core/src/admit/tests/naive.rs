@@ -46,7 +46,8 @@ impl World {
 
     /// Whether a Pod fits on a node without some others, with those that are ending or as if they were gone, too.
     pub(super) fn fits(&self, asks: &Claim, on: &Host, without: &[Uid], ending: bool) -> bool {
-        let there = |claim: &&Claim| !without.contains(&claim.uid) && (ending || claim.ends.is_none());
+        let soon = |claim: &Claim| claim.ends.is_some_and(|ends| ends + SignedDuration::from_secs(60) >= NOW);
+        let there = |claim: &&Claim| !without.contains(&claim.uid) && (ending || !soon(claim));
         let present: Vec<(&Claim, &Host)> = (self.claims.iter().filter(there))
             .filter_map(|claim| Some((claim, self.host(claim.node)?)))
             .collect();
@@ -262,8 +263,10 @@ fn some_demand() -> impl Strategy<Value = Demand> {
     )
 }
 
-fn some_owner() -> impl Strategy<Value = Owner> {
-    (0..3usize, 0..2usize, 0..3i32, 0..3usize).prop_map(|(kind, role, priority, app)| {
+/// Of so many in a hundred the work is production.
+fn some_owner(production: u32) -> impl Strategy<Value = Owner> {
+    let kind = prop_oneof![production => Just(0usize), 100 - production => 1..3usize];
+    (kind, 0..2usize, 0..3i32, 0..3usize).prop_map(|(kind, role, priority, app)| {
         let tier = [tier(false, false), tier(true, false), tier(true, true)][kind].clone();
         let app = [None, Some("x"), Some("y")][app].map(|app| ("app".into(), app.into()));
         Owner { labels: Arc::new(app.into_iter().collect()), ..owner(&tier, ["a", "b"][role], priority) }
@@ -274,11 +277,11 @@ fn some_owner() -> impl Strategy<Value = Owner> {
 pub(super) fn worlds(most: usize) -> impl Strategy<Value = World> {
     let hosts = prop::collection::vec(any::<prop::sample::Index>(), 1..=4)
         .prop_flat_map(|hosts| (0..u32::try_from(hosts.len()).unwrap()).map(node).collect::<Vec<_>>());
-    let owners = prop::collection::vec(some_owner().prop_map(Arc::new), 1..4);
+    let owners = prop::collection::vec(some_owner(20).prop_map(Arc::new), 1..4);
     let demands = prop::collection::vec(some_demand().prop_map(Arc::new), 1..5);
     let index = any::<prop::sample::Index>;
-    let pods = prop::collection::vec((index(), index(), index(), 0..40i64, 0..12u8), 1..=most);
-    (hosts, owners, demands, some_owner(), some_demand(), pods).prop_map(
+    let pods = prop::collection::vec((index(), index(), index(), 0..40i64, 0..16u8), 1..=most);
+    (hosts, owners, demands, some_owner(70), some_demand(), pods).prop_map(
         |(hosts, owners, demands, asks, demand, pods)| {
             let mut claims = vec![pending(1, &Arc::new(asks), &Arc::new(demand))];
             for (number, (owner, demand, at, minutes, what)) in pods.into_iter().enumerate() {
@@ -291,6 +294,13 @@ pub(super) fn worlds(most: usize) -> impl Strategy<Value = World> {
                         Claim { node, ends: Some(NOW + SignedDuration::from_secs(minutes)), started, ..plain }
                     }
                     2 => Claim { node, ..plain },
+                    3 => plain,
+                    4 => Claim {
+                        node,
+                        ends: Some(NOW - SignedDuration::from_secs(45 + minutes)),
+                        started,
+                        ..plain
+                    },
                     _ => Claim { node, started, ..plain },
                 });
             }
