@@ -120,6 +120,14 @@ impl Cluster {
         self.call(&["node", &self.name, "restore", node]).output().await.map(|_| ())
     }
 
+    /// Brings an image to the real node.
+    ///
+    /// # Errors
+    /// When there is none, or the archive is not readable.
+    pub async fn load_image(&self, archive: &str) -> Result<()> {
+        self.call(&["load-image", &self.name, archive]).output().await.map(|_| ())
+    }
+
     /// Runs kubectl as the administrator and returns what it printed.
     ///
     /// # Errors

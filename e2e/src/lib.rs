@@ -22,5 +22,6 @@ pub mod runner;
 pub mod scenarios;
 pub mod scene;
 pub mod service;
+pub mod spark;
 pub mod wait;
 pub mod world;

@@ -1,7 +1,7 @@
-//! The operator's own kubeconfig: its ServiceAccount's token, with exactly the rights that `deploy/` gives it.
+//! Kubeconfigs of accounts of the cluster: a ServiceAccount's token, with exactly the rights that it was given.
 //!
-//! Called by `operator` when the replicas are set up. Never the administrator's: a right that is missing in
-//! `deploy/` has to show here.
+//! Called by `operator` when the replicas are set up, and for other programs that have an account. Never the
+//! administrator's: a right that is missing in `deploy/` has to show here.
 
 use std::{
     os::unix::fs::OpenOptionsExt,
@@ -18,15 +18,20 @@ pub const NAMESPACE: &str = "borealis-system";
 /// The operator's ServiceAccount.
 pub(super) const ACCOUNT: &str = "borealis";
 
-/// Writes a kubeconfig with a token of the operator's account.
+/// Writes a kubeconfig with a token of an account.
 ///
 /// # Errors
 /// When there is no such account, or the file can't be written.
-pub(super) async fn write(cluster: &Cluster, folder: &Path) -> Result<PathBuf> {
+pub async fn account_kubeconfig(
+    cluster: &Cluster,
+    folder: &Path,
+    namespace: &str,
+    account: &str,
+) -> Result<PathBuf> {
     let token = cluster
-        .kubectl(&["create", "token", ACCOUNT, "--namespace", NAMESPACE, "--duration", "12h"])
+        .kubectl(&["create", "token", account, "--namespace", namespace, "--duration", "12h"])
         .await
-        .context("no token for the operator's account; does deploy/ make it?")?;
+        .with_context(|| format!("no token for the account {namespace}/{account}"))?;
     let admin = std::fs::read_to_string(&cluster.kubeconfig)?;
     let admin: Value =
         serde_yaml_ng::from_str(&admin).context("the administrator's kubeconfig is no YAML")?;
@@ -34,14 +39,14 @@ pub(super) async fn write(cluster: &Cluster, folder: &Path) -> Result<PathBuf> {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": admin["clusters"],
-        "users": [{ "name": ACCOUNT, "user": { "token": token.trim() } }],
+        "users": [{ "name": account, "user": { "token": token.trim() } }],
         "contexts": [{
-            "name": ACCOUNT,
-            "context": { "cluster": admin["clusters"][0]["name"], "user": ACCOUNT, "namespace": NAMESPACE },
+            "name": account,
+            "context": { "cluster": admin["clusters"][0]["name"], "user": account, "namespace": namespace },
         }],
-        "current-context": ACCOUNT,
+        "current-context": account,
     });
-    let path = folder.join("operator.kubeconfig");
+    let path = folder.join(format!("{account}.kubeconfig"));
     let mut file =
         std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
     std::io::Write::write_all(&mut file, serde_yaml_ng::to_string(&config)?.as_bytes())?;

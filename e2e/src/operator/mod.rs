@@ -16,8 +16,14 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tokio::{sync::Mutex, task::JoinHandle};
 
-use self::replica::{Replica, Signal};
-pub use self::{credentials::NAMESPACE, replica::end_leftovers};
+use self::{
+    credentials::ACCOUNT,
+    replica::{Replica, Signal},
+};
+pub use self::{
+    credentials::{NAMESPACE, account_kubeconfig},
+    replica::end_leftovers,
+};
 use crate::{
     cluster::Cluster,
     kube_api::KubeApi,
@@ -50,7 +56,9 @@ impl Launch {
     pub async fn new(cluster: &Cluster, folder: &Path, program: PathBuf) -> Result<Self> {
         Ok(Self {
             program,
-            kubeconfig: credentials::write(cluster, folder).await?,
+            kubeconfig: account_kubeconfig(cluster, folder, NAMESPACE, ACCOUNT)
+                .await
+                .context("does deploy/ make the operator's account?")?,
             folder: folder.to_owned(),
             lease_seconds: 6,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -20,6 +20,7 @@ mod nodes;
 mod pulses;
 mod real_node;
 mod refused;
+mod spark;
 mod start;
 mod surge;
 mod update_bad;
@@ -37,6 +38,7 @@ const LONG: Duration = Duration::from_secs(120);
 /// Every scenario there is, those first that take long or need to be seen first.
 pub fn all() -> Vec<Scenario> {
     [
+        spark::all(),
         real_node::all(),
         in_place::all(),
         config::all(),
