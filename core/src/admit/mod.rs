@@ -2,17 +2,19 @@
 //!
 //! `board` is what is known of nodes and Pods, kept up to date one change at a time. `fit` asks it as the
 //! scheduler would, `rule` says who may take whose place, and `search` finds the fewest Pods that have to go.
-//! `budgets` counts who may be disrupted, and `slots` says what becomes of room that is kept. Nothing here evicts,
-//! nominates or waits; that is up to those who ask.
+//! `budgets` counts who may be disrupted, `slots` says what becomes of room that is kept, and `pass` puts it all together
+//! into what is to be done now. Nothing here evicts, nominates or waits; that is up to those who ask.
 
 mod board;
 pub mod budgets;
 mod census;
 mod cover;
 mod fit;
+pub mod memory;
 mod neighbours;
 mod node;
 mod outcome;
+pub mod pass;
 mod rule;
 mod search;
 mod site;

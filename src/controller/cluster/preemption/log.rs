@@ -1,0 +1,172 @@
+//! The last decisions of preemption, with what else there would have been: for people who ask why.
+//!
+//! Bounded, in memory, and of this process only. Decides nothing. Written by the loop; read by `server`.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use borealis_core::{
+    admit::{Board, Cost, Decision, Outcome, Why, pass::Told},
+    model::{NodeId, Uid},
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// How many decisions are kept.
+const MOST: usize = 512;
+
+/// The last decisions, the newest first when they are read. Clones are the same log.
+#[derive(Debug, Clone, Default)]
+pub struct DecisionLog(Arc<Mutex<VecDeque<Entry>>>);
+
+/// A decision, and how often in a row it was made for this Pod.
+#[derive(Debug)]
+struct Entry {
+    pod: Uid,
+    first: Timestamp,
+    last: Timestamp,
+    times: u32,
+    what: Value,
+}
+
+impl DecisionLog {
+    /// Everything that is kept, as JSON, the newest first.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let shown = |entry: &Entry| {
+            let mut shown = entry.what.clone();
+            shown["at"] = entry.first.to_string().into();
+            if entry.times > 1 {
+                shown["last"] = entry.last.to_string().into();
+                shown["times"] = entry.times.into();
+            }
+            shown
+        };
+        json!({ "decisions": entries.iter().rev().map(shown).collect::<Vec<_>>() })
+    }
+
+    /// Notes something that a pass has told. What it found for a Pod before and finds again is one entry.
+    pub(super) fn note(&self, board: &Board, told: &Told, now: Timestamp) {
+        let (pod, what) = describe(board, told);
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = entries.iter_mut().rev().find(|entry| entry.pod == pod);
+        if let Some(known) = known.filter(|known| known.what == what) {
+            known.last = now;
+            known.times = known.times.saturating_add(1);
+            return;
+        }
+        if entries.len() >= MOST {
+            entries.pop_front();
+        }
+        entries.push_back(Entry { pod, first: now, last: now, times: 1, what });
+    }
+}
+
+fn describe(board: &Board, told: &Told) -> (Uid, Value) {
+    match told {
+        Told::Decided(decision) => (decision.claim, decided(board, decision)),
+        Told::Would(decision) => {
+            let mut what = decided(board, decision);
+            what["dryRun"] = true.into();
+            (decision.claim, what)
+        }
+        Told::Withdrawn { claim, node, why } => {
+            let mut what = about(board, *claim);
+            what["outcome"] = "withdrawn".into();
+            what["node"] = (**node).into();
+            what["reason"] = why.name().into();
+            what["why"] = format!("the room kept on node {node} {}", why.words()).into();
+            (*claim, what)
+        }
+        Told::Placed { claim, node, here, in_vain } => {
+            let mut what = about(board, *claim);
+            what["outcome"] = if *here { "placed" } else { "placedElsewhere" }.into();
+            what["node"] = (**node).into();
+            what["endedInVain"] = (*in_vain).into();
+            (*claim, what)
+        }
+    }
+}
+
+/// Who a Pod is.
+fn about(board: &Board, uid: Uid) -> Value {
+    let Some(claim) = board.claim(uid) else { return json!({"uid": uid.to_string()}) };
+    let owner = &claim.owner;
+    json!({
+        "pod": format!("{}/{}", owner.namespace, claim.name),
+        "uid": uid.to_string(),
+        "job": *owner.job,
+        "role": *owner.role,
+        "tier": owner.tier.as_ref().map(|tier| &*tier.name),
+        "priority": owner.priority,
+    })
+}
+
+fn decided(board: &Board, decision: &Decision) -> Value {
+    let mut what = about(board, decision.claim);
+    let name = |host: NodeId| board.host(host).map_or("", |host| &*host.name);
+    let pods = |all: &[Uid]| -> Vec<Value> { all.iter().map(|uid| about(board, *uid)).collect() };
+    match &decision.outcome {
+        Outcome::Fits { host } => {
+            what["outcome"] = "fits".into();
+            what["node"] = name(*host).into();
+        }
+        Outcome::Wait { host, leaving, until } => {
+            what["outcome"] = "wait".into();
+            what["node"] = name(*host).into();
+            what["leaving"] = pods(leaving).into();
+            what["until"] = until.map(|until| until.to_string()).into();
+        }
+        Outcome::Slot { host, victims, cost } => {
+            what["outcome"] = "slot".into();
+            what["node"] = name(*host).into();
+            what["cost"] = costs(cost);
+            let victims = victims.iter().map(|victim| {
+                let mut who = about(board, victim.uid);
+                who["rule"] = victim.rule.to_string().into();
+                who
+            });
+            what["victims"] = victims.collect::<Vec<_>>().into();
+        }
+        Outcome::NoRoom { vetoes, spared, kept } => {
+            what["outcome"] = "none".into();
+            let counts = vetoes
+                .counts
+                .iter()
+                .map(|count| json!({"veto": count.veto.to_string(), "nodes": count.hosts}));
+            what["vetoes"] = counts.collect::<Vec<_>>().into();
+            let spared = spared.iter().map(|(why, pods)| json!({"why": why.to_string(), "pods": pods}));
+            what["spared"] = spared.collect::<Vec<_>>().into();
+            let kept = kept.iter().map(|(why, pods)| json!({"why": **why, "pods": pods}));
+            what["keptByBudgets"] = kept.collect::<Vec<_>>().into();
+        }
+        Outcome::Unknown(demand) => {
+            what["outcome"] = "unknown".into();
+            what["why"] = format!("nobody is ended for a Pod whose {demand} can't be told to fit").into();
+        }
+        Outcome::NotOurs(why) => {
+            what["outcome"] = "notOurs".into();
+            what["why"] = why.to_string().into();
+        }
+    }
+    let rejected = decision.rejected.iter().map(|rejected| match &rejected.why {
+        Why::Cost(cost) => json!({"node": name(rejected.host), "cost": costs(cost)}),
+        Why::Vetoes(vetoes) => {
+            let vetoes: Vec<String> = vetoes.iter().map(ToString::to_string).collect();
+            json!({"node": name(rejected.host), "vetoes": vetoes})
+        }
+    });
+    what["rejected"] = rejected.collect::<Vec<_>>().into();
+    what
+}
+
+fn costs(cost: &Cost) -> Value {
+    let losses = cost
+        .losses
+        .iter()
+        .map(|loss| json!({"band": loss.band, "priority": loss.priority, "since": loss.since.0.to_string()}));
+    json!({"victims": cost.victims, "losses": losses.collect::<Vec<_>>()})
+}
