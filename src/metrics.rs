@@ -17,7 +17,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{checks::Kind, lease::Fence};
+use crate::{checks::Kind, index::Extent, lease::Fence};
 
 /// What a call to the API server does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -79,6 +79,9 @@ struct Inner {
     stale: Counter,
     events_dropped: Counter,
     unsettled: Gauge,
+    pods: Gauge,
+    nodes: Gauge,
+    pending: Gauge,
     instances: Family<State, Gauge>,
     updates: Family<State, Gauge>,
     duplicates: Counter,
@@ -103,6 +106,9 @@ impl Default for Metrics {
             stale: Counter::default(),
             events_dropped: Counter::default(),
             unsettled: Gauge::default(),
+            pods: Gauge::default(),
+            nodes: Gauge::default(),
+            pending: Gauge::default(),
             instances: Family::default(),
             updates: Family::default(),
             duplicates: Counter::default(),
@@ -138,6 +144,10 @@ impl Inner {
         r.register("stale_events", "Watch events older than what was known", self.stale.clone());
         r.register("events_dropped", "Kubernetes Events not written: too many", self.events_dropped.clone());
         r.register("unsettled_services", "Services with a write of unknown fate", self.unsettled.clone());
+        r.register("index_pods", "Pods of the cluster that have not ended, whoever's", self.pods.clone());
+        r.register("index_nodes", "Nodes of the cluster", self.nodes.clone());
+        let pending = "Pods that the scheduler has found no place for, whoever's";
+        r.register("index_pending_pods", pending, self.pending.clone());
         r.register("instances", "Tasks by Aurora's state", self.instances.clone());
         r.register("updates", "Updates by Aurora's state", self.updates.clone());
         r.register(
@@ -225,6 +235,13 @@ impl Metrics {
         self.0.unsettled.set(signed(services));
     }
 
+    /// So much of the cluster is known.
+    pub fn extent(&self, extent: Extent) {
+        self.0.pods.set(signed(extent.pods));
+        self.0.nodes.set(signed(extent.nodes));
+        self.0.pending.set(signed(extent.pending));
+    }
+
     /// So many tasks are in this state.
     pub fn instances(&self, state: TaskState, count: usize) {
         self.0.instances.get_or_create(&State { state: task_state(state) }).set(signed(count));
@@ -308,6 +325,9 @@ mod tests {
             "borealis_watch_lists_total 0",
             "borealis_settled_services_total 0",
             "borealis_impossible_changes_total 0",
+            "borealis_index_pods 0",
+            "borealis_index_nodes 0",
+            "borealis_index_pending_pods 0",
             "borealis_check_measurements_total{outcome=\"unanswered\"} 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

@@ -174,6 +174,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
             self.metrics.updates(state, census.updates.get(&state).copied().unwrap_or(0));
         }
         self.metrics.unsettled(census.unsettled);
+        self.metrics.extent(self.index.extent());
         self.metrics.queue_depth(self.queue.depth());
     }
 

@@ -15,6 +15,7 @@ use tracing::{debug, warn};
 use super::{
     Index, Kind,
     meta::{Identity, Unreadable},
+    nodes::Vanished,
     records::Offered,
     stamp::{News, Source},
     state::Slot,
@@ -34,6 +35,9 @@ impl Index {
         let (object, read) = match event {
             Event::Init => {
                 self.epochs[kind as usize].fetch_add(1, Relaxed);
+                if kind == Kind::Pod {
+                    self.list_claims();
+                }
                 return;
             }
             Event::InitDone => return self.relisted(kind),
@@ -99,8 +103,9 @@ impl Index {
         self.metrics.listed();
         let epoch = self.epoch(kind);
         if kind == Kind::Node {
-            let dirty = self.nodes().relisted(epoch, Timestamp::now());
-            return self.replan(&dirty);
+            let Vanished { nodes, services } = self.nodes().relisted(epoch, Timestamp::now());
+            nodes.into_iter().for_each(|id| self.drop_host(id));
+            return self.replan(&services);
         }
         if kind == Kind::ConfigMap {
             let dirty = self.contents().relisted(epoch);
@@ -108,6 +113,9 @@ impl Index {
         }
         if let Kind::Tier | Kind::Role | Kind::Framework | Kind::Namespace = kind {
             return self.relisted_tenancy(kind);
+        }
+        if kind == Kind::Pod {
+            self.listed_claims();
         }
         for slot in self.slots() {
             self.change_slot(&slot, |slot, state| {

@@ -22,6 +22,7 @@ use super::{
     feed::Feed,
     lean::{Node, StoredRevision},
     meta::{self, Identity, Unreadable},
+    nodes::Vanished,
     pod,
     records::{Offered, Record, Records},
     rows::{ChildRow, ServiceRow, UpdateRow, read_child, read_revision, update_number},
@@ -29,7 +30,7 @@ use super::{
     state::State,
 };
 use crate::api::{
-    AnyService, AuroraUpdate,
+    AnyService, AuroraUpdate, labels,
     references::{ConfigSource, SourceKind},
 };
 
@@ -185,28 +186,38 @@ fn drop_record<R: Record>(records: &mut Records<R>, uid: Uid, epoch: Epoch, sour
     }
 }
 
+fn is_of_service(meta: &ObjectMeta) -> bool {
+    meta::label(meta, labels::SERVICE).is_some()
+}
+
 impl Feed for Pod {
     fn offer(&self, index: &Index, _: Kind, source: Source) -> Result<(), Unreadable> {
-        index.offer_pod(self, source)
+        let placed = index.offer_claim(self, source);
+        if is_of_service(&self.metadata) { placed.and(index.offer_pod(self, source)) } else { placed }
     }
 
     fn delete(&self, index: &Index, _: Kind) -> Result<(), Unreadable> {
-        let identity = Identity::read(&self.metadata)?;
-        index.drop_pod(identity.namespace, identity.service, identity.uid, Source::Watch);
+        index.drop_claim(self)?;
+        if is_of_service(&self.metadata) {
+            let identity = Identity::read(&self.metadata)?;
+            index.drop_pod(identity.namespace, identity.service, identity.uid, Source::Watch);
+        }
         Ok(())
     }
 }
 
 impl Feed for Node {
     fn offer(&self, index: &Index, kind: Kind, _: Source) -> Result<(), Unreadable> {
-        let dirty = index.nodes().offer(self, index.epoch(kind))?;
-        index.replan(&dirty);
-        Ok(())
+        let news = index.nodes().offer(self, index.epoch(kind))?;
+        let Some((id, services)) = news else { return Ok(()) };
+        index.replan(&services);
+        index.offer_host(self, id)
     }
 
     fn delete(&self, index: &Index, _: Kind) -> Result<(), Unreadable> {
-        let dirty = index.nodes().delete(self, Timestamp::now());
-        index.replan(&dirty);
+        let Vanished { nodes, services } = index.nodes().delete(self, Timestamp::now());
+        nodes.into_iter().for_each(|id| index.drop_host(id));
+        index.replan(&services);
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A Node's images and a stored config's data are most of their size. Wire types only; used by `streams` and `feed`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -10,7 +10,7 @@ use k8s_openapi::{
         apps::v1::ControllerRevision,
         core::v1::{NodeCondition, Taint},
     },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
 };
 use kube::Resource;
 use serde::Deserialize;
@@ -34,6 +34,9 @@ pub(super) struct NodeSpec {
     /// Its taints.
     #[serde(default)]
     pub(super) taints: Vec<Taint>,
+    /// It takes no new Pods.
+    #[serde(default)]
+    pub(super) unschedulable: bool,
 }
 
 /// The part of a Node's status that matters here.
@@ -42,6 +45,9 @@ pub(super) struct NodeStatus {
     /// Its conditions.
     #[serde(default)]
     pub(super) conditions: Vec<NodeCondition>,
+    /// What Pods can have of it.
+    #[serde(default)]
+    pub(super) allocatable: BTreeMap<String, Quantity>,
 }
 
 /// A ControllerRevision without its data.

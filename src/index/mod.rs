@@ -8,9 +8,11 @@
 //! - deletions seen while an answer is on its way (`await_answers`) outlive an older answer.
 //!
 //! The controller reads views, the executor reports (`apply::Learn`), `streams` feeds, `live` settles. Locks are
-//! taken in the order slot, nodes, contents, tenancy, and never held across an await. Pods of a service of the same name with another
+//! taken in the order slot, nodes, contents, tenancy, that of `capacity` before that of tenancy and no other, and none
+//! is held across an await. Pods of a service of the same name with another
 //! uid are shown as not owned: their names are taken until garbage collection has removed them.
 
+mod capacity;
 mod contents;
 mod feed;
 mod in_place;
@@ -44,6 +46,7 @@ use borealis_core::{
 use tokio::sync::Notify;
 
 use self::{
+    capacity::Capacity,
     contents::ContentTable,
     nodes::Nodes,
     stamp::Epoch,
@@ -52,6 +55,7 @@ use self::{
 use crate::{ServiceKey, apply::Facts, metrics::Metrics};
 
 pub use self::{
+    capacity::{Changes, Extent, Follower, ForeignUse},
     live::{SettleError, settle},
     streams::Watches,
     tenancy::{FrameworkRow, NamespaceRow, Object, RoleRow, Tenancy, Tenant, TierRow},
@@ -60,7 +64,7 @@ pub use self::{
 /// A kind that is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Pods of services.
+    /// Pods, whoever's they are.
     Pod,
     /// Nodes.
     Node,
@@ -136,6 +140,7 @@ pub struct Index {
     tenancy: RwLock<Tenancy>,
     /// Who is woken when tenancy changes.
     woken_by_tenancy: Mutex<Vec<Arc<Notify>>>,
+    capacity: Mutex<Capacity>,
     epochs: [AtomicU32; Kind::ALL.len()],
     ended: AtomicIsize,
     metrics: Metrics,
@@ -158,6 +163,7 @@ impl Index {
             contents: Mutex::default(),
             tenancy: RwLock::default(),
             woken_by_tenancy: Mutex::default(),
+            capacity: Mutex::default(),
             epochs: Default::default(),
             ended: AtomicIsize::new(0),
             metrics,

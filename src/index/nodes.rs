@@ -35,10 +35,18 @@ pub(super) struct Nodes {
 struct Row {
     name: Arc<str>,
     object: Option<Object>,
-    /// Tasks that are being read.
+    /// Tasks that are being read, and Pods that are on it or have room kept there.
     pins: u32,
     /// Services with tasks on it, and how many; momentarily below zero when news of a move comes in parts.
     tasks: BTreeMap<u32, (Arc<Slot>, i32)>,
+}
+
+/// Nodes that are there no more.
+#[derive(Debug, Default)]
+pub(super) struct Vanished {
+    pub(super) nodes: Vec<NodeId>,
+    /// The services to plan again because of it.
+    pub(super) services: Vec<Arc<Slot>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +57,7 @@ struct Object {
 }
 
 impl Nodes {
-    /// The number of the node of this name, which stays until `unpin` even if no task is counted on it.
+    /// The number of the node of this name, which stays until `unpin` even if it is not there and no task is on it.
     pub(super) fn pin(&mut self, name: &str) -> NodeId {
         let id = self.number(name);
         if let Some(row) = self.rows.get_mut(&id) {
@@ -58,7 +66,7 @@ impl Nodes {
         id
     }
 
-    /// The task that the number was asked for has been counted, or was no news.
+    /// What the number was asked for has been counted, was no news, or is gone.
     pub(super) fn unpin(&mut self, id: NodeId) {
         if let Some(row) = self.rows.get_mut(&id) {
             row.pins = row.pins.saturating_sub(1);
@@ -76,6 +84,12 @@ impl Nodes {
         self.numbers.insert(Arc::clone(&name), id);
         self.rows.insert(id, Row { name, object: None, pins: 0, tasks: BTreeMap::new() });
         id
+    }
+
+    /// How many nodes are known, those included that are only named.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
     }
 
     /// The name of a node.
@@ -115,42 +129,51 @@ impl Nodes {
         }
     }
 
-    /// Takes news of a node; returns the services to plan again because it was lost or came back.
-    pub(super) fn offer(&mut self, node: &Node, epoch: Epoch) -> Result<Vec<Arc<Slot>>, Unreadable> {
+    /// Takes news of a node, unless it is old; returns its number, and the services to plan again because it was lost or
+    /// came back.
+    pub(super) fn offer(
+        &mut self,
+        node: &Node,
+        epoch: Epoch,
+    ) -> Result<Option<(NodeId, Vec<Arc<Slot>>)>, Unreadable> {
         let name = node.metadata.name.as_deref().ok_or(Unreadable::Metadata("name"))?;
         let (uid, version) = (uid(&node.metadata)?, version(&node.metadata)?);
         let id = self.number(name);
-        let Some(row) = self.rows.get_mut(&id) else { return Ok(Vec::new()) };
+        let Some(row) = self.rows.get_mut(&id) else { return Ok(None) };
         match &mut row.object {
             Some(known) if known.version > version => {
                 if known.uid == uid {
                     known.epoch = epoch;
                 }
-                Ok(Vec::new())
+                Ok(None)
             }
             object => {
                 *object = Some(Object { uid, version, epoch });
-                Ok(self.set_lost(id, lost_since(node)))
+                Ok(Some((id, self.set_lost(id, lost_since(node)))))
             }
         }
     }
 
     /// The watch said that the node is gone.
-    pub(super) fn delete(&mut self, node: &Node, now: Timestamp) -> Vec<Arc<Slot>> {
+    pub(super) fn delete(&mut self, node: &Node, now: Timestamp) -> Vanished {
         let name = node.metadata.name.as_deref().unwrap_or_default();
-        let Some(id) = self.numbers.get(name).copied() else { return Vec::new() };
+        let Some(id) = self.numbers.get(name).copied() else { return Vanished::default() };
         let uid = uid(&node.metadata).ok();
         let known = self.rows.get(&id).and_then(|row| row.object.as_ref()).map(|object| object.uid);
-        if known != uid { Vec::new() } else { self.vanish(id, now) }
+        if known != uid {
+            return Vanished::default();
+        }
+        Vanished { nodes: vec![id], services: self.vanish(id, now) }
     }
 
     /// A relist that began in this epoch is complete.
-    pub(super) fn relisted(&mut self, epoch: Epoch, now: Timestamp) -> Vec<Arc<Slot>> {
+    pub(super) fn relisted(&mut self, epoch: Epoch, now: Timestamp) -> Vanished {
         let absent = |row: &Row| row.object.is_some_and(|object| object.epoch != epoch);
         let mut gone: Vec<NodeId> =
             self.rows.iter().filter(|(_, row)| absent(row)).map(|(id, _)| *id).collect();
         gone.sort_unstable();
-        gone.into_iter().flat_map(|id| self.vanish(id, now)).collect()
+        let services = gone.iter().flat_map(|id| self.vanish(*id, now)).collect();
+        Vanished { nodes: gone, services }
     }
 
     fn vanish(&mut self, id: NodeId, now: Timestamp) -> Vec<Arc<Slot>> {

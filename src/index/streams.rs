@@ -93,7 +93,7 @@ impl Watches {
         spawn.stream::<DeserializeGuard<AuroraUpdate>>(Kind::Update, &all);
         spawn.stream::<Node>(Kind::Node, &all);
         spawn.stream::<StoredRevision>(Kind::Revision, &ours);
-        spawn.stream::<Pod>(Kind::Pod, &ours);
+        spawn.stream::<Pod>(Kind::Pod, &all);
         spawn.stream::<PartialObjectMeta<PodDisruptionBudget>>(Kind::Budget, &ours);
         spawn.stream::<PartialObjectMeta<Service>>(Kind::Headless, &ours);
         spawn.stream::<PartialObjectMeta<ConfigMap>>(Kind::ConfigMap, &all);

@@ -93,6 +93,10 @@ impl Board {
         let room = self.rooms.entry(node).or_default();
         room.used.add(&claim.demand.requests);
         let at = room.claims.binary_search_by_key(&claim.uid, |claim| claim.uid).unwrap_or_else(|at| at);
+        if room.claims.len() == room.claims.capacity() {
+            // Doubling would leave half of a large cluster's memory unused.
+            room.claims.reserve_exact(room.claims.len() / 8 + 1);
+        }
         room.claims.insert(at, claim);
         true
     }

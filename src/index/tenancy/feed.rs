@@ -84,6 +84,9 @@ impl Index {
             let slots = self.slots_of(namespace);
             self.replan(&slots);
         }
+        if !concerned.namespaces.is_empty() || !concerned.tiers.is_empty() {
+            self.renew_owners();
+        }
         let all = self.woken_by_tenancy.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().for_each(|woken| woken.notify_one());
     }
