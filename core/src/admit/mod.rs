@@ -33,3 +33,6 @@ pub use outcome::{
 pub use rule::{NoPreemptor, Rule, Spared, may_preempt, preemptor};
 pub use search::search;
 pub use veto::{Count, DEDICATED, Nearest, PODS, UNSCHEDULABLE, Veto, Vetoes};
+
+/// Who is granted what of a role's quota.
+pub mod ledger;

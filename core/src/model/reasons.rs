@@ -44,8 +44,16 @@ pub const REVISION_MISSING: &str = "RevisionMissing";
 pub const CONFIG_MISSING: &str = "ConfigMissing";
 /// A Secret that the template names can't be read.
 pub const CONFIG_DENIED: &str = "ConfigDenied";
+/// What the job asks for is beyond its role's quota.
+pub const QUOTA_EXCEEDED: &str = "QuotaExceeded";
+/// The job's tier is not there.
+pub const TIER_MISSING: &str = "TierMissing";
+/// The job's role may not use its tier.
+pub const TIER_NOT_ALLOWED: &str = "TierNotAllowed";
+/// The job's role may not use the pool of dedicated nodes it asks for.
+pub const DEDICATED_NOT_ALLOWED: &str = "DedicatedNotAllowed";
 
-const ALL: [&str; 22] = [
+const ALL: [&str; 26] = [
     RUNNING,
     STARTING,
     REPLACING,
@@ -68,6 +76,10 @@ const ALL: [&str; 22] = [
     REVISION_MISSING,
     CONFIG_MISSING,
     CONFIG_DENIED,
+    QUOTA_EXCEEDED,
+    TIER_MISSING,
+    TIER_NOT_ALLOWED,
+    DEDICATED_NOT_ALLOWED,
 ];
 
 /// The reason of this name, if it is one.
