@@ -164,6 +164,7 @@ impl Snapshot {
             past_updates: &[],
             status: Some(&self.status),
             measurements: &[],
+            pending: &[],
             lost_nodes: &self.lost_nodes,
             keep_allowed: true,
             frozen: false,

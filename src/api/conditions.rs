@@ -1,7 +1,8 @@
 //! Condition types and reasons, and how a condition is written.
 //!
 //! The types follow kstatus: `Ready` says that the wanted instances run, `Reconciling` that the
-//! operator is working on it, `Stalled` that it cannot go on without a person. Their reasons are
+//! operator is working on it, `Stalled` that it cannot go on without a person. `Placed` tells people which instances have no
+//! place. Their reasons are
 //! `borealis_core::model::reasons`. Decides nothing; the planners choose, the executor writes.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -13,6 +14,8 @@ pub const READY: &str = "Ready";
 pub const RECONCILING: &str = "Reconciling";
 /// The operator cannot get there; the message says what to do.
 pub const STALLED: &str = "Stalled";
+/// No instance is known to be without a place; the message says which are, and why.
+pub const PLACED: &str = "Placed";
 
 /// On an AuroraUpdate: some of its controls are not acted on; the message says which and why.
 pub const REFUSED: &str = "Refused";

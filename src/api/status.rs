@@ -69,7 +69,8 @@ pub struct AuroraServiceStatus {
     /// limited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admitted: Option<Granted>,
-    /// Ready, Reconciling and Stalled, as kstatus reads them.
+    /// Ready, Reconciling and Stalled, as kstatus reads them, and Placed: it is False while instances have no place, and
+    /// says which and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,

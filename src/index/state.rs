@@ -224,6 +224,7 @@ impl State {
             past_updates: &self.past_updates,
             status: row.status.as_ref(),
             measurements: &[],
+            pending: &[],
             lost_nodes,
             keep_allowed: true,
             frozen: false,

@@ -53,7 +53,15 @@ pub const TIER_NOT_ALLOWED: &str = "TierNotAllowed";
 /// The job's role may not use the pool of dedicated nodes it asks for.
 pub const DEDICATED_NOT_ALLOWED: &str = "DedicatedNotAllowed";
 
-const ALL: [&str; 26] = [
+/// No instance is known to be without a place.
+pub const ALL_PLACED: &str = "AllPlaced";
+/// Instances have no place; the message says which, and why.
+pub const PENDING: &str = "Pending";
+
+/// Why an instance has no Pod, which no condition has as its reason: it ended young too often.
+pub const THROTTLED: &str = "Throttled";
+
+const ALL: [&str; 28] = [
     RUNNING,
     STARTING,
     REPLACING,
@@ -80,6 +88,8 @@ const ALL: [&str; 26] = [
     TIER_MISSING,
     TIER_NOT_ALLOWED,
     DEDICATED_NOT_ALLOWED,
+    ALL_PLACED,
+    PENDING,
 ];
 
 /// The reason of this name, if it is one.

@@ -27,7 +27,7 @@ pub struct Counts {
     pub kept: u32,
 }
 
-/// The kstatus conditions.
+/// The conditions of a service: those of kstatus, and one for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConditionType {
     /// Everything that shall run runs.
@@ -36,6 +36,8 @@ pub enum ConditionType {
     Reconciling,
     /// It can't go on without somebody's doing.
     Stalled,
+    /// No instance is known to be without a place.
+    Placed,
 }
 
 /// One condition of a service.
@@ -111,7 +113,7 @@ pub struct ServiceStatus {
     pub failure: Option<Failure>,
     /// What it was granted of its role's quota; only what was recorded here is acted on.
     pub admitted: Option<Grant>,
-    /// Ready, Reconciling, Stalled.
+    /// Ready, Reconciling, Stalled, Placed.
     pub conditions: Vec<Condition>,
 }
 

@@ -262,7 +262,7 @@ impl Work<'_, '_> {
             .unwrap_or_default();
         if let Some(due) = inherited.due.filter(|due| self.fleet.now < *due) {
             self.kept.throttled += 1;
-            self.held(instance, "Throttled", Some(due));
+            self.held(instance, reasons::THROTTLED, Some(due));
             return false;
         }
         let flapping::Inherited { flaps, failures, due: _ } = inherited;

@@ -67,7 +67,10 @@ pub fn plan_under(view: &ServiceView<'_>, now: Timestamp, sla: &dyn Sla) -> Plan
     let kept = instances::reconcile(&fleet, &known, &targets, sla, &mut plan);
     history::tidy(&fleet, &known, &targets, &mut plan);
     let holds = |reason| plan.held.iter().any(|held| held.reason == reason);
-    let held = status::HeldBack { kept, frozen: holds(reasons::FROZEN), update: holds(reasons::UPDATE_HELD) };
+    let pending = status::pending(&fleet, &targets, &plan.held);
+    let (frozen, update) = (holds(reasons::FROZEN), holds(reasons::UPDATE_HELD));
+    plan.events.extend(status::pending_news(view.status, &pending));
+    let held = status::HeldBack { kept, frozen, update, pending };
     plan.status = Some(status::status(&fleet, known, progress.as_ref(), &targets, &held));
     if let (Some(update), Some(progress)) = (view.update, progress)
         && update.progress.as_ref() != Some(&progress)

@@ -1,10 +1,13 @@
-//! What a service's status says: counts, ranges and the three kstatus conditions, for people and for pipelines.
+//! What a service's status says: counts, ranges and the conditions, for people and for pipelines.
 
 mod conditions;
+mod placed;
 
 use std::collections::BTreeMap;
 
-use crate::model::{Counts, Instance, Progress, Ranges, Revision, ServiceStatus, TaskState, reasons};
+use crate::model::{
+    Counts, Instance, Pending, Progress, Ranges, Revision, ServiceStatus, TaskState, reasons,
+};
 
 use super::{
     Problem,
@@ -12,6 +15,8 @@ use super::{
     instances::Kept,
     targets::{self, Target},
 };
+
+pub(super) use placed::{news as pending_news, pending};
 
 use conditions::{Situation, conditions};
 
@@ -27,6 +32,8 @@ pub(super) struct HeldBack {
     pub(super) frozen: bool,
     /// The update that the spec asks for, because the spec holds it back.
     pub(super) update: bool,
+    /// Instances that have no place.
+    pub(super) pending: Vec<Pending>,
 }
 
 /// The status after this plan's decisions.
@@ -50,8 +57,15 @@ pub(super) fn status(
     let wanted = targets.values().filter(|target| target.revision.is_some()).count();
     let missing = missing(&held.kept);
     let problem = fleet.view.problem.or(missing.as_ref());
-    let situation =
-        Situation { fleet, progress, problem, wanted, frozen: held.frozen, update_held: held.update };
+    let situation = Situation {
+        fleet,
+        progress,
+        problem,
+        wanted,
+        frozen: held.frozen,
+        update_held: held.update,
+        pending: &held.pending,
+    };
     status.conditions = conditions(&situation, &status);
     status
 }
@@ -75,8 +89,15 @@ pub(super) fn first(fleet: &Fleet<'_>, mut facts: ServiceStatus) -> ServiceStatu
     let mut status = census(fleet, facts, std::iter::empty());
     status.counts.desired = desired;
     let wanted = desired as usize;
-    let situation =
-        Situation { fleet, progress: None, problem: None, wanted, frozen: false, update_held: false };
+    let situation = Situation {
+        fleet,
+        progress: None,
+        problem: None,
+        wanted,
+        frozen: false,
+        update_held: false,
+        pending: &[],
+    };
     status.conditions = conditions(&situation, &status);
     status
 }
@@ -93,7 +114,9 @@ pub(super) fn blocked(fleet: &Fleet<'_>, problem: &Problem) -> ServiceStatus {
     status.counts.desired = desired;
     status.observed_generation = fleet.view.service.generation;
     let (problem, wanted) = (Some(problem), desired as usize);
-    let situation = Situation { fleet, progress: None, problem, wanted, frozen: false, update_held: false };
+    let pending = &placed::blocked(fleet, desired);
+    let situation =
+        Situation { fleet, progress: None, problem, wanted, frozen: false, update_held: false, pending };
     status.conditions = conditions(&situation, &status);
     status
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::model::{
-    Instance, Measurement, NodeId, RevisionRecord, Run, Service, ServiceStatus, Task, Uid, Update,
+    Instance, Measurement, NodeId, Pending, RevisionRecord, Run, Service, ServiceStatus, Task, Uid, Update,
 };
 
 /// A snapshot of one service, as the index has it, with the operator's own writes assumed.
@@ -27,6 +27,8 @@ pub struct ServiceView<'a> {
     pub status: Option<&'a ServiceStatus>,
     /// What was measured of the newest update's checks since this operator began to; each check at most once.
     pub measurements: &'a [Measurement],
+    /// What keeps its Pods off the nodes, of those that the scheduler has found none for; it may lag behind the tasks.
+    pub pending: &'a [Pending],
     /// Nodes that are lost, and since when.
     pub lost_nodes: &'a BTreeMap<NodeId, Timestamp>,
     /// Whether ended tasks may be kept at all: the cluster-wide cap is not reached.

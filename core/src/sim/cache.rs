@@ -59,6 +59,7 @@ impl Snapshot {
             past_updates: &self.past_updates,
             status: self.object.status.as_ref(),
             measurements: &self.measurements,
+            pending: &[],
             lost_nodes: &self.lost_nodes,
             keep_allowed: self.keep_allowed,
             frozen: self.frozen,

@@ -125,6 +125,7 @@ impl Still {
             past_updates: &past,
             status: self.status.as_ref(),
             measurements: &measurements,
+            pending: &[],
             lost_nodes: &self.lost_nodes,
             keep_allowed: self.keep_allowed,
             frozen: self.frozen,

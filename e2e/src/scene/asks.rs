@@ -206,7 +206,7 @@ fn brief(service: &Value) -> String {
         at(service, "/status/observedGeneration"),
         at(service, "/status/counts")
     );
-    for kind in ["Ready", "Reconciling", "Stalled"] {
+    for kind in ["Ready", "Reconciling", "Stalled", "Placed"] {
         if let Some((status, reason, message)) = condition(service, kind) {
             out.push_str(&format!("; {kind}={status} {reason}: {message}"));
         }

@@ -150,6 +150,7 @@ fn condition(recorded: &Condition) -> Option<model::Condition> {
         conditions::READY => model::ConditionType::Ready,
         conditions::RECONCILING => model::ConditionType::Reconciling,
         conditions::STALLED => model::ConditionType::Stalled,
+        conditions::PLACED => model::ConditionType::Placed,
         _ => return None,
     };
     Some(model::Condition {
@@ -245,6 +246,7 @@ fn condition_object(condition: &model::Condition, generation: i64) -> Condition 
         model::ConditionType::Ready => conditions::READY,
         model::ConditionType::Reconciling => conditions::RECONCILING,
         model::ConditionType::Stalled => conditions::STALLED,
+        model::ConditionType::Placed => conditions::PLACED,
     };
     let since = time(condition.since).0;
     conditions::condition(kind, condition.holds, condition.reason, &condition.message, generation, since)

@@ -1,9 +1,14 @@
-//! Ready, Reconciling and Stalled (kstatus), each with a reason and a sentence. The reason of Ready is the word
+//! Ready, Reconciling and Stalled (kstatus), and Placed, each with a reason and a sentence. The reason of Ready is the word
 //! that `kubectl get` shows as the state.
 
-use crate::model::{Condition, ConditionType, Counts, Progress, ServiceStatus, UpdateState, reasons};
+use crate::model::{
+    Condition, ConditionType, Counts, Pending, Progress, ServiceStatus, UpdateState, reasons,
+};
 
-use super::super::{Problem, fleet::Fleet};
+use super::{
+    super::{Problem, fleet::Fleet},
+    placed,
+};
 
 /// What the conditions are about, beside the status itself.
 pub(super) struct Situation<'a> {
@@ -16,6 +21,8 @@ pub(super) struct Situation<'a> {
     pub(super) frozen: bool,
     /// An update would be begun, were it not for the spec.
     pub(super) update_held: bool,
+    /// Instances that have no place.
+    pub(super) pending: &'a [Pending],
 }
 
 /// The conditions that follow from the situation; a condition that did not change keeps its time.
@@ -31,6 +38,7 @@ pub(super) fn conditions(situation: &Situation<'_>, status: &ServiceStatus) -> V
         settle(ConditionType::Ready, ready),
         settle(ConditionType::Reconciling, reconciling),
         settle(ConditionType::Stalled, stalled),
+        settle(ConditionType::Placed, placed::words(situation.pending, situation.wanted)),
     ]
 }
 

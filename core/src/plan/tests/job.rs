@@ -27,6 +27,7 @@ pub(super) struct Job {
     /// Configs whose Pods never become Ready but fail.
     pub(super) broken: BTreeSet<Revision>,
     pub(super) measurements: Vec<Measurement>,
+    pub(super) pending: Vec<Pending>,
     /// Configs whose Pods run and never become Ready.
     pub(super) hanging: BTreeSet<Revision>,
     /// Configs that differ in nothing else than what can be changed in place.
@@ -79,6 +80,7 @@ impl Job {
             problem: None,
             broken: BTreeSet::from([BAD]),
             measurements: Vec::new(),
+            pending: Vec::new(),
             hanging: BTreeSet::new(),
             alike: BTreeSet::from([GOOD, BAD, NEXT]),
             stage: Stage::Done,
@@ -119,6 +121,7 @@ impl Job {
             past_updates: &past,
             status: self.status.as_ref(),
             measurements: &self.measurements,
+            pending: &self.pending,
             lost_nodes: &self.lost_nodes,
             keep_allowed: self.keep_allowed,
             frozen: self.frozen,

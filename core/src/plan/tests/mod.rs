@@ -8,6 +8,7 @@ mod heal;
 mod in_place;
 mod job;
 mod keep;
+mod placed;
 mod roll;
 mod scope;
 mod surge;
