@@ -15,6 +15,7 @@ mod neighbours;
 mod node;
 mod outcome;
 pub mod pass;
+pub mod pending;
 mod rule;
 mod search;
 mod site;

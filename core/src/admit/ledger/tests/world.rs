@@ -107,7 +107,10 @@ fn role() -> Arc<str> {
 }
 
 fn name(job: u8) -> JobName {
-    JobName { namespace: if job.is_multiple_of(2) { "prod" } else { "test" }.into(), name: job.to_string().into() }
+    JobName {
+        namespace: if job.is_multiple_of(2) { "prod" } else { "test" }.into(),
+        name: job.to_string().into(),
+    }
 }
 
 fn amounts(cpu: u8, memory: u8) -> Resources {
