@@ -22,6 +22,9 @@ use super::{
 /// Taints the node lifecycle controller sets on a node it can't reach or that is not ready.
 const LOST: [&str; 2] = ["node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"];
 
+/// What news of a node did: its number, and the services to plan again.
+pub(super) type Offer = (NodeId, Vec<Arc<Slot>>);
+
 /// The nodes.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
@@ -131,11 +134,7 @@ impl Nodes {
 
     /// Takes news of a node, unless it is old; returns its number, and the services to plan again because it was lost or
     /// came back.
-    pub(super) fn offer(
-        &mut self,
-        node: &Node,
-        epoch: Epoch,
-    ) -> Result<Option<(NodeId, Vec<Arc<Slot>>)>, Unreadable> {
+    pub(super) fn offer(&mut self, node: &Node, epoch: Epoch) -> Result<Option<Offer>, Unreadable> {
         let name = node.metadata.name.as_deref().ok_or(Unreadable::Metadata("name"))?;
         let (uid, version) = (uid(&node.metadata)?, version(&node.metadata)?);
         let id = self.number(name);

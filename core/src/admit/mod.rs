@@ -2,7 +2,8 @@
 //!
 //! `board` is what is known of nodes and Pods, kept up to date one change at a time. `fit` asks it as the
 //! scheduler would, `rule` says who may take whose place, and `search` finds the fewest Pods that have to go.
-//! `budgets` counts who may be disrupted, `slots` says what becomes of room that is kept, and `pass` puts it all together
+//! `budgets` counts who may be disrupted, `ledger` who is granted what of a role's quota,
+//! `pending` says why Pods have no place, `slots` says what becomes of room that is kept, and `pass` puts it all together
 //! into what is to be done now. Nothing here evicts, nominates or waits; that is up to those who ask.
 
 mod board;
@@ -10,6 +11,7 @@ pub mod budgets;
 mod census;
 mod cover;
 mod fit;
+pub mod ledger;
 pub mod memory;
 mod neighbours;
 mod node;
@@ -34,6 +36,3 @@ pub use outcome::{
 pub use rule::{NoPreemptor, Rule, Spared, may_preempt, preemptor};
 pub use search::search;
 pub use veto::{Count, DEDICATED, Nearest, PODS, UNSCHEDULABLE, Veto, Vetoes};
-
-/// Who is granted what of a role's quota.
-pub mod ledger;

@@ -119,7 +119,7 @@ fn spreading() {
         honor_affinity: true,
         honor_taints: false,
     };
-    assert_eq!(spread(plain.clone()).spread, [wanted.clone()]);
+    assert_eq!(spread(plain.clone()).spread, std::slice::from_ref(&wanted));
     assert_eq!(spread(with("whenUnsatisfiable", json!("ScheduleAnyway"))).spread, [], "only a wish");
     let policies = spread(json!({"topologyKey": "zone", "maxSkew": 2, "whenUnsatisfiable": "DoNotSchedule",
         "labelSelector": {"matchLabels": {"app": "web"}}, "minDomains": i32::MAX,

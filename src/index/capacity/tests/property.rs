@@ -44,7 +44,7 @@ impl Server {
     fn change(&mut self, id: u128, how: u8) {
         self.version += 1;
         let mut pod = self.pods.remove(&id).unwrap_or_else(|| foreign(self.version.into(), 0));
-        if how % 6 == 0 {
+        if how.is_multiple_of(6) {
             self.history
                 .push((with(pod, "/metadata/resourceVersion", json!(self.version.to_string())), true));
             return;

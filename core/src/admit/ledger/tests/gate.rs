@@ -60,6 +60,7 @@ fn told(
         past_updates: &[],
         status,
         measurements: &[],
+        pending: &[],
         lost_nodes: &nodes,
         keep_allowed: true,
         frozen: false,
