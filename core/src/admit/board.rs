@@ -146,6 +146,11 @@ impl Board {
         self.rooms.values().filter_map(|room| Some((room.host.as_ref()?, room)))
     }
 
+    /// The same from a number on.
+    pub(super) fn hosts_from(&self, id: NodeId) -> impl Iterator<Item = (&Host, &Room)> {
+        self.rooms.range(id..).filter_map(|(_, room)| Some((room.host.as_ref()?, room)))
+    }
+
     /// How many nodes are known.
     pub fn host_count(&self) -> u32 {
         self.hosts
@@ -173,8 +178,12 @@ impl Board {
 
     /// The Pods that room is kept for on a node and that are not ending.
     pub fn nominees(&self, host: NodeId) -> impl Iterator<Item = &Claim> {
-        let uids = self.rooms.get(&host).map_or(&[][..], |room| &room.nominees);
-        uids.iter().filter_map(|uid| self.unbound.get(uid)).filter(|claim| claim.ends.is_none())
+        self.rooms.get(&host).into_iter().flat_map(|room| self.nominees_of(room))
+    }
+
+    /// The same of a node that is at hand.
+    pub(super) fn nominees_of(&self, room: &Room) -> impl Iterator<Item = &Claim> {
+        room.nominees.iter().filter_map(|uid| self.unbound.get(uid)).filter(|claim| claim.ends.is_none())
     }
 
     /// Who is where, by what they have in common.

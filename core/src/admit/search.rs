@@ -6,9 +6,10 @@
 //! over what is pending.
 //!
 //! Pods that have owner and demand in common share the work: all nodes are looked at once, for what each would cost at
-//! least, and then only the cheapest are looked at closely until one costs no more than any other can. When a slot is
-//! given, its node is looked at anew. What else a slot changes makes other nodes dearer, which is seen when their turn
-//! comes; where it may make one cheaper, since a Pod leaves that others were spread from, all are looked at anew.
+//! least (or only up to one that costs nothing), and then only the cheapest are looked at closely until one costs no more
+//! than any other can. When a slot is given, its node is looked at anew. What else a slot changes makes other nodes
+//! dearer, which is seen when their turn comes; where it may make one cheaper, since a Pod leaves that others were
+//! spread from, all are looked at anew.
 
 use std::{
     cmp::Reverse,
@@ -74,6 +75,8 @@ struct Kind<'b> {
     present: Neighbours<'b>,
     future: Neighbours<'b>,
     offers: BinaryHeap<Reverse<Offer>>,
+    /// From which node on they have not been looked at yet; `None` once all have.
+    unseen: Option<NodeId>,
     /// How many times a node was looked at anew.
     versions: BTreeMap<NodeId, u32>,
     /// That there is no room, and when that was found.
@@ -141,6 +144,7 @@ impl<'b, B: Budgets> Search<'b, B> {
             present: Neighbours::new(board, owner, demand, true),
             future: Neighbours::new(board, owner, demand, false),
             offers: BinaryHeap::new(),
+            unseen: Some(NodeId(0)),
             versions: BTreeMap::new(),
             no_room: None,
         };
@@ -168,18 +172,27 @@ impl<'b, B: Budgets> Search<'b, B> {
                 }
             }
         }
-        self.look_around(&mut kind);
         kind
     }
 
-    /// Takes down what each node costs at least.
-    fn look_around(&self, kind: &mut Kind<'b>) {
+    /// Takes down what nodes cost at least, one after the other, up to one that costs nothing: none is better.
+    fn look_further(&self, kind: &mut Kind<'b>) {
+        let Some(first) = kind.unseen.take() else { return };
+        let (mut offers, mut free) = (Vec::new(), None);
         let view = self.view(kind, kind.only);
-        let offers = self.given.board.hosts().filter_map(|(host, room)| {
-            let version = kind.versions.get(&host.id).copied().unwrap_or(0);
-            Some(Reverse(Offer { price: view.glance(host, room)?, host: host.id, version }))
-        });
-        kind.offers = offers.collect::<Vec<_>>().into();
+        for (host, room) in self.given.board.hosts_from(first) {
+            if let Some(price) = view.glance(host, room) {
+                let version = kind.versions.get(&host.id).copied().unwrap_or(0);
+                let costs_nothing = price == Price::Nothing;
+                offers.push(Reverse(Offer { price, host: host.id, version }));
+                if costs_nothing {
+                    free = Some(host.id);
+                    break;
+                }
+            }
+        }
+        kind.unseen = free.and_then(|NodeId(id)| id.checked_add(1)).map(NodeId);
+        kind.offers.append(&mut offers.into());
     }
 
     fn view<'s>(&'s self, kind: &'s Kind<'b>, uid: Option<Uid>) -> View<'b, 's, B> {
@@ -236,6 +249,10 @@ impl<'b, B: Budgets> Search<'b, B> {
     /// Takes the cheapest node off the offers, with what is there exactly.
     fn next(&self, kind: &mut Kind<'b>, ask: &Ask, avoided: &mut Vec<Offer>) -> Option<(Offer, Found)> {
         loop {
+            let free = kind.offers.peek().is_some_and(|Reverse(offer)| offer.price == Price::Nothing);
+            if !free {
+                self.look_further(kind);
+            }
             let Reverse(mut offer) = kind.offers.pop()?;
             if kind.versions.get(&offer.host).copied().unwrap_or(0) != offer.version {
                 continue;
@@ -280,12 +297,16 @@ impl<'b, B: Budgets> Search<'b, B> {
                 elsewhere |= kind.future.depart(victim, host, 1);
             }
             if elsewhere {
-                self.look_around(kind);
+                kind.offers.clear();
+                kind.unseen = Some(NodeId(0));
                 continue;
             }
             let version = kind.versions.entry(on).or_default();
             *version += 1;
             let version = *version;
+            if kind.unseen.is_some_and(|unseen| unseen <= on) {
+                continue;
+            }
             let Some(room) = self.given.board.room(on) else { continue };
             if let Some(price) = self.view(kind, kind.only).glance(host, room) {
                 kind.offers.push(Reverse(Offer { price, host: on, version }));

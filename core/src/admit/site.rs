@@ -89,7 +89,7 @@ struct Site<'b> {
     kept: Vec<&'b Claim>,
     /// Who leaves anyway.
     gone: Vec<&'b Claim>,
-    /// By ascending loss.
+    /// For a survey by ascending loss.
     candidates: Vec<Candidate<'b>>,
 }
 
@@ -107,10 +107,11 @@ impl<'b, 's, B: Budgets> View<'b, 's, B> {
         if node::miss(self.asker.demand, host).is_some() {
             return None;
         }
-        let site = self.site(host, room);
-        if self.fits_now(&site) {
+        let kept = self.kept(host, room);
+        if self.fits_now(host, room, &kept) {
             return Some(Price::Nothing);
         }
+        let site = self.site(host, room, kept);
         let Lacking { resources, around, forced } = self.lacking(&site)?;
         let mut least = forced.len();
         let mut short = |need: i64, frees: &mut dyn Iterator<Item = i64>| {
@@ -137,7 +138,12 @@ impl<'b, 's, B: Budgets> View<'b, 's, B> {
         if least == 0 {
             return Some(Price::Patience(Timestamp::MIN));
         }
-        let losses = site.candidates[..least].iter().rev().map(|candidate| candidate.loss).collect();
+        let mut losses: Vec<Loss> = site.candidates.iter().map(|candidate| candidate.loss).collect();
+        if least < losses.len() {
+            losses.select_nth_unstable(least);
+            losses.truncate(least);
+        }
+        losses.sort_unstable_by(|one, other| other.cmp(one));
         Some(Price::Victims(Cost { victims: least, losses }))
     }
 
@@ -146,10 +152,12 @@ impl<'b, 's, B: Budgets> View<'b, 's, B> {
         if node::miss(self.asker.demand, host).is_some() {
             return None;
         }
-        let mut site = self.site(host, room);
-        if self.fits_now(&site) {
+        let kept = self.kept(host, room);
+        if self.fits_now(host, room, &kept) {
             return Some((Price::Nothing, Found::Fits));
         }
+        let mut site = self.site(host, room, kept);
+        site.candidates.sort_unstable_by_key(|candidate| (candidate.loss, candidate.claim.uid));
         let mut groups = BTreeMap::new();
         site.candidates.retain(|candidate| match self.budgets.group(candidate.claim) {
             Ok(group) => {
@@ -234,7 +242,7 @@ impl<'b, 's, B: Budgets> View<'b, 's, B> {
     where
         'b: 's,
     {
-        let mut site = self.site(host, room);
+        let mut site = self.site(host, room, self.kept(host, room));
         site.candidates.retain(|candidate| self.budgets.group(candidate.claim).is_ok());
         let may_go: Vec<_> =
             site.candidates.iter().map(|candidate| (candidate.claim, candidate.relation)).collect();
@@ -264,15 +272,19 @@ impl<'b, 's, B: Budgets> View<'b, 's, B> {
         }
     }
 
-    fn site(&self, host: &'b Host, room: &'b Room) -> Site<'b> {
-        let owner = self.asker.owner;
-        let nominees = self
-            .board
-            .nominees(host.id)
-            .filter(|nominee| self.uid != Some(nominee.uid) && is_kept_from(nominee, owner));
+    /// For whom room is kept on a node, which is not the Pod's then.
+    fn kept(&self, host: &Host, room: &'b Room) -> Vec<&'b Claim> {
+        let nominees = self.board.nominees_of(room).filter(|nominee| {
+            self.uid != Some(nominee.uid)
+                && is_kept_from(nominee, self.asker.owner)
+                && !self.decided.moved.contains(&nominee.uid)
+        });
         let placed = self.decided.placed.get(&host.id).map_or(&[][..], Vec::as_slice);
-        let stays = |nominee: &&Claim| !self.decided.moved.contains(&nominee.uid);
-        let kept = nominees.filter(stays).chain(placed.iter().copied()).collect();
+        nominees.chain(placed.iter().copied()).collect()
+    }
+
+    fn site(&self, host: &'b Host, room: &'b Room, kept: Vec<&'b Claim>) -> Site<'b> {
+        let owner = self.asker.owner;
         let (mut gone, mut candidates) = (Vec::new(), Vec::with_capacity(room.claims().len()));
         for claim in room.claims() {
             if self.is_gone(claim) {
@@ -283,7 +295,6 @@ impl<'b, 's, B: Budgets> View<'b, 's, B> {
                 candidates.push(Candidate { claim, rule, loss: Loss::of(claim), relation });
             }
         }
-        candidates.sort_unstable_by_key(|candidate| (candidate.loss, candidate.claim.uid));
         Site { host, room, kept, gone, candidates }
     }
 
@@ -295,12 +306,12 @@ impl<'b, 's, B: Budgets> View<'b, 's, B> {
         }
     }
 
-    fn fits_now(&self, site: &Site<'b>) -> bool {
-        let claims = || site.room.claims().iter().chain(site.kept.iter().copied());
-        self.asker.lacking(site.room, site.host, &site.kept).all(|(_, lacking)| lacking <= 0)
+    fn fits_now(&self, host: &Host, room: &Room, kept: &[&Claim]) -> bool {
+        let claims = || room.claims().iter().chain(kept.iter().copied());
+        self.asker.lacking(room, host, kept).all(|(_, lacking)| lacking <= 0)
             && (self.asker.demand.host_ports.is_empty()
                 || claims().all(|claim| self.asker.taken(claim).is_none()))
-            && (self.present.is_nothing() || self.present.wanting(site.host, &[]).is_ok())
+            && (self.present.is_nothing() || self.present.wanting(host, &[]).is_ok())
     }
 
     /// What is lacking when all have left who leave anyway. `None` where not even all of them are enough.
