@@ -15,7 +15,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-const BUDGET: usize = 750;
+const BUDGET: usize = 640;
 
 fn in_use() -> usize {
     let stats = ALLOCATOR.stats();

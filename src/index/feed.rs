@@ -6,7 +6,6 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use borealis_core::model::Task;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, runtime::watcher::Event};
@@ -16,6 +15,7 @@ use super::{
     Index, Kind,
     meta::{Identity, Unreadable},
     nodes::Vanished,
+    packed::TaskRow,
     records::Offered,
     stamp::{News, Source},
     state::Slot,
@@ -88,10 +88,10 @@ impl Index {
     }
 
     /// Keeps the nodes' tables and the count of ended tasks in step with a task that came, went or changed.
-    pub(super) fn account(&self, slot: &Arc<Slot>, before: Option<&Task>, after: Option<&Task>) {
-        let ended = |task: Option<&Task>| isize::from(task.is_some_and(Task::is_terminal));
+    pub(super) fn account(&self, slot: &Arc<Slot>, before: Option<&TaskRow>, after: Option<&TaskRow>) {
+        let ended = |task: Option<&TaskRow>| isize::from(task.is_some_and(|task| task.state().is_terminal()));
         self.ended.fetch_add(ended(after) - ended(before), Relaxed);
-        let node = |task: Option<&Task>| task.and_then(|task| task.node);
+        let node = |task: Option<&TaskRow>| task.and_then(TaskRow::node);
         let (from, to) = (node(before), node(after));
         if from != to {
             self.nodes().moved(slot, from, to);

@@ -23,6 +23,7 @@ use super::{
     lean::{Node, StoredRevision},
     meta::{self, Identity, Unreadable},
     nodes::Vanished,
+    packed::TaskRow,
     pod,
     records::{Offered, Record, Records},
     rows::{ChildRow, ServiceRow, UpdateRow, read_child, read_revision, update_number},
@@ -47,9 +48,10 @@ impl Index {
             let mut illegal = false;
             let key = (identity.instance, identity.run);
             let offered = state.pods.offer(&key, &news, |known| {
-                let (task, wrong) = pod::reduce(object, &identity, node, owned, known);
+                let known = known.map(TaskRow::unpack);
+                let (task, wrong) = pod::reduce(object, &identity, node, owned, known.as_ref());
                 illegal = wrong;
-                task
+                TaskRow::pack(task)
             });
             if illegal {
                 self.metrics.impossible_change();

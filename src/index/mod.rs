@@ -22,6 +22,7 @@ mod learn;
 mod live;
 mod meta;
 mod nodes;
+mod packed;
 mod pod;
 mod records;
 mod resolve;
@@ -183,7 +184,8 @@ impl Index {
             return Viewed::Unsettled;
         }
         let Ok(config) = self.resolve(&slot.key, &state) else { return Viewed::Unsettled };
-        match state.view(&lost, config.as_ref()) {
+        let tasks = state.tasks();
+        match state.view(&tasks, &lost, config.as_ref()) {
             Some((view, facts)) => Viewed::Of(look(view, facts)),
             None => Viewed::Absent,
         }

@@ -3,10 +3,8 @@
 //! Translates only: what a status means is the table in `borealis_core::state::observe`. A Pod whose name is not
 //! the one its labels give, or that another controller owns, is foreign and never looked at. Called by `feed`.
 
-use std::cmp::Ordering;
-
 use borealis_core::{
-    model::{Ending, Instance, Intent, MAX_INSTANCES, NodeId, Revision, Run, Task, Uid, Waiting},
+    model::{Ending, Instance, Intent, MAX_INSTANCES, NodeId, Revision, Run, Task, Waiting},
     state::{ContainerFacts, ContainerKind, ContainerState, Phase, PodFacts, observe},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -19,7 +17,6 @@ use serde::{Deserialize, de::IntoDeserializer, de::value::StrDeserializer};
 use super::{
     in_place,
     meta::{Controller, Identity, Unreadable, annotation, label, number},
-    records::Record,
 };
 use crate::api::labels;
 
@@ -35,22 +32,6 @@ pub(super) struct PodIdentity<'a> {
     pub(super) instance: Instance,
     pub(super) run: Run,
     pub(super) revision: Revision,
-}
-
-impl Record for Task {
-    type Key = (Instance, Run);
-
-    fn cmp_key(&self, key: &Self::Key) -> Ordering {
-        (self.instance, self.run).cmp(key)
-    }
-
-    fn uid(&self) -> Uid {
-        self.uid
-    }
-
-    fn set_owned(&mut self, owned: bool) {
-        self.owned = owned;
-    }
 }
 
 /// Reads whose Pod it is.

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use super::{
     Census,
     meta::Controller,
+    packed::TaskRow,
     records::{Offered, Record, Records},
     resolve::Resolved,
     rows::{ChildRow, ServiceRow, UpdateRow},
@@ -59,7 +60,7 @@ impl Slot {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) service: Records<ServiceRow>,
-    pub(super) pods: Records<Task>,
+    pub(super) pods: Records<TaskRow>,
     pub(super) updates: Records<UpdateRow>,
     pub(super) revisions: Records<RevisionRecord>,
     pub(super) budget: Records<ChildRow>,
@@ -152,7 +153,7 @@ impl State {
         {
             return;
         }
-        let there: BTreeSet<Instance> = self.pods.rows().iter().map(|task| task.instance).collect();
+        let there: BTreeSet<Instance> = self.pods.rows().iter().map(TaskRow::instance).collect();
         let wanted = row.service.instances;
         self.seen_runs.retain(|instance, _| *instance < wanted || there.contains(instance));
     }
@@ -181,6 +182,11 @@ impl State {
         self.service.rows().first()?.references.as_ref()
     }
 
+    /// Its tasks, unpacked.
+    pub(super) fn tasks(&self) -> Vec<Task> {
+        self.pods.rows().iter().map(TaskRow::unpack).collect()
+    }
+
     /// The config that was last acted on: what the newest update brings about, else what the status says.
     pub(super) fn acted_on(&self) -> Option<Revision> {
         let newest = self.updates.rows().last().filter(|newest| newest.goes_on());
@@ -201,10 +207,11 @@ impl State {
         }
     }
 
-    /// What the planner and the executor are told; `None` where there is no service. `config` is the spec's with the
+    /// What the planner and the executor are told, given its tasks; `None` where there is no service. `config` is the spec's with the
     /// contents it names, where it names any.
     pub(super) fn view<'a>(
         &'a self,
+        tasks: &'a [Task],
         lost_nodes: &'a BTreeMap<NodeId, Timestamp>,
         config: Option<&'a Resolved>,
     ) -> Option<(ServiceView<'a>, Facts)> {
@@ -217,7 +224,7 @@ impl State {
         let problem = problem.or(lacking);
         let view = ServiceView {
             service,
-            tasks: self.pods.rows(),
+            tasks,
             seen_runs: &self.seen_runs,
             revisions: self.revisions.rows(),
             update,
@@ -270,7 +277,8 @@ impl State {
 
     /// Whether more tasks of the instance are live than may be: what the run's number and the fence are to prevent.
     pub(super) fn is_duplicate(&self, instance: Instance) -> bool {
-        let live = |task: &&Task| task.instance == instance && task.owned && !task.is_terminal();
+        let live =
+            |task: &&TaskRow| task.instance() == instance && task.owned() && !task.state().is_terminal();
         self.pods.rows().iter().filter(live).count() > 1 + usize::from(self.may_surge(instance))
     }
 
@@ -286,7 +294,7 @@ impl State {
     /// Adds itself to the count of everything.
     pub(super) fn count(&self, census: &mut Census) {
         for task in self.pods.rows() {
-            *census.tasks.entry(task.state).or_default() += 1;
+            *census.tasks.entry(task.state()).or_default() += 1;
         }
         let newest = self.updates.rows().last().and_then(|row| row.whole.as_ref()?.progress.as_ref());
         if let Some(progress) = newest {

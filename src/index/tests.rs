@@ -45,7 +45,7 @@ impl Fixture {
 
     pub(super) fn tasks(&self, service: &str) -> Vec<Task> {
         let slot = self.index.find("prod", service);
-        slot.map(|slot| slot.lock().pods.rows().to_vec()).unwrap_or_default()
+        slot.map(|slot| slot.lock().tasks()).unwrap_or_default()
     }
 
     pub(super) fn relist<K: feed::Feed>(&self, kind: Kind, objects: Vec<K>) {

@@ -138,8 +138,9 @@ fn compare(fixture: &Fixture, server: &Server) -> Result<(), TestCaseError> {
     let slot = fixture.index.find("prod", "web");
     let known: BTreeMap<(u32, u32), (Uid, u64)> = slot.map_or_else(BTreeMap::new, |slot| {
         let state = slot.lock();
-        let rows = state.pods.rows().iter().map(|task| (task.instance, task.run));
-        rows.filter_map(|at| state.pods.get(&at).map(|(task, version)| (at, (task.uid, version)))).collect()
+        let rows = state.tasks().into_iter().map(|task| (task.instance, task.run));
+        rows.filter_map(|at| state.pods.get(&at).map(|(task, version)| (at, (task.unpack().uid, version))))
+            .collect()
     });
     let number =
         |pod: &Pod, label: &str| pod.metadata.labels.as_ref().unwrap()[label].parse::<u32>().unwrap();
