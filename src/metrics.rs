@@ -3,9 +3,9 @@
 //! Every value a label can take that somebody may alert on is there from the start, at zero. Cheap to clone; all
 //! clones count into the same registry, which `server` prints.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use borealis_core::model::{TaskState, UpdateState};
+use borealis_core::model::{PendingReason, TaskState, UpdateState};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text},
     metrics::{
@@ -45,6 +45,11 @@ struct Call {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct State {
     state: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Pending {
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -92,6 +97,7 @@ struct Inner {
     settled: Counter,
     impossible: Counter,
     checks: Family<Measured, Counter>,
+    unplaced: Family<Pending, Gauge>,
 }
 
 impl Default for Metrics {
@@ -119,6 +125,7 @@ impl Default for Metrics {
             settled: Counter::default(),
             impossible: Counter::default(),
             checks: Family::default(),
+            unplaced: Family::default(),
         };
         inner.register();
         inner.start_at_zero();
@@ -164,6 +171,9 @@ impl Inner {
         r.register("impossible_changes", impossible, self.impossible.clone());
         let checks = "Measurements for the checks of updates, by outcome";
         r.register("check_measurements", checks, self.checks.clone());
+        let pending =
+            "Pods of the whole cluster without a place, by the nearest reason; 0 where the lease is not held";
+        r.register("unplaced_pods", pending, self.unplaced.clone());
     }
 
     fn start_at_zero(&self) {
@@ -174,6 +184,9 @@ impl Inner {
         }
         for state in TaskState::ALL {
             let _ = self.instances.get_or_create(&State { state: task_state(state) });
+        }
+        for reason in PendingReason::OF_PODS {
+            let _ = self.unplaced.get_or_create(&Pending { reason: reason.name() });
         }
         for kind in Measured::ALL {
             let _ = self.checks.get_or_create(&Measured::of(kind));
@@ -250,6 +263,14 @@ impl Metrics {
     /// So many updates are in this state.
     pub fn updates(&self, state: UpdateState, count: usize) {
         self.0.updates.get_or_create(&State { state: state.name().to_owned() }).set(signed(count));
+    }
+
+    /// So many Pods have no place, by reason; none for those that are not among them.
+    pub fn unplaced(&self, counts: &BTreeMap<PendingReason, u32>) {
+        for reason in PendingReason::OF_PODS {
+            let count = counts.get(&reason).copied().unwrap_or(0);
+            self.0.unplaced.get_or_create(&Pending { reason: reason.name() }).set(count.into());
+        }
     }
 
     /// Two live Pods of one instance were seen.

@@ -23,7 +23,11 @@ use crate::{
     admission::{TooOld, check_fence, check_version, wait_for_kinds},
     apply::{Executor, Learn, events},
     checks::Checks,
-    controller::{self, Controller, Queue, keep_open, opening, plan_all},
+    controller::{
+        self, Controller, Opening, Queue,
+        cluster::{self, May, PendingLoop, PendingTable},
+        keep_open, opening, plan_all,
+    },
     freeze::Freeze,
     index::{Index, Watches},
     lease::{Elector, Fence, Gate, Lost, fence},
@@ -248,6 +252,7 @@ impl Operator<'_> {
             let hosts = self.settings.check_hosts.clone();
             Checks::new(hosts, self.fence.clone(), self.metrics.clone(), move |key| queue.add(key))
         };
+        let pending = self.explain(&index, &queue, &opening, tasks);
         let controller = Controller {
             index,
             queue,
@@ -257,6 +262,7 @@ impl Operator<'_> {
             opening,
             planner: plan,
             checks,
+            pending,
             metrics: self.metrics.clone(),
             settings: controller::Settings {
                 cluster: self.settings.cluster_name.clone(),
@@ -267,6 +273,29 @@ impl Operator<'_> {
             },
         };
         AbortOnDropHandle::new(tokio::spawn(controller.run(self.stop.clone())))
+    }
+}
+
+impl Operator<'_> {
+    /// Has it found out why Pods have no place, and shows it.
+    fn explain(
+        &self,
+        index: &Arc<Index>,
+        queue: &Arc<Queue<ServiceKey>>,
+        opening: &Opening,
+        tasks: &mut JoinSet<()>,
+    ) -> PendingTable {
+        let table = PendingTable::default();
+        let (shown, known) = (table.clone(), Arc::clone(index));
+        self.health.show("pending", move || shown.show(&known));
+        let (index, queue, metrics) = (Arc::clone(index), Arc::clone(queue), self.metrics.clone());
+        let explaining = PendingLoop::new(index, table.clone(), queue, metrics);
+        let (may, end) = (May { fence: self.fence.clone(), opening: opening.clone() }, self.end.clone());
+        tasks.spawn(async move {
+            let follower = Arc::clone(&explaining.follower);
+            cluster::turn(explaining, may, follower.woken(), end).await;
+        });
+        table
     }
 }
 

@@ -28,6 +28,7 @@ use tracing::{debug, error, info, warn};
 use super::{
     backoff::{Backoff, spread},
     barrier::Opening,
+    cluster::PendingTable,
     ports::{Execute, Planner, Settle},
     queue::Queue,
 };
@@ -96,6 +97,8 @@ pub struct Controller<E, L> {
     pub planner: Planner,
     /// What is measured for updates.
     pub checks: Checks,
+    /// Why Pods have no place.
+    pub pending: PendingTable,
     /// What counts.
     pub metrics: Metrics,
     /// How it is done.
@@ -216,7 +219,8 @@ impl<E: Execute, L: Settle> Controller<E, L> {
         let refusal = memory.refusal(key, view.service.generation);
         let measurements = self.checks.measurements(key, view.update);
         let problem = view.problem.or(refusal.as_ref());
-        let view = ServiceView { problem, measurements: &measurements, ..view };
+        let pending = self.pending.of(key);
+        let view = ServiceView { problem, measurements: &measurements, pending: &pending, ..view };
         let plan = (self.planner)(&view, Timestamp::now());
         let planned = plan.progress.as_ref().map(|(_, progress)| progress);
         let goes_on = view.update.and_then(|update| {

@@ -61,8 +61,8 @@ pub struct Group {
     pub since: Timestamp,
     /// What keeps them off the nodes, where they don't wait for others to leave.
     pub vetoes: Option<Arc<Vetoes>>,
-    /// The slots that stand for them, by the Pod's name; at most [`Group::SLOTS`].
-    pub slots: Vec<(Box<str>, Held)>,
+    /// The slots that stand for them; at most [`Group::SLOTS`].
+    pub slots: Vec<Kept>,
     /// The last slots that came to nothing; at most as many.
     pub failed: Vec<(Box<str>, FailedSlot)>,
 }
@@ -70,6 +70,17 @@ pub struct Group {
 impl Group {
     /// How many slots are told of.
     pub const SLOTS: usize = 16;
+}
+
+/// Room that is kept for a Pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The Pod's name.
+    pub pod: Box<str>,
+    /// The slot.
+    pub held: Held,
+    /// Who has not left yet, `namespace/name`, whoever's they are.
+    pub leaving: Vec<String>,
 }
 
 /// The job of waiting Pods.
@@ -193,7 +204,7 @@ struct Many {
     names: Vec<Box<str>>,
     since: Option<Timestamp>,
     vetoes: Option<Arc<Vetoes>>,
-    slots: Vec<(Box<str>, Held)>,
+    slots: Vec<Kept>,
     failed: Vec<(Box<str>, FailedSlot)>,
     leaving: words::Leaving,
 }
@@ -213,7 +224,9 @@ impl Many {
         if let Some(held) = held(claim) {
             self.leaving.add(board, claim, held);
             if self.slots.len() < Group::SLOTS {
-                self.slots.push((claim.name.clone(), held.clone()));
+                let leaving = held.victims.iter().filter_map(|uid| board.claim(*uid));
+                let leaving = leaving.map(|it| format!("{}/{}", it.owner.namespace, it.name)).collect();
+                self.slots.push(Kept { pod: claim.name.clone(), held: held.clone(), leaving });
             }
         }
         let failed = claim.slot.as_ref().and_then(|slot| slot.failed.clone());

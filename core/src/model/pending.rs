@@ -31,8 +31,6 @@ pub enum PendingReason {
     WaitingForVictims,
     /// It ended young too often, and waits for its next start.
     Flapping,
-    /// The freeze switch holds it back.
-    Frozen,
     /// Its config is not stored any more.
     ConfigMissing,
     /// Something is in the way that a condition of the service tells.
@@ -40,8 +38,8 @@ pub enum PendingReason {
 }
 
 impl PendingReason {
-    /// Every one of them.
-    pub const ALL: [Self; 16] = [
+    /// Those that are found of Pods, beside those of instances that have none.
+    pub const OF_PODS: [Self; 12] = [
         Self::InsufficientResources,
         Self::PortTaken,
         Self::LimitNotSatisfied,
@@ -54,10 +52,6 @@ impl PendingReason {
         Self::NoNodes,
         Self::Scheduling,
         Self::WaitingForVictims,
-        Self::Flapping,
-        Self::Frozen,
-        Self::ConfigMissing,
-        Self::Held,
     ];
 
     /// Its name in metrics and JSON.
@@ -76,7 +70,6 @@ impl PendingReason {
             Self::Scheduling => "Scheduling",
             Self::WaitingForVictims => "WaitingForVictims",
             Self::Flapping => "Flapping",
-            Self::Frozen => "Frozen",
             Self::ConfigMissing => "ConfigMissing",
             Self::Held => "Held",
         }

@@ -4,6 +4,8 @@
 //! passed. What a round does is its own; a round that panics is tried again later and takes no other down. Run by
 //! `operator`.
 
+mod pending;
+
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt;
@@ -25,6 +27,8 @@ const REST: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_secs(5);
 /// How long to wait where this process may not write any more: it may again, or it ends.
 const CLOSED: Duration = Duration::from_secs(1);
+
+pub use pending::{PendingLoop, PendingTable};
 
 /// Whether a loop may turn.
 #[derive(Debug, Clone)]

@@ -153,6 +153,7 @@ impl Fixture {
             executor,
             live: Live(asked),
             checks: Checks::new(Hosts::default(), fence.clone(), Metrics::default(), |_| ()),
+            pending: PendingTable::default(),
             fence,
             opening,
             planner,

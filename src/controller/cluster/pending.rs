@@ -1,0 +1,239 @@
+//! The loop that finds out why Pods have no place, and the table in which services and people find it.
+//!
+//! Decides when is looked: at most once a second, when something has changed. What is found is
+//! `borealis_core::admit::pending`'s. A service is planned again when other instances wait than before, or for other
+//! reasons; where only numbers differ, now and then. Run by `operator`, once for the process.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use borealis_core::{
+    admit::pending::{Explainer, Group, Job, Waiting},
+    model::{Pending, PendingReason},
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep_until},
+};
+
+use super::Round;
+use crate::{
+    ServiceKey,
+    controller::Queue,
+    index::{Follower, Index, Viewed},
+    metrics::Metrics,
+};
+
+/// How soon after a look the next may follow.
+const PACE: Duration = Duration::from_secs(1);
+/// How many configs are looked at in one round at most.
+const PORTION: usize = 32;
+/// How long words stand of which only numbers have changed.
+const NUMBERS_STAND: Duration = Duration::from_secs(30);
+
+/// Who has no place, and why. Clones are the same table.
+#[derive(Debug, Clone, Default)]
+pub struct PendingTable(Arc<Mutex<BTreeMap<Job, Entry>>>);
+
+#[derive(Debug)]
+struct Entry {
+    waiting: Waiting,
+    /// What the service is told.
+    told: Arc<[Pending]>,
+    /// When it was told that.
+    at: Instant,
+}
+
+impl PendingTable {
+    /// What keeps the Pods of a service off the nodes.
+    pub fn of(&self, key: &ServiceKey) -> Arc<[Pending]> {
+        let job = Job { namespace: Arc::clone(&key.namespace), name: Arc::clone(&key.name), ours: true };
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&job).map(|entry| Arc::clone(&entry.told)).unwrap_or_default()
+    }
+
+    /// Takes what was found; returns the services that are to be told.
+    fn put(&self, found: BTreeMap<Job, Waiting>, now: Instant) -> Vec<ServiceKey> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = std::mem::take(&mut *all);
+        let mut news = Vec::new();
+        for (job, waiting) in found {
+            let told: Arc<[Pending]> = waiting.groups.iter().filter_map(told).collect();
+            let entry = match before.remove(&job) {
+                Some(entry) if is_settled(&entry, &told, now) => Entry { waiting, ..entry },
+                _ => {
+                    news.extend(service(&job));
+                    Entry { waiting, told, at: now }
+                }
+            };
+            all.insert(job, entry);
+        }
+        news.extend(before.keys().filter_map(service));
+        news
+    }
+
+    /// How many Pods wait for each reason.
+    fn counts(&self) -> BTreeMap<PendingReason, u32> {
+        let mut counts = BTreeMap::new();
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for group in all.values().flat_map(|entry| &entry.waiting.groups) {
+            *counts.entry(group.reason).or_default() += group.count;
+        }
+        counts
+    }
+
+    /// All of it, as JSON, and what services say besides of instances that have no Pod.
+    pub fn show(&self, index: &Index) -> Value {
+        let jobs: Vec<Value> = {
+            let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            all.iter().map(|(job, entry)| job_json(job, &entry.waiting)).collect()
+        };
+        let mut keys = index.keys();
+        keys.sort();
+        let services = keys.iter().filter_map(|key| match index.view(key, |view, _| unplaced(view.status)) {
+            Viewed::Of(Some(message)) => {
+                Some(json!({"namespace": *key.namespace, "name": *key.name, "message": message}))
+            }
+            Viewed::Of(None) | Viewed::Absent | Viewed::Unsettled => None,
+        });
+        json!({"jobs": jobs, "services": services.collect::<Vec<_>>()})
+    }
+}
+
+/// Whether what was told says as much as what would be told now.
+fn is_settled(entry: &Entry, told: &Arc<[Pending]>, now: Instant) -> bool {
+    let shape = |told: &Arc<[Pending]>| -> Vec<_> {
+        told.iter().map(|it| (it.reason, it.topic.clone(), it.instances.clone())).collect()
+    };
+    entry.told == *told || (shape(&entry.told) == shape(told) && now.duration_since(entry.at) < NUMBERS_STAND)
+}
+
+fn told(group: &Group) -> Option<Pending> {
+    let Group { reason, topic, detail, instances, .. } = group;
+    (!instances.is_empty()).then(|| Pending {
+        reason: *reason,
+        topic: topic.clone(),
+        detail: detail.clone(),
+        instances: instances.clone(),
+    })
+}
+
+fn service(job: &Job) -> Option<ServiceKey> {
+    job.ours.then(|| ServiceKey { namespace: Arc::clone(&job.namespace), name: Arc::clone(&job.name) })
+}
+
+fn unplaced(status: Option<&borealis_core::model::ServiceStatus>) -> Option<String> {
+    let placed = status?.condition(borealis_core::model::ConditionType::Placed)?;
+    (!placed.holds).then(|| placed.message.clone())
+}
+
+fn job_json(job: &Job, waiting: &Waiting) -> Value {
+    let Job { namespace, name, ours } = job;
+    json!({
+        "namespace": **namespace,
+        "name": **name,
+        "service": ours,
+        "role": *waiting.owner.role,
+        "tier": waiting.owner.tier.as_ref().map(|tier| tier.name.to_string()),
+        "priority": waiting.owner.priority,
+        "groups": waiting.groups.iter().map(group_json).collect::<Vec<_>>(),
+    })
+}
+
+fn group_json(group: &Group) -> Value {
+    let Group { reason, topic, detail, count, instances, names, since, vetoes, slots, failed } = group;
+    let mut shown = json!({
+        "reason": reason.name(),
+        "words": format!("{topic}{detail}"),
+        "pods": count,
+        "instances": instances.to_string(),
+        "some": names,
+        "since": since.to_string(),
+    });
+    if let Some(vetoes) = vetoes {
+        let counts = vetoes.counts.iter();
+        shown["nodes"] = vetoes.hosts.into();
+        shown["fitting"] = vetoes.fitting.into();
+        shown["vetoes"] =
+            counts.map(|count| json!({"veto": count.veto.to_string(), "nodes": count.hosts})).collect();
+    }
+    if !slots.is_empty() {
+        let slot = |slot: &borealis_core::admit::pending::Kept| {
+            let held = &slot.held;
+            json!({"pod": slot.pod, "node": *held.node, "since": held.since.to_string(), "leaving": slot.leaving})
+        };
+        shown["slots"] = slots.iter().map(slot).collect();
+    }
+    if !failed.is_empty() {
+        let failed = failed.iter().map(|(pod, slot)| {
+            json!({"pod": pod, "node": *slot.node, "why": slot.why.name(), "nextAfter": slot.until.to_string()})
+        });
+        shown["failedSlots"] = failed.collect();
+    }
+    shown
+}
+
+/// The loop.
+pub struct PendingLoop {
+    /// What is known.
+    pub index: Arc<Index>,
+    /// Whom the changes are told.
+    pub follower: Arc<Follower>,
+    /// Where what is found is put.
+    pub table: PendingTable,
+    /// Which services are planned next.
+    pub queue: Arc<Queue<ServiceKey>>,
+    /// What counts.
+    pub metrics: Metrics,
+    explainer: Explainer,
+    next: Instant,
+}
+
+impl PendingLoop {
+    /// A loop that has not looked yet.
+    pub fn new(
+        index: Arc<Index>,
+        table: PendingTable,
+        queue: Arc<Queue<ServiceKey>>,
+        metrics: Metrics,
+    ) -> Self {
+        let (follower, next) = (index.changes(), Instant::now());
+        Self { index, follower, table, queue, metrics, explainer: Explainer::default(), next }
+    }
+}
+
+impl Round for PendingLoop {
+    const NAME: &'static str = "why Pods have no place";
+
+    async fn round(&mut self) -> Option<Duration> {
+        sleep_until(self.next).await;
+        self.next = Instant::now() + PACE;
+        let changes = self.follower.take();
+        let changed = changes.pending || changes.room || changes.hosts;
+        let now = Timestamp::now();
+        let due = self.index.board(|board| self.explainer.begin(board, changed, now));
+        // One at a time, since news of Pods waits meanwhile.
+        for sample in due.iter().take(PORTION) {
+            self.index.board(|board| self.explainer.look(board, *sample, now));
+            yield_now().await;
+        }
+        let found = self.index.board(|board| self.explainer.report(board));
+        for key in self.table.put(found, Instant::now()) {
+            self.queue.add(&key);
+        }
+        self.metrics.unplaced(&self.table.counts());
+        if due.len() > PORTION {
+            return Some(Duration::ZERO);
+        }
+        let next = self.explainer.next()?;
+        Some(Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests;
