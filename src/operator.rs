@@ -101,6 +101,9 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let client = Client::try_from(config).map_err(Box::new)?;
     let address = settings.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    if let Ok(address) = listener.local_addr() {
+        info!(%address, "health, metrics and /debug are served");
+    }
     operate(client, &settings, listener, stop).await
 }
 

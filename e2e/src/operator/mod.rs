@@ -210,6 +210,21 @@ impl Operators {
         .await
     }
 
+    /// What the leader shows under /debug by this name.
+    ///
+    /// # Errors
+    /// When there is no leader, or it shows nothing of the kind.
+    pub async fn shows(&self, name: &str) -> Result<serde_json::Value> {
+        let (leader, _) = self.leader(Duration::from_secs(30)).await?;
+        let replicas = self.replicas.lock().await;
+        let replica = replicas.get(leader).context("the leader is none of ours")?;
+        let address = replica.address(&self.launch.folder)?;
+        drop(replicas);
+        let client = kube::Client::try_from(kube::Config::new(format!("http://{address}/").parse()?))?;
+        let request = http::Request::get(format!("/debug/{name}")).body(Vec::new())?;
+        client.request(request).await.with_context(|| format!("could not read /debug/{name} of {address}"))
+    }
+
     /// How many times each replica was started.
     pub async fn starts(&self) -> Vec<u32> {
         self.replicas.lock().await.iter().map(Replica::starts).collect()

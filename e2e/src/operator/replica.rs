@@ -139,6 +139,16 @@ impl Replica {
         ended
     }
 
+    /// Where it serves its probes and what it shows, as its log says.
+    pub(super) fn address(&self, folder: &Path) -> Result<String> {
+        let log = fs::read_to_string(folder.join(format!("{}.log", self.name())))?;
+        let served = log.lines().rev().find(|line| line.contains("/debug are served"));
+        let address = served.and_then(|line| line.split("address=").nth(1)?.split_whitespace().next());
+        Ok(address
+            .with_context(|| format!("the log of {} does not say where it serves", self.name()))?
+            .to_owned())
+    }
+
     pub(super) fn log_tail(&self, folder: &Path, lines: usize) -> String {
         let text = fs::read_to_string(folder.join(format!("{}.log", self.name()))).unwrap_or_default();
         let all: Vec<&str> = text.lines().collect();

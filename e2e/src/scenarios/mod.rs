@@ -27,6 +27,7 @@ mod update_bad;
 mod update_good;
 mod update_groups;
 mod update_scope;
+mod why_pending;
 
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ pub fn all() -> Vec<Scenario> {
         nodes::all(),
         healing::all(),
         constraints::all(),
+        why_pending::all(),
         controls::all(),
         control_states::all(),
         update_good::all(),
