@@ -53,14 +53,14 @@ async fn why_pending(scene: Scene) -> Result<()> {
     let said =
         unplaced(&scene, "large", &["3 of 3 instances", "instances 0-2: Insufficient cpu on "]).await?;
     scene.note(said);
-    scene.told("large", "Pending", "instances 0-2: Insufficient cpu on ").await?;
+    scene.told("large", "Pending", ": Insufficient cpu on ").await?;
     unplaced(
         &scene,
         "limited",
         &["2 of 8 instances", ": Limit not satisfied: topology.kubernetes.io/zone on "],
     )
     .await?;
-    unplaced(&scene, "outside", &["1 of 1 instances", "Host is dedicated on 1"]).await?;
+    unplaced(&scene, "outside", &["1 of 1 instances", "Host is dedicated on "]).await?;
     unplaced(&scene, "flaps", &[": Flapping until 20"]).await?;
     shown(&scene).await?;
 

@@ -110,8 +110,11 @@ pub(in crate::plan) fn news(recorded: Option<&ServiceStatus>, pending: &[Pending
     let before = recorded.and_then(|recorded| recorded.condition(ConditionType::Placed));
     let said = before.map(|before| before.message.as_str()).unwrap_or_default();
     let told = pending.iter().take(REASONS).filter(|pending| {
-        // What else is in the way is told as it is found.
-        let is_told = matches!(pending.reason, PendingReason::Held | PendingReason::ConfigMissing);
+        // What else is in the way is told as it is found, and what is about to be over is no news.
+        let is_told = matches!(
+            pending.reason,
+            PendingReason::Held | PendingReason::ConfigMissing | PendingReason::Scheduling
+        );
         !is_told && !said.contains(&pending.topic)
     });
     told.map(|pending| Event {

@@ -88,6 +88,7 @@ fn instances_are_grouped_by_why_they_have_no_place() {
 #[test]
 fn each_reason_is_told_when_it_is_new() {
     let mut job = waiting(4);
+    assert!(told(&mut job).is_empty(), "nobody knows why yet");
     job.pending = vec![pending("Insufficient cpu", " on 3 of 4 nodes", "0-3")];
     assert_eq!(told(&mut job), ["instances 0-3: Insufficient cpu on 3 of 4 nodes"]);
     job.pending = vec![pending("Insufficient cpu", " on 4 of 4 nodes", "0-3")];
