@@ -18,6 +18,7 @@ pub mod operator;
 pub mod server;
 pub mod settings;
 pub mod telemetry;
+pub mod tenancy;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -12,6 +12,7 @@ use kube::{Client, Config};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::Notify,
     task::{JoinError, JoinSet},
     time::{sleep, timeout},
 };
@@ -21,11 +22,11 @@ use tracing::{info, warn};
 use crate::{
     ServiceKey,
     admission::{TooOld, check_fence, check_version, wait_for_kinds},
-    apply::{Executor, Learn, events},
+    apply::{Executor, Learn, TenancyWriter, events},
     checks::Checks,
     controller::{
         self, Controller, Opening, Queue,
-        cluster::{self, May, PendingLoop, PendingTable},
+        cluster::{self, May, PendingLoop, PendingTable, TenancyRound},
         keep_open, opening, plan_all,
     },
     freeze::Freeze,
@@ -250,6 +251,8 @@ impl Operator<'_> {
         };
         tasks.spawn(expire_secrets(Arc::clone(&index), self.settings.secret_interval, self.end.clone()));
         tasks.spawn(keep_open(self.fence.clone(), sender, barrier, begin, self.end.clone()));
+        let may = May { fence: self.fence.clone(), opening: opening.clone() };
+        self.start_tenancy(&index, may, tasks);
         let checks = {
             let queue = Arc::clone(&queue);
             let hosts = self.settings.check_hosts.clone();
@@ -299,6 +302,21 @@ impl Operator<'_> {
             cluster::turn(explaining, may, follower.woken(), end).await;
         });
         table
+    }
+
+    /// Starts the loop that keeps what tenancy becomes.
+    fn start_tenancy(&self, index: &Arc<Index>, may: May, tasks: &mut JoinSet<()>) {
+        let writer = TenancyWriter::new(
+            self.client.clone(),
+            self.settings.limits(),
+            self.fence.clone(),
+            self.metrics.clone(),
+        );
+        let woken = Arc::new(Notify::new());
+        index.wake_on_tenancy(Arc::clone(&woken));
+        let round = TenancyRound::new(Arc::clone(index), writer, &self.settings.namespace);
+        let stop = self.stop.clone();
+        tasks.spawn(async move { cluster::turn(round, may, &woken, stop).await });
     }
 }
 

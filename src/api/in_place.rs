@@ -189,6 +189,7 @@ mod tests {
             ("/template/spec/initContainers/0/image", json!("init:2"), false),
             ("/template/spec/nodeSelector", json!({"a": "b"}), false),
             ("/tier", json!("preferred"), false),
+            ("/priority", json!(7), false),
             ("/health", json!({"http": {}}), false),
             ("/tracked", json!({"ConfigMap/web": "0"}), false),
         ] {

@@ -26,9 +26,9 @@ const OWNED: [(&str, &str, &str); 9] = [
     ("subdomain", "\"%s\"", "set spec.discovery to {} for stable DNS names"),
     ("hostnameOverride", "\"%s\"", "the operator names each instance <service>-<instance>"),
     ("activeDeadlineSeconds", "%d", "a service runs for ever, and the operator ends Pods by this field"),
-    ("priorityClassName", "\"%s\"", "classes of priority are not supported yet"),
-    ("priority", "%d", "priorities of Pods are not supported yet"),
-    ("preemptionPolicy", "\"%s\"", "preemption is not supported yet"),
+    ("priorityClassName", "\"%s\"", "name a tier in spec.tier, which has a class of priority"),
+    ("priority", "%d", "the tier in spec.tier says it; spec.priority ranks within the role"),
+    ("preemptionPolicy", "\"%s\"", "the tier in spec.tier says who makes room"),
     ("nodeName", "\"%s\"", "use nodeSelector or affinity, so that the scheduler sees the Pod"),
     ("ephemeralContainers", "", "add ephemeral containers to a running Pod by kubectl debug"),
 ];

@@ -97,14 +97,13 @@ pub struct AuroraServiceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub tier: Option<String>,
-    /// Importance within the role: recorded, and without effect yet. Changing it updates all instances.
-    /// No unit. Default: 0.
+    /// Importance within the role: of the same tier, work of a higher priority may take the place of preemptible work of a
+    /// lower one. Changing it updates all instances. No unit. Default: 0.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub priority: i32,
     /// The Pod of an instance. restartPolicy is `Never` unless given: an instance that ends is replaced
-    /// by a new Pod. The operator sets hostname, subdomain and activeDeadlineSeconds itself; classes of
-    /// priority are not supported yet.
+    /// by a new Pod. The operator sets hostname, subdomain, activeDeadlineSeconds and the class of priority itself.
     pub template: PodTemplateSpec,
     /// How the health of an instance is checked: exactly one of `http`, `tcp` and `exec`. Checking begins
     /// as soon as the container runs; an instance becomes RUNNING after `minConsecutiveSuccesses` good

@@ -20,6 +20,7 @@ mod slow_start;
 mod snapshots;
 mod status;
 mod tasks;
+mod tenancy;
 mod upkeep;
 
 #[cfg(test)]
@@ -29,3 +30,4 @@ pub use calls::TERM_POLICY;
 pub use events::{Announcer, EventWriter, events};
 pub use executor::{Executor, Limits};
 pub use outcome::{Facts, Learn, Outcome, UpdateFacts};
+pub use tenancy::{Kind as TenancyKind, Refusal, TenancyWriter};

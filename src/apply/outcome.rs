@@ -1,9 +1,9 @@
 //! What the executor is told beside a plan, what it answers, and where it reports its own writes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use borealis_core::{
-    model::{Revision, ServiceStatus, Uid},
+    model::{Revision, ServiceStatus, Tier, Uid},
     plan::Problem,
 };
 use k8s_openapi::api::{apps::v1::ControllerRevision, core::v1::Pod};
@@ -98,8 +98,11 @@ pub struct UpdateFacts {
     pub marked_ended: bool,
 }
 
-/// Where the executor reports what it wrote or found, so that the next plan assumes it (the index).
+/// Where the executor reports what it wrote or found, so that the next plan assumes it, and asks what is known (the
+/// index).
 pub trait Learn: Send + Sync {
+    /// The tier of this name, as it was last usable.
+    fn tier(&self, name: &str) -> Option<Arc<Tier>>;
     /// This is how the Pod is now.
     fn learn_pod(&self, pod: &Pod);
     /// The Pod of this uid is no more.

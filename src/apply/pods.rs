@@ -2,12 +2,12 @@
 //!
 //! Pure: the same arguments make the same Pod. Whether and when it is created is the plan's business,
 //! sending it the executor's. What the template says stays, except for what is the operator's: name,
-//! host name, our labels and annotations, and the names of the ConfigMaps and Secrets that are part of the
+//! host name, priority, our labels and annotations, and the names of the ConfigMaps and Secrets that are part of the
 //! config: in their places are those of the copies made for it.
 
 use std::collections::BTreeMap;
 
-use borealis_core::model::{Instance, Revision, Run};
+use borealis_core::model::{Instance, Revision, Run, Tier};
 use k8s_openapi::api::core::v1::{
     Container, EnvVar, ExecAction, HTTPGetAction, Pod, PodReadinessGate, PodSpec, Probe, TCPSocketAction,
     Toleration,
@@ -19,6 +19,7 @@ use super::placement::place;
 use crate::api::health::{Check, HealthCheck};
 use crate::api::references::rename;
 use crate::api::snapshot::snapshot_name;
+use crate::api::tier::class_name;
 use crate::api::{AuroraService, Invalid, TaskConfig, labels};
 
 /// Taints of a node that is not reachable; the partition policy decides about such a node's Pods, not
@@ -80,11 +81,11 @@ pub fn pod_name(service: &str, instance: Instance, run: Run) -> String {
     format!("{service}-{instance}-{run}")
 }
 
-/// The Pod of a run.
+/// The Pod of a run, of the tier that its config names.
 ///
 /// # Errors
 /// When the config's health check is none that can be expressed.
-pub fn build_pod(config: &TaskConfig, job: &Job<'_>, new: &NewRun) -> Result<Pod, Invalid> {
+pub fn build_pod(config: &TaskConfig, job: &Job<'_>, new: &NewRun, tier: &Tier) -> Result<Pod, Invalid> {
     let template = config.template.metadata.clone().unwrap_or_default();
     let mut labels = template.labels.unwrap_or_default();
     labels.extend(run_labels(config, job, new));
@@ -104,7 +105,7 @@ pub fn build_pod(config: &TaskConfig, job: &Job<'_>, new: &NewRun) -> Result<Pod
             owner_references: Some(vec![job.owner()]),
             ..ObjectMeta::default()
         },
-        spec: Some(build_spec(config, job, new)?),
+        spec: Some(build_spec(config, job, new, tier)?),
         status: None,
     })
 }
@@ -122,6 +123,7 @@ fn run_labels(config: &TaskConfig, job: &Job<'_>, new: &NewRun) -> BTreeMap<Stri
         (labels::REVISION, new.revision.to_string()),
         (labels::ROLE, job.role.to_owned()),
         (labels::TIER, config.tier.clone()),
+        (labels::PRIORITY, config.priority.to_string()),
         (labels::LIVE, labels::TRUE.to_owned()),
         (labels::TERM, new.term.to_string()),
         (labels::MANAGED_BY, labels::MANAGED_BY_VALUE.to_owned()),
@@ -130,7 +132,7 @@ fn run_labels(config: &TaskConfig, job: &Job<'_>, new: &NewRun) -> BTreeMap<Stri
     .into()
 }
 
-fn build_spec(config: &TaskConfig, job: &Job<'_>, new: &NewRun) -> Result<PodSpec, Invalid> {
+fn build_spec(config: &TaskConfig, job: &Job<'_>, new: &NewRun, tier: &Tier) -> Result<PodSpec, Invalid> {
     let mut spec = config.template.spec.clone().unwrap_or_default();
     rename(&mut spec, |source| {
         let tracked = config.tracked.contains_key(&source.key());
@@ -138,6 +140,10 @@ fn build_spec(config: &TaskConfig, job: &Job<'_>, new: &NewRun) -> Result<PodSpe
     });
     spec.restart_policy.get_or_insert_with(|| "Never".to_owned());
     spec.hostname = Some(format!("{}-{}", job.service, new.instance));
+    // The API server fills in what the class says of preemption, and refuses anything else.
+    spec.priority_class_name = Some(class_name(&tier.name, tier.band));
+    let grace = tier.grace_seconds.map(i64::from);
+    spec.termination_grace_period_seconds = spec.termination_grace_period_seconds.or(grace);
     spec.subdomain = config.discovery.then(|| job.service.to_owned());
     let tolerations = spec.tolerations.get_or_insert_default();
     for taint in UNREACHABLE {

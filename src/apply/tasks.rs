@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use borealis_core::{
     model::{Instance, Intent, Revision, Run as RunNumber, Uid, reasons},
-    plan::Ended,
+    plan::{Ended, Problem},
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -58,13 +58,11 @@ impl Run<'_> {
         let (job, term) = (self.job(), self.calls.term().ok_or(Undone::Fenced)?);
         let in_place = self.facts.in_place;
         let new = NewRun { instance, run, revision, term, flaps, failures, in_place };
-        let pod = build_pod(&stored.config, &job, &new).map_err(|error| {
+        let tier =
+            self.index.tier(&stored.config.tier).ok_or_else(|| self.tier_missing(&stored.config.tier))?;
+        let pod = build_pod(&stored.config, &job, &new, &tier).map_err(|error| {
             let message = error.to_string();
-            Undone::Refused(borealis_core::plan::Problem {
-                reason: reasons::INVALID_SPEC,
-                message,
-                blocks: false,
-            })
+            Undone::Refused(Problem { reason: reasons::INVALID_SPEC, message, blocks: false })
         })?;
         let name = pod_name(&self.key.name, instance, run);
         match self.post_until_answered(&pod).await {
@@ -78,6 +76,14 @@ impl Run<'_> {
                 Err(self.undone_or_refused(&format!("the Pods of config {revision}"), &name, &failed))
             }
         }
+    }
+
+    /// Nobody knows how a Pod of this tier ranks.
+    fn tier_missing(&self, tier: &str) -> Undone {
+        let message = format!(
+            "There is no usable Tier {tier}, so that no Pod of it can be made; make it, or name another in spec.tier"
+        );
+        Undone::Refused(Problem { reason: reasons::TIER_MISSING, message, blocks: false })
     }
 
     /// Sends the very same Pod again while it is not known what became of it.

@@ -46,6 +46,13 @@ impl Reports {
 }
 
 impl Learn for Reports {
+    fn tier(&self, name: &str) -> Option<Arc<borealis_core::model::Tier>> {
+        let known = [("preemptible", 20_000), ("preferred", 30_000)];
+        known
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(name, band)| Arc::new(crate::testing::tier(name, *band)))
+    }
     fn learn_pod(&self, pod: &Pod) {
         self.add("pod", pod.name_any());
     }

@@ -2,7 +2,9 @@
 //!
 //! An answer to a write is news like any other, ahead of the watch. Called by the executor.
 
-use borealis_core::model::Uid;
+use std::sync::Arc;
+
+use borealis_core::model::{Tier, Uid};
 use k8s_openapi::api::{apps::v1::ControllerRevision, core::v1::Pod};
 
 use super::{Index, Kind, lean::StoredRevision, stamp::Source};
@@ -13,6 +15,10 @@ use crate::{
 };
 
 impl Learn for Index {
+    fn tier(&self, name: &str) -> Option<Arc<Tier>> {
+        self.read_tenancy().tier(name)
+    }
+
     fn learn_pod(&self, pod: &Pod) {
         self.learn(Kind::Pod, pod);
     }

@@ -22,6 +22,10 @@ impl World {
         let api = FakeApi::new();
         api.fence_terms("borealis-system", "borealis");
         let kubelet = Kubelet::start(&api);
+        api.create(
+            "tiers",
+            json!({"metadata": {"name": "preemptible"}, "spec": {"preemptible": true, "band": 20_000}}),
+        );
         Self { api, _kubelet: kubelet, replicas: Vec::new() }
     }
 

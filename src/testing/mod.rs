@@ -16,6 +16,7 @@ mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use borealis_core::model::{Preemption, Tier};
 use kube::Client;
 use serde_json::Value;
 use tokio::sync::watch as signal;
@@ -143,6 +144,20 @@ impl std::fmt::Display for Call {
         let Self { verb, place, subresource, code } = self;
         let slash = if subresource.is_empty() { "" } else { "/" };
         write!(f, "{verb} {}/{}{slash}{subresource} {code}", place.resource, place.name)
+    }
+}
+
+/// A preemptible tier.
+pub(crate) fn tier(name: &str, band: i32) -> Tier {
+    Tier {
+        name: name.into(),
+        preemptible: true,
+        revocable: false,
+        band,
+        preemption: Preemption::Borealis,
+        preemption_delay_seconds: 5,
+        min_runtime_seconds: 0,
+        grace_seconds: None,
     }
 }
 

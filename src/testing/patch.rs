@@ -1,9 +1,12 @@
-//! Merge patches (RFC 7386), JSON patches (RFC 6902, on object members) and strategic ones (of conditions), as the API
-//! server applies them.
+//! Merge patches (RFC 7386), JSON patches (RFC 6902, on object members), strategic ones (of conditions) and those of
+//! server-side apply, as the API server applies them.
 
 use serde_json::Value;
 
 use super::Answer;
+
+/// The media type of server-side apply.
+pub(super) const APPLY: &str = "application/apply-patch+yaml";
 
 /// Applies the patch of this media type.
 pub(super) fn apply(content: &str, target: &mut Value, patch: &Value) -> Result<(), Answer> {
@@ -13,7 +16,8 @@ pub(super) fn apply(content: &str, target: &mut Value, patch: &Value) -> Result<
             Ok(())
         }
         "application/json-patch+json" => json_patch(target, patch),
-        "application/strategic-merge-patch+json" => {
+        // Applied by one manager of fields of several: what it does not name stays.
+        "application/strategic-merge-patch+json" | APPLY => {
             strategic(target, patch);
             Ok(())
         }

@@ -208,6 +208,9 @@ impl Store {
         body: &Value,
         status: bool,
     ) -> Result<Value, Answer> {
+        if content == patch::APPLY && !status && !self.objects.contains_key(place) {
+            return self.create(&place.resource, body.clone());
+        }
         let mut new = self.objects.get(place).ok_or_else(|| Answer::missing(place))?.clone();
         patch::apply(content, &mut new, body)?;
         let (old, lower) = (&self.objects[place]["spec"], &new["spec"]);

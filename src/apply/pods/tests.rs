@@ -16,7 +16,8 @@ const NEW: NewRun = NewRun {
 /// The Pod of a config given as JSON, as JSON.
 fn built(config: Value) -> Value {
     let config: TaskConfig = serde_json::from_value(config).unwrap();
-    serde_json::to_value(build_pod(&config, &JOB, &NEW).unwrap()).unwrap()
+    let tier = crate::testing::tier(&config.tier, 30_000);
+    serde_json::to_value(build_pod(&config, &JOB, &NEW, &tier).unwrap()).unwrap()
 }
 
 fn minimal() -> Value {
@@ -41,6 +42,7 @@ fn a_minimal_template_becomes_this_pod() {
                 "app.kubernetes.io/managed-by": "borealis",
                 "borealis.dev/instance": "17",
                 "borealis.dev/live": "true",
+                "borealis.dev/priority": "0",
                 "borealis.dev/revision": "v1-0000000000000abc",
                 "borealis.dev/role": "ads",
                 "borealis.dev/run": "4",
@@ -61,6 +63,7 @@ fn a_minimal_template_becomes_this_pod() {
         },
         "spec": {
             "hostname": "web-17",
+            "priorityClassName": "borealis-preferred-30000",
             "restartPolicy": "Never",
             "containers": [{"name": "main", "env": identity}],
             "tolerations": [
@@ -70,6 +73,23 @@ fn a_minimal_template_becomes_this_pod() {
         },
     });
     assert_eq!(built(minimal()), expected);
+}
+
+#[test]
+fn the_tier_says_how_long_a_pod_may_take_to_stop_where_the_template_does_not() {
+    let grace = |template: Option<i64>, tier: Option<u32>| {
+        let mut config = minimal();
+        config["priority"] = json!(7);
+        config["template"]["spec"]["terminationGracePeriodSeconds"] = json!(template);
+        let config: TaskConfig = serde_json::from_value(config).unwrap();
+        let tier = Tier { grace_seconds: tier, ..crate::testing::tier("preferred", 30_000) };
+        let pod = build_pod(&config, &JOB, &NEW, &tier).unwrap();
+        assert_eq!(pod.metadata.labels.unwrap()[labels::PRIORITY], "7");
+        pod.spec.unwrap().termination_grace_period_seconds
+    };
+    assert_eq!(grace(None, None), None);
+    assert_eq!(grace(None, Some(5)), Some(5));
+    assert_eq!(grace(Some(60), Some(5)), Some(60));
 }
 
 #[test]
@@ -224,7 +244,9 @@ fn a_health_check_that_cannot_be_made_is_an_error() {
         let mut config = minimal();
         config["health"] = health;
         let config: TaskConfig = serde_json::from_value(config).unwrap();
-        let error = build_pod(&config, &JOB, &NEW).unwrap_err().to_string();
+        let error = build_pod(&config, &JOB, &NEW, &crate::testing::tier("preferred", 30_000))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(field), "{error}");
     }
 }

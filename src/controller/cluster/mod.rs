@@ -5,6 +5,7 @@
 //! `operator`.
 
 mod pending;
+mod tenancy;
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
@@ -18,6 +19,7 @@ use tracing::error;
 
 use super::barrier::Opening;
 use crate::lease::Fence;
+pub use tenancy::TenancyRound;
 
 /// How long after a round the next may follow at the soonest: what happens meanwhile is taken together.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -22,6 +22,7 @@ use super::{
         feed::Feed,
         meta::{self, Unreadable},
         stamp::{Epoch, Source, Version},
+        state::Slot,
     },
     Concerned, FrameworkRow, Known, NamespaceRow, Object, RoleRow, Tenancy, Tenant, TierRow,
     rows::Row,
@@ -56,9 +57,38 @@ impl Index {
         look(&self.read_tenancy())
     }
 
+    /// The AuroraServices of each tier, as `namespace/name`, sorted.
+    pub fn used_tiers(&self) -> BTreeMap<Arc<str>, Vec<String>> {
+        let mut all: BTreeMap<Arc<str>, Vec<String>> = BTreeMap::new();
+        for slot in self.slots() {
+            let state = slot.lock();
+            if let Some(row) = state.service.rows().first() {
+                all.entry(Arc::clone(&row.service.work.tier)).or_default().push(slot.key.to_string());
+            }
+        }
+        all.values_mut().for_each(|services| services.sort_unstable());
+        all
+    }
+
     /// From now on this is woken by every change of tenancy.
     pub fn wake_on_tenancy(&self, woken: Arc<Notify>) {
         self.woken_by_tenancy.lock().unwrap_or_else(PoisonError::into_inner).push(woken);
+    }
+
+    /// Takes an object of these kinds as its watch would show it.
+    #[cfg(test)]
+    pub(crate) fn told(&self, kind: Kind, object: serde_json::Value) {
+        use kube::runtime::watcher::Event;
+        fn read<K: serde::de::DeserializeOwned>(object: serde_json::Value) -> Event<K> {
+            Event::Apply(serde_json::from_value(object).unwrap())
+        }
+        match kind {
+            Kind::Tier => self.feed::<DeserializeGuard<TierObject>>(kind, &read(object)),
+            Kind::Role => self.feed::<DeserializeGuard<AuroraRole>>(kind, &read(object)),
+            Kind::Framework => self.feed::<DeserializeGuard<Framework>>(kind, &read(object)),
+            Kind::Namespace => self.feed::<PartialObjectMeta<Namespace>>(kind, &read(object)),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(in crate::index) fn read_tenancy(&self) -> RwLockReadGuard<'_, Tenancy> {
@@ -86,6 +116,14 @@ impl Index {
         }
         if !concerned.namespaces.is_empty() || !concerned.tiers.is_empty() {
             self.renew_owners();
+        }
+        if !concerned.tiers.is_empty() {
+            // Of a tier that comes, Pods can be made that could not be.
+            let is_of = |slot: &Arc<Slot>| {
+                slot.lock().service.rows().iter().any(|row| concerned.tiers.contains(&row.service.work.tier))
+            };
+            let slots: Vec<_> = self.slots().into_iter().filter(is_of).collect();
+            self.replan(&slots);
         }
         let all = self.woken_by_tenancy.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().for_each(|woken| woken.notify_one());

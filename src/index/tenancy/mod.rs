@@ -115,6 +115,12 @@ impl Tenancy {
         self.roles.get(name)?.row.role.clone()
     }
 
+    /// What a role of this name may do: the AuroraRole's, or what an unclaimed namespace of that name may.
+    #[must_use]
+    pub fn role_named(&self, name: &str) -> Arc<Role> {
+        self.role(name).unwrap_or_else(|| self.own(name, None).role)
+    }
+
     /// All Tiers, by name.
     pub fn tiers(&self) -> impl Iterator<Item = &TierRow> {
         self.tiers.values().map(|known| &known.row)

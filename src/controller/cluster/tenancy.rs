@@ -1,0 +1,294 @@
+//! The loop that keeps what tenancy becomes: PriorityClasses of Tiers, annotations of namespaces, policies of Frameworks,
+//! the statuses of all three kinds, and Tiers that are in use.
+//!
+//! Decides when it is looked at, not what shall be there, which `tenancy` says. What there is of classes and policies is
+//! listed now and then, and assumed in between: nobody but the operator may change them. One object that can't be written
+//! keeps none of the others from it. Turned by `turn`.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{
+        admissionregistration::v1::{MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding},
+        scheduling::v1::PriorityClass,
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::ResourceExt;
+use serde_json::json;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::Round;
+use crate::{
+    api::{AuroraRole, Framework, Tier, role::AuroraRoleStatus},
+    apply::{Refusal, TenancyKind, TenancyWriter},
+    index::{FrameworkRow, Index, RoleRow, TierRow},
+    tenancy::{
+        classes::{self, Verdict},
+        frameworks::{self, Rendered},
+        namespaces,
+        statuses::{self, Users},
+    },
+};
+
+/// How often classes and policies are listed, should somebody have changed them all the same.
+const LIST: Duration = Duration::from_secs(60);
+/// How soon all is tried again that failed.
+const AGAIN: Duration = Duration::from_secs(5);
+/// How often it is counted who uses a tier.
+const COUNT: Duration = Duration::from_secs(10);
+/// Held by a Tier that is used, so that it stays until it is not, whoever deletes it.
+const IN_USE: &str = "borealis.dev/in-use";
+
+/// The loop.
+pub struct TenancyRound {
+    index: Arc<Index>,
+    writer: TenancyWriter,
+    /// The operator's account, whose Pods frameworks leave alone.
+    account: String,
+    listed: Option<(Instant, Listed)>,
+}
+
+/// What there was when it was last listed, and what was written since.
+struct Listed {
+    classes: BTreeMap<String, PriorityClass>,
+    policies: BTreeMap<String, MutatingAdmissionPolicy>,
+    bindings: BTreeMap<String, MutatingAdmissionPolicyBinding>,
+}
+
+/// What a round has to look at, taken from the index at once.
+struct Seen {
+    tiers: Vec<TierRow>,
+    roles: Vec<(RoleRow, AuroraRoleStatus)>,
+    frameworks: Vec<(FrameworkRow, Result<Rendered, String>)>,
+    annotations: Vec<namespaces::Mend>,
+    users: BTreeMap<Arc<str>, Users>,
+}
+
+/// Whether all went well.
+struct Sum(bool);
+
+impl Sum {
+    fn add<T>(&mut self, what: &str, name: &str, done: Result<T, Refusal>) -> Result<T, Refusal> {
+        if let Err(why) = &done {
+            self.0 = false;
+            warn!(name, why, "{what} could not be written; tried again soon");
+        }
+        done
+    }
+}
+
+impl Round for TenancyRound {
+    const NAME: &'static str = "tenancy";
+
+    async fn round(&mut self) -> Option<Duration> {
+        let now = Timestamp::now();
+        let mut listed = match self.take_listed().await {
+            Ok(listed) => listed,
+            Err(why) => {
+                debug!(why, "classes and policies could not be listed");
+                return Some(AGAIN);
+            }
+        };
+        let seen = self.look(now);
+        let mut sum = Sum(true);
+        let foreign = classes::foreign(listed.1.classes.values());
+        for row in &seen.tiers {
+            let class = self.keep_class(row, &mut listed.1.classes, &mut sum).await;
+            let users = seen.users.get(&row.object.name).cloned().unwrap_or_default();
+            self.keep_tier(
+                row,
+                class.as_ref().map(|()| ()).map_err(String::as_str),
+                &users,
+                &foreign,
+                now,
+                &mut sum,
+            )
+            .await;
+        }
+        for mend in seen.annotations {
+            let done = self.writer.annotate(&mend.name, &mend.uid, mend.patch).await;
+            if sum.add("the annotations of namespace", &mend.name, done).is_ok() {
+                info!(namespace = mend.name, "a namespace has another role, or other classes");
+            }
+        }
+        for (row, rendered) in &seen.frameworks {
+            let kept = match rendered {
+                Ok(rendered) => self.keep_policy(rendered, &mut listed.1, &mut sum).await,
+                Err(why) => Err(why.clone()),
+            };
+            let policy = kept.as_ref().map(|()| ()).map_err(String::as_str);
+            let wanted = self.index.tenancy(|it| statuses::framework(row, policy, it, now));
+            if row.status.as_ref() != Some(&wanted) {
+                let object = &row.object;
+                let done =
+                    self.writer.tell::<Framework>(&object.name, &object.uid.to_string(), &wanted).await;
+                let _ = sum.add("the status of Framework", &object.name, done);
+            }
+        }
+        for (row, wanted) in &seen.roles {
+            if !says(row.status.as_ref(), wanted) {
+                let object = &row.object;
+                let done =
+                    self.writer.tell::<AuroraRole>(&object.name, &object.uid.to_string(), wanted).await;
+                let _ = sum.add("the status of AuroraRole", &object.name, done);
+            }
+        }
+        let well = sum.0;
+        // After a failure it is not known what there is.
+        self.listed = well.then_some(listed);
+        Some(if well { COUNT } else { AGAIN })
+    }
+}
+
+impl TenancyRound {
+    /// A loop that writes by this writer; `namespace` is the operator's.
+    pub fn new(index: Arc<Index>, writer: TenancyWriter, namespace: &str) -> Self {
+        let account = format!("system:serviceaccount:{namespace}:borealis");
+        Self { index, writer, account, listed: None }
+    }
+
+    async fn take_listed(&mut self) -> Result<(Instant, Listed), Refusal> {
+        if let Some((at, listed)) = self.listed.take().filter(|(at, _)| at.elapsed() < LIST) {
+            return Ok((at, listed));
+        }
+        let at = Instant::now();
+        let listed = Listed {
+            classes: by_name(self.writer.list(false).await?),
+            policies: by_name(self.writer.list(true).await?),
+            bindings: by_name(self.writer.list(true).await?),
+        };
+        Ok((at, listed))
+    }
+
+    fn look(&self, now: Timestamp) -> Seen {
+        let used = self.index.used_tiers();
+        self.index.tenancy(|it| {
+            let mut users = statuses::users(it);
+            for (tier, services) in used {
+                users.entry(tier).or_default().services = services;
+            }
+            let render = |row: &FrameworkRow| {
+                let spec = row.spec.as_ref().ok_or_else(|| row.problem.clone().unwrap_or_default())?;
+                frameworks::render(&row.object, spec, it, &self.account).map_err(|error| error.to_string())
+            };
+            Seen {
+                tiers: it.tiers().cloned().collect(),
+                roles: it.roles().map(|row| (row.clone(), statuses::role(row, it, now))).collect(),
+                frameworks: it.frameworks().map(|row| (row.clone(), render(row))).collect(),
+                annotations: namespaces::mend(it),
+                users,
+            }
+        })
+    }
+
+    /// Has the PriorityClass of a tier be there as it shall be.
+    async fn keep_class(
+        &self,
+        row: &TierRow,
+        classes: &mut BTreeMap<String, PriorityClass>,
+        sum: &mut Sum,
+    ) -> Result<(), String> {
+        let Some(tier) = &row.tier else { return Ok(()) };
+        let wanted = classes::class(&row.object, tier);
+        let name = wanted.name_any();
+        let written = match classes::compare(&wanted, classes.get(&name)) {
+            Verdict::Keep => return Ok(()),
+            Verdict::Conflict(why) => return Err(why),
+            Verdict::Create => self.writer.create(&wanted).await,
+            Verdict::Mend(patch) => {
+                let uid = classes.get(&name).and_then(ResourceExt::uid).unwrap_or_default();
+                self.writer.merge(&name, &uid, patch).await
+            }
+        };
+        let class = sum.add("PriorityClass", &name, written)?;
+        info!(class = name, "a tier's PriorityClass is there");
+        classes.insert(name, class);
+        Ok(())
+    }
+
+    /// Keeps a tier that is used, lets go of one that is not, and says who uses it.
+    async fn keep_tier(
+        &self,
+        row: &TierRow,
+        class: Result<(), &str>,
+        users: &Users,
+        foreign: &[classes::Foreign],
+        now: Timestamp,
+        sum: &mut Sum,
+    ) {
+        let (name, uid) = (&row.object.name, row.object.uid.to_string());
+        let held = row.object.finalizers.iter().any(|held| held == IN_USE);
+        let hold = if users.is_nobody() { false } else { held || !row.object.deleting };
+        if hold != held {
+            let others = row.object.finalizers.iter().filter(|other| *other != IN_USE).cloned();
+            let all: Vec<String> = others.chain(hold.then(|| IN_USE.to_owned())).collect();
+            let body = json!({"metadata": {"finalizers": all}});
+            let done = self.writer.merge::<Tier>(name, &uid, body).await;
+            if sum.add("the finalizers of Tier", name, done).is_ok() && row.object.deleting {
+                return;
+            }
+        }
+        let wanted = statuses::tier(row, class, users, foreign, now);
+        if row.status.as_ref() != Some(&wanted) {
+            let done = self.writer.tell::<Tier>(name, &uid, &wanted).await;
+            let _ = sum.add("the status of Tier", name, done);
+        }
+    }
+
+    /// Has the policy of a framework and its binding be there as they shall be.
+    async fn keep_policy(
+        &self,
+        rendered: &Rendered,
+        listed: &mut Listed,
+        sum: &mut Sum,
+    ) -> Result<(), String> {
+        let Rendered { policy, binding } = rendered;
+        let is_same = |known: &MutatingAdmissionPolicy| known.spec == policy.spec;
+        self.keep(policy, &mut listed.policies, is_same, sum).await?;
+        let is_same = |known: &MutatingAdmissionPolicyBinding| known.spec == binding.spec;
+        self.keep(binding, &mut listed.bindings, is_same, sum).await
+    }
+
+    async fn keep<K: TenancyKind>(
+        &self,
+        wanted: &K,
+        known: &mut BTreeMap<String, K>,
+        says_the_same: impl Fn(&K) -> bool,
+        sum: &mut Sum,
+    ) -> Result<(), String> {
+        let name = wanted.name_any();
+        let is_right = |found: &K| says_the_same(found) && owner(found.meta()) == owner(wanted.meta());
+        if known.get(&name).is_some_and(is_right) {
+            return Ok(());
+        }
+        let kind = K::kind(&());
+        let applied = self.writer.apply(wanted).await;
+        let applied = sum.add(&kind, &name, applied)?;
+        info!(%kind, name, "a framework's policy says what it shall");
+        known.insert(name, applied);
+        Ok(())
+    }
+}
+
+fn by_name<K: ResourceExt>(all: Vec<K>) -> BTreeMap<String, K> {
+    all.into_iter().map(|one| (one.name_any(), one)).collect()
+}
+
+fn owner(meta: &ObjectMeta) -> Option<&str> {
+    meta.owner_references.iter().flatten().map(|owner| owner.uid.as_str()).next()
+}
+
+/// Whether a role's status says this already; what others write there is not looked at.
+fn says(recorded: Option<&AuroraRoleStatus>, wanted: &AuroraRoleStatus) -> bool {
+    let Some(recorded) = recorded else { return false };
+    recorded.observed_generation == wanted.observed_generation
+        && recorded.namespace_count == wanted.namespace_count
+        && recorded.namespaces == wanted.namespaces
+        && wanted.conditions.iter().all(|wanted| recorded.conditions.contains(wanted))
+}
+
+#[cfg(test)]
+mod tests;

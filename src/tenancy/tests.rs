@@ -1,0 +1,356 @@
+use borealis_core::model;
+use k8s_openapi::api::scheduling::v1::PriorityClass;
+use serde_json::{Value, json};
+
+use super::{
+    cel::selects,
+    classes::{Verdict, class, compare, foreign},
+    frameworks::{Unrenderable, render},
+    namespaces, statuses,
+};
+use crate::{
+    index::{Index, Kind, Tenancy},
+    metrics::Metrics,
+};
+
+fn meta(name: &str, id: u32) -> Value {
+    json!({"name": name, "uid": format!("00000000-0000-4000-8000-{id:012x}"), "resourceVersion": id.to_string(),
+        "generation": 1, "creationTimestamp": format!("2026-01-01T00:00:{id:02}Z")})
+}
+
+/// What tenancy there is, told as its watches would.
+struct World(Index);
+
+impl World {
+    /// Namespaces `prod` and `test` of team `web`, `other` of nobody, and three tiers.
+    fn new() -> Self {
+        let world = Self(Index::new(Metrics::default(), |_| {}));
+        for (nth, (name, preemptible, band)) in
+            [("preferred", false, 30_000), ("preemptible", true, 20_000), ("native", true, 5)]
+                .into_iter()
+                .enumerate()
+        {
+            let by = if name == "native" { "Scheduler" } else { "Borealis" };
+            world.tier(
+                u32::try_from(nth).unwrap() + 1,
+                name,
+                &json!({"preemptible": preemptible, "band": band, "preemption": by}),
+            );
+        }
+        for (nth, (name, team)) in
+            [("prod", "web"), ("test", "web"), ("other", "none")].into_iter().enumerate()
+        {
+            world.namespace(u32::try_from(nth).unwrap() + 11, name, &json!({"team": team}), &json!({}));
+        }
+        world
+    }
+
+    fn tier(&self, id: u32, name: &str, spec: &Value) {
+        self.0.told(Kind::Tier, json!({"metadata": meta(name, id), "spec": spec}));
+    }
+
+    fn role(&self, id: u32, name: &str, spec: &Value) {
+        let mut whole = json!({"namespaces": {"matchLabels": {"team": "web"}}});
+        whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        self.0.told(Kind::Role, json!({"metadata": meta(name, id), "spec": whole}));
+    }
+
+    fn framework(&self, id: u32, name: &str, spec: &Value) {
+        self.0.told(Kind::Framework, json!({"metadata": meta(name, id), "spec": spec}));
+    }
+
+    fn namespace(&self, id: u32, name: &str, labels: &Value, annotations: &Value) {
+        let mut meta = meta(name, id);
+        meta["labels"] = labels.clone();
+        meta["annotations"] = annotations.clone();
+        self.0.told(Kind::Namespace, json!({"metadata": meta}));
+    }
+
+    fn look<R>(&self, look: impl FnOnce(&Tenancy) -> R) -> R {
+        self.0.tenancy(look)
+    }
+}
+
+fn said(
+    conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition],
+    kind: &str,
+) -> (String, String, String) {
+    let found = conditions.iter().find(|condition| condition.type_ == kind).unwrap();
+    (found.status.clone(), found.reason.clone(), found.message.clone())
+}
+
+fn now() -> jiff::Timestamp {
+    "2026-07-01T10:00:00.5Z".parse().unwrap()
+}
+
+#[test]
+fn a_tier_is_one_class_which_is_made_mended_and_never_overwritten() {
+    let world = World::new();
+    world.look(|it| {
+        let wanted = |name: &str| {
+            let row = it.tiers().find(|row| *row.object.name == *name).unwrap();
+            class(&row.object, row.tier.as_ref().unwrap())
+        };
+        let preferred = wanted("preferred");
+        assert_eq!(
+            serde_json::to_value(&preferred).unwrap(),
+            json!({
+                "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+                "metadata": {
+                    "name": "borealis-preferred-30000",
+                    "labels": {"app.kubernetes.io/managed-by": "borealis", "borealis.dev/tier": "preferred"},
+                    "ownerReferences": [{"apiVersion": "borealis.dev/v1alpha1", "kind": "Tier", "name": "preferred",
+                        "uid": "00000000-0000-4000-8000-000000000001", "controller": true}],
+                },
+                "value": 30_000, "preemptionPolicy": "Never", "description": "Pods of tier preferred of Borealis.",
+            })
+        );
+        assert_eq!(wanted("native").preemption_policy.as_deref(), Some("PreemptLowerPriority"));
+        assert_eq!(compare(&preferred, None), Verdict::Create);
+        assert_eq!(compare(&preferred, Some(&preferred)), Verdict::Keep);
+        let changed = |change: &dyn Fn(&mut PriorityClass)| {
+            let mut found = preferred.clone();
+            change(&mut found);
+            compare(&preferred, Some(&found))
+        };
+        assert!(matches!(changed(&|it| it.metadata.labels = None), Verdict::Mend(_)));
+        assert!(matches!(changed(&|it| it.metadata.owner_references = None), Verdict::Mend(_)));
+        assert!(matches!(changed(&|it| it.value = Some(7)), Verdict::Conflict(why) if why.contains("value 7")));
+        assert!(matches!(changed(&|it| it.preemption_policy = None), Verdict::Conflict(_)));
+    });
+}
+
+#[test]
+fn foreign_classes_that_preempt_by_themselves_are_told_on_the_tiers_below_them() {
+    let of = |name: &str, value: i32, policy: Option<&str>| PriorityClass {
+        metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+            name: Some(name.to_owned()),
+            ..Default::default()
+        },
+        value: Some(value),
+        preemption_policy: policy.map(ToOwned::to_owned),
+        ..PriorityClass::default()
+    };
+    let all = [
+        of("mine", 25_000, None),
+        of("quiet", 25_000, Some("Never")),
+        of("low", 1, None),
+        of("system-node-critical", 2_000_001_000, None),
+        of("borealis-native-5", 5, Some("PreemptLowerPriority")),
+    ];
+    let foreign = foreign(&all);
+    let names: Vec<&str> = foreign.iter().map(|one| &*one.name).collect();
+    assert_eq!(names, ["mine", "low"]);
+    World::new().look(|it| {
+        let told = |name: &str| {
+            let row = it.tiers().find(|row| *row.object.name == *name).unwrap();
+            let status = statuses::tier(row, Ok(()), &statuses::Users::default(), &foreign, now());
+            said(&status.conditions, statuses::OUTRANKED)
+        };
+        let (status, reason, message) = told("preemptible");
+        assert_eq!((&*status, &*reason), ("True", "ForeignClass"));
+        assert!(message.contains("mine (25000)") && !message.contains("low (1)"), "{message}");
+        assert_eq!(told("preferred").0, "False");
+    });
+}
+
+#[test]
+fn claimed_namespaces_say_whose_they_are_and_others_nothing() {
+    let world = World::new();
+    let patches = |world: &World| {
+        world.look(|it| {
+            namespaces::mend(it)
+                .into_iter()
+                .map(|one| (one.name, one.patch["metadata"]["annotations"].clone()))
+                .collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(patches(&world), []);
+    world.role(20, "web", &json!({"tiers": ["preemptible", "preferred", "missing"]}));
+    let wanted = json!({"borealis.dev/role": "web", "borealis.dev/classes": "borealis-preemptible-20000,borealis-preferred-30000"});
+    assert_eq!(patches(&world), [("prod".to_owned(), wanted.clone()), ("test".to_owned(), wanted.clone())]);
+    world.namespace(21, "prod", &json!({"team": "web"}), &wanted);
+    // What somebody wrote there of a namespace that nobody claims is taken away.
+    world.namespace(22, "other", &json!({}), &json!({"borealis.dev/role": "web"}));
+    let none = json!({"borealis.dev/role": null, "borealis.dev/classes": null});
+    assert_eq!(patches(&world), [("other".to_owned(), none), ("test".to_owned(), wanted)]);
+}
+
+#[test]
+fn two_roles_that_claim_a_namespace_both_say_so() {
+    let world = World::new();
+    world.role(21, "older", &json!({"quota": {"cpu": 1}}));
+    world.role(22, "younger", &json!({"tiers": ["preemptible", "gone"]}));
+    world.look(|it| {
+        let told = |name: &str| {
+            let row = it.roles().find(|row| *row.object.name == *name).unwrap();
+            statuses::role(row, it, now())
+        };
+        let (older, younger) = (told("older"), told("younger"));
+        assert_eq!(
+            (older.namespace_count, older.namespaces),
+            (2, vec!["prod".to_owned(), "test".to_owned()])
+        );
+        assert_eq!(younger.namespace_count, 0);
+        let (status, reason, message) = said(&older.conditions, statuses::CONFLICT);
+        assert_eq!((&*status, &*reason), ("True", "ClaimedTwice"));
+        assert!(message.contains("prod (younger), test (younger)"), "{message}");
+        let (status, _, message) = said(&younger.conditions, statuses::CONFLICT);
+        assert!(
+            status == "True" && message.contains("older AuroraRoles have: prod (older), test (older)"),
+            "{message}"
+        );
+        assert_eq!(said(&older.conditions, "Ready").1, "Ready");
+        assert_eq!(said(&younger.conditions, "Ready").1, "TierMissing");
+    });
+}
+
+#[test]
+fn a_condition_keeps_the_time_since_when_it_holds() {
+    let world = World::new();
+    let mut recorded =
+        world.look(|it| statuses::tier(it.tiers().next().unwrap(), Ok(()), &Default::default(), &[], now()));
+    let later = now() + jiff::Span::new().minutes(5);
+    let again = |recorded: &crate::api::tier::TierStatus, class: Result<(), &str>| {
+        world.look(|it| {
+            let mut row = it.tiers().next().unwrap().clone();
+            row.status = Some(recorded.clone());
+            statuses::tier(&row, class, &Default::default(), &[], later)
+        })
+    };
+    assert_eq!(again(&recorded, Ok(())), recorded);
+    let failed = again(&recorded, Err("no"));
+    assert_eq!(failed.conditions[0].last_transition_time.0.as_second(), later.as_second());
+    assert_eq!(failed.conditions[1], recorded.conditions[1]);
+    // What a decision stands on is told in the words of now all the same.
+    recorded.conditions[0].message = "older words".to_owned();
+    assert_ne!(again(&recorded, Ok(())), recorded);
+}
+
+#[test]
+fn whoever_uses_a_tier_is_counted_and_named() {
+    let world = World::new();
+    world.role(20, "web", &json!({"tiers": ["preferred", "preemptible"]}));
+    world.framework(21, "spark", &json!({"role": "web", "tier": "native", "pods": [{"selector": {"matchLabels": {"a": "b"}}, "tier": "preferred"}]}));
+    world.look(|it| {
+        let mut users = statuses::users(it);
+        let preferred = users.get_mut("preferred").unwrap();
+        preferred.services = (0..10).map(|nth| format!("prod/s{nth}")).collect();
+        preferred.pods = 3;
+        let mut row = it.tiers().find(|row| *row.object.name == *"preferred").unwrap().clone();
+        let status = statuses::tier(&row, Ok(()), &users["preferred"], &[], now());
+        let used = status.used_by;
+        assert_eq!((used.services, used.pods, used.roles, used.frameworks), (10, 3, 1, 1));
+        assert!(!status.conditions.iter().any(|condition| condition.type_ == statuses::IN_USE));
+        row.object.deleting = true;
+        let status = statuses::tier(&row, Ok(()), &users["preferred"], &[], now());
+        let (.., message) = said(&status.conditions, statuses::IN_USE);
+        assert!(message.ends_with(
+            "used by AuroraServices prod/s0, prod/s1, prod/s2, prod/s3, prod/s4, prod/s5, prod/s6, prod/s7 and 2 more; \
+             AuroraRoles web; Frameworks spark; 3 Pods"
+        ), "{message}");
+        assert_eq!(users["native"].frameworks, ["spark"]);
+    });
+}
+
+#[test]
+fn selectors_become_cel() {
+    let of = |selector: Value| selects(&serde_json::from_value(selector).unwrap(), "l");
+    for (selector, expected) in [
+        (json!({}), "true"),
+        (json!({"matchLabels": {"a": "it's"}}), r"('a' in l && l['a'] == 'it\'s')"),
+        (
+            json!({"matchExpressions": [{"key": "a", "operator": "In", "values": ["b", "c"]}, {"key": "d", "operator": "Exists"}]}),
+            "('a' in l && l['a'] in ['b', 'c']) && ('d' in l)",
+        ),
+        (
+            json!({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["b"]}, {"key": "d", "operator": "DoesNotExist"}]}),
+            "!('a' in l && l['a'] in ['b']) && !('d' in l)",
+        ),
+    ] {
+        assert_eq!(of(selector).as_deref(), Some(expected));
+    }
+    assert_eq!(of(json!({"matchExpressions": [{"key": "a", "operator": "Sometimes"}]})), None);
+}
+
+#[test]
+fn a_framework_is_one_policy_that_sets_all_together() {
+    let world = World::new();
+    world.role(20, "web", &json!({"tiers": ["preemptible", "preferred"]}));
+    world.framework(21, "spark", &json!({
+        "role": "web", "serviceAccounts": [{"namespace": "prod", "name": "spark"}], "namespaces": ["prod"],
+        "podSelector": {"matchLabels": {"app": "etl"}}, "priority": 3,
+        "pods": [{"selector": {"matchLabels": {"spark-role": "driver"}}, "tier": "preferred", "priority": 9},
+                 {"selector": {"matchLabels": {"spark-role": "executor"}}}],
+    }));
+    world.look(|it| {
+        let row = it.frameworks().next().unwrap();
+        let rendered = render(&row.object, row.spec.as_ref().unwrap(), it, "system:serviceaccount:b:o").unwrap();
+        let policy = serde_json::to_value(&rendered.policy).unwrap();
+        assert_eq!(policy["metadata"]["name"], "borealis-framework-spark");
+        assert_eq!(policy["metadata"]["ownerReferences"][0]["kind"], "Framework");
+        assert_eq!(serde_json::to_value(&rendered.binding).unwrap()["spec"], json!({"policyName": "borealis-framework-spark"}));
+        let spec = &policy["spec"];
+        assert_eq!(spec["failurePolicy"], "Fail");
+        assert_eq!(spec["matchConstraints"]["objectSelector"], json!({"matchLabels": {"app": "etl"}}));
+        assert_eq!(spec["matchConstraints"]["namespaceSelector"]["matchExpressions"][0]["values"], json!(["prod"]));
+        let conditions: Vec<&str> =
+            spec["matchConditions"].as_array().unwrap().iter().map(|it| it["expression"].as_str().unwrap()).collect();
+        assert_eq!(conditions, [
+            "request.userInfo.username != 'system:serviceaccount:b:o'",
+            "!request.userInfo.username.startsWith('system:node:')",
+            "request.userInfo.username in ['system:serviceaccount:prod:spark']",
+        ]);
+        let variable = |nth: usize| spec["variables"][nth]["expression"].as_str().unwrap();
+        assert_eq!(
+            variable(2),
+            "(('spark-role' in variables.labels && variables.labels['spark-role'] == 'driver')) ? 0 : \
+             (('spark-role' in variables.labels && variables.labels['spark-role'] == 'executor')) ? 1 : 2"
+        );
+        let mutation = spec["mutations"][0]["applyConfiguration"]["expression"].as_str().unwrap();
+        for part in [
+            "variables.role == 'web' ? Object{",
+            "'borealis.dev/framework': 'spark'",
+            "'borealis.dev/priority': ['9', '3', '3'][variables.kind]",
+            "'borealis.dev/tier': ['preferred', 'preemptible', 'preemptible'][variables.kind]",
+            "priorityClassName: ['borealis-preferred-30000', 'borealis-preemptible-20000', 'borealis-preemptible-20000'][variables.kind]",
+            "priority: [30000, 20000, 20000][variables.kind]",
+            "preemptionPolicy: ['Never', 'Never', 'Never'][variables.kind]",
+            ": Object{}",
+        ] {
+            assert!(mutation.contains(part), "{part} in {mutation}");
+        }
+    });
+}
+
+#[test]
+fn a_framework_says_what_stands_in_its_way() {
+    let world = World::new();
+    world.role(20, "web", &json!({}));
+    let told = |id: u32, spec: Value| {
+        world.framework(id, "spark", &spec);
+        world.look(|it| {
+            let row = it.frameworks().next().unwrap();
+            let policy = render(&row.object, row.spec.as_ref().unwrap(), it, "o")
+                .map(drop)
+                .map_err(|error| error.to_string());
+            let status =
+                statuses::framework(row, policy.as_ref().map(|()| ()).map_err(String::as_str), it, now());
+            said(&status.conditions, "Ready").1
+        })
+    };
+    assert_eq!(told(21, json!({"role": "web"})), "Ready");
+    assert_eq!(told(22, json!({"role": "web", "tier": "preferred"})), "TierNotAllowed");
+    assert_eq!(told(23, json!({"role": "web", "tier": "gone"})), "NoPolicy");
+    assert_eq!(told(24, json!({"role": "nobody"})), "RoleMissing");
+    assert_eq!(told(25, json!({"role": "other"})), "Ready", "a namespace is a role of its own");
+    let selector = json!({"matchExpressions": [{"key": "a", "operator": "Sometimes"}]});
+    world.framework(26, "spark", &json!({"role": "web", "pods": [{"selector": selector}]}));
+    world.look(|it| {
+        let row = it.frameworks().next().unwrap();
+        let refused = render(&row.object, row.spec.as_ref().unwrap(), it, "o").unwrap_err();
+        assert_eq!(refused, Unrenderable::Selector { field: "spec.pods[0].selector".to_owned() });
+    });
+    let tier: Option<std::sync::Arc<model::Tier>> = world.0.tier("native");
+    assert_eq!(tier.map(|tier| tier.preemption), Some(model::Preemption::Scheduler));
+}
