@@ -48,8 +48,8 @@ sim: ## The planner against seeded faults: SEEDS=1000, or SEED=17 to see one of 
 	$(if $(SEED),SEED=$(SEED),SEEDS=$(SEEDS)) cargo test --package borealis-core --features sim --test simulation \
 	  --locked -- --nocapture
 
-bench: ## What decisions cost: a plan of 4,000 instances, room among 10,000 nodes, a change of the quota ledger
-	cargo bench --package borealis-core --bench plan --bench preemption --bench ledger --locked
+bench: ## What decisions cost: planning 4,000 instances, the quota ledger of 10,000 jobs, room among 10,000 nodes
+	cargo bench --package borealis-core --bench plan --bench ledger --bench preemption --locked
 
 bench-cluster: ## Service against Deployment on 500 nodes: INSTANCES=4000 NODES=500 BATCH=400 RUNS=1
 	cargo build --release --locked --package borealis --bin borealis

@@ -198,9 +198,12 @@ fn conditions(spec: &FrameworkSpec, operator: &str) -> Vec<MatchCondition> {
     all
 }
 
+/// How a kind of Pods ranks: its tier, and its priority in the role.
+type Rank = (Arc<Tier>, i32);
+
 /// What is set, by the kind of the Pod.
-fn mutation(framework: &str, role: &str, ranks: &[(Arc<Tier>, i32)]) -> String {
-    let of = |show: &dyn Fn(&(Arc<Tier>, i32)) -> String| {
+fn mutation(framework: &str, role: &str, ranks: &[Rank]) -> String {
+    let of = |show: &dyn Fn(&Rank) -> String| {
         let all: Vec<String> = ranks.iter().map(show).collect();
         format!("[{}][variables.kind]", all.join(", "))
     };

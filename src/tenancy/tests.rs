@@ -335,7 +335,7 @@ fn a_framework_says_what_stands_in_its_way() {
                 .map(drop)
                 .map_err(|error| error.to_string());
             let status =
-                statuses::framework(row, policy.as_ref().map(|()| ()).map_err(String::as_str), it, now());
+                statuses::framework(row, policy.as_ref().copied().map_err(String::as_str), it, now());
             said(&status.conditions, "Ready").1
         })
     };

@@ -100,7 +100,7 @@ impl Round for TenancyRound {
             let users = seen.users.get(&row.object.name).cloned().unwrap_or_default();
             self.keep_tier(
                 row,
-                class.as_ref().map(|()| ()).map_err(String::as_str),
+                class.as_ref().copied().map_err(String::as_str),
                 &users,
                 &foreign,
                 now,
@@ -119,7 +119,7 @@ impl Round for TenancyRound {
                 Ok(rendered) => self.keep_policy(rendered, &mut listed.1, &mut sum).await,
                 Err(why) => Err(why.clone()),
             };
-            let policy = kept.as_ref().map(|()| ()).map_err(String::as_str);
+            let policy = kept.as_ref().copied().map_err(String::as_str);
             let wanted = self.index.tenancy(|it| statuses::framework(row, policy, it, now));
             if row.status.as_ref() != Some(&wanted) {
                 let object = &row.object;
