@@ -16,7 +16,8 @@ const REASONS: usize = 8;
 /// Characters of a list of instances at most.
 const INSTANCES: usize = 128;
 
-/// The wanted instances without a place, those of the reason of most of them first.
+/// The wanted instances without a place, those of the reason of most of them first and those last of whom nobody knows
+/// why.
 pub(in crate::plan) fn pending(
     fleet: &Fleet<'_>,
     targets: &BTreeMap<Instance, Target>,
@@ -87,7 +88,8 @@ impl Groups {
             instances: instances.into_iter().collect(),
         };
         let mut all: Vec<Pending> = self.0.into_iter().map(group).collect();
-        all.sort_by_key(|pending| std::cmp::Reverse(pending.instances.len()));
+        let is_vague = |pending: &Pending| pending.reason == PendingReason::Scheduling;
+        all.sort_by_key(|pending| (is_vague(pending), std::cmp::Reverse(pending.instances.len())));
         all
     }
 }
