@@ -228,6 +228,22 @@ mod tests {
         assert!(given_up.contains(&format!("[?'{}']", crate::api::labels::END_REASON)), "{given_up}");
         assert!(given_up.ends_with(&format!("== '{lose}'")), "{given_up}");
 
+        // Who else is bound by the policies of tenancy is everybody but the same account.
+        let policies: Vec<Value> = documents(include_str!("../deploy/35-tenancy.yaml")).collect();
+        let text = serde_yaml_ng::to_string(&policies).unwrap();
+        assert!(
+            text.matches("system:serviceaccount:borealis-system").count()
+                == text.matches(user.trim_matches('\'')).count()
+        );
+        for (policy, binding) in policies.iter().step_by(2).zip(policies.iter().skip(1).step_by(2)) {
+            assert_eq!(policy["spec"]["failurePolicy"], "Fail");
+            assert_eq!(policy["metadata"]["name"], binding["spec"]["policyName"]);
+            assert_eq!(binding["spec"]["validationActions"][0], "Deny");
+        }
+        for key in [labels::ROLE, labels::TIER, labels::PRIORITY, labels::FRAMEWORK, labels::CLASSES] {
+            assert!(text.contains(&format!("'{key}'")) || text.contains(&format!("''{key}''")), "{key}");
+        }
+
         let defaults = crate::Settings::parse_from(["borealis"]);
         let lease = &binding["spec"]["paramRef"];
         assert_eq!(

@@ -150,6 +150,15 @@ impl Cluster {
         Call::new(&self.program, &all).env("KUBECONFIG", self.kubeconfig.as_os_str())
     }
 
+    /// The kubeconfig of a user of this name, who may do what is bound to it.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub async fn kubeconfig_of(&self, user: &str) -> Result<PathBuf> {
+        let printed = self.call(&["kubeconfig", &self.name, "--user", user]).output().await?;
+        Ok(PathBuf::from(printed.trim()))
+    }
+
     /// The program that drives it, for people.
     pub fn driver(&self) -> &Path {
         &self.program

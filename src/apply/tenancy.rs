@@ -14,7 +14,11 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{Limits, calls::Calls, run::merge};
+use super::{
+    Limits,
+    calls::{Calls, Failed},
+    run::merge,
+};
 use crate::{
     api::labels,
     lease::Fence,
@@ -54,7 +58,7 @@ impl TenancyWriter {
         Self { client, calls: Calls::new(fence, 1, limits.call_timeout, metrics) }
     }
 
-    /// All objects of a kind, or those of ours.
+    /// All objects of a kind, or those of ours; none where there is no such kind.
     ///
     /// # Errors
     /// When the API server does not say.
@@ -63,7 +67,12 @@ impl TenancyWriter {
         let params = if ours { ListParams::default().labels(&selector) } else { ListParams::default() };
         let api: Api<K> = Api::all(self.client.clone());
         let listed = self.calls.read(Verb::list, api.list(&params)).await;
-        listed.map(|list| list.items).map_err(|failed| failed.to_string())
+        match listed {
+            Ok(list) => Ok(list.items),
+            // This Kubernetes does not have the kind: whoever needs it hears so when it is written.
+            Err(Failed::Missing(_)) => Ok(Vec::new()),
+            Err(failed) => Err(failed.to_string()),
+        }
     }
 
     /// Makes an object, and answers as it is now.

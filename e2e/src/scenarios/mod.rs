@@ -23,6 +23,7 @@ mod refused;
 mod spark;
 mod start;
 mod surge;
+mod tenancy;
 mod update_bad;
 mod update_good;
 mod update_groups;
@@ -63,6 +64,7 @@ pub fn all() -> Vec<Scenario> {
         adoption::all(),
         malformed::all(),
         fence::all(),
+        tenancy::all(),
         failover::all(),
         chaos::all(),
     ]
