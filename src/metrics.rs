@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use borealis_core::model::{PendingReason, TaskState, UpdateState};
+use borealis_core::model::{PendingReason, SlotFailure, TaskState, UpdateState};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text},
     metrics::{
@@ -57,6 +57,11 @@ struct Measured {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Failure {
+    reason: &'static str,
+}
+
 impl Measured {
     const ALL: [Kind; 3] = [Kind::Holds, Kind::Fails, Kind::Unanswered];
 
@@ -98,6 +103,53 @@ struct Inner {
     impossible: Counter,
     checks: Family<Measured, Counter>,
     unplaced: Family<Pending, Gauge>,
+    preemption: Preemption,
+}
+
+/// What counts of preemption.
+struct Preemption {
+    searches: Counter,
+    slots: Counter,
+    victims: Counter,
+    failed: Family<Failure, Counter>,
+    over_evictions: Counter,
+    latency: Histogram,
+    pass: Histogram,
+}
+
+impl Default for Preemption {
+    fn default() -> Self {
+        Self {
+            searches: Counter::default(),
+            slots: Counter::default(),
+            victims: Counter::default(),
+            failed: Family::default(),
+            over_evictions: Counter::default(),
+            latency: Histogram::new(exponential_buckets(0.004, 2.0, 14)),
+            pass: Histogram::new(exponential_buckets(0.000_1, 4.0, 10)),
+        }
+    }
+}
+
+impl Preemption {
+    fn register(&self, r: &mut Registry) {
+        r.register("preemption_searches", "Searches for room for a Pod that waits", self.searches.clone());
+        r.register("preemption_slots", "Slots found: room that was kept for a Pod", self.slots.clone());
+        r.register("preemption_victims", "Pods ended to make room", self.victims.clone());
+        r.register("preemption_failed_slots", "Slots that came to nothing, by reason", self.failed.clone());
+        let over = "Pods ended for one that then got its room elsewhere";
+        r.register("preemption_over_evictions", over, self.over_evictions.clone());
+        r.register_with_unit(
+            "preemption_decision",
+            "Time from the end of a tier's delay to the decision who has to go",
+            Unit::Seconds,
+            self.latency.clone(),
+        );
+        r.register_with_unit("preemption_pass", "Time a pass takes", Unit::Seconds, self.pass.clone());
+        for why in SlotFailure::ALL {
+            let _ = self.failed.get_or_create(&Failure { reason: why.name() });
+        }
+    }
 }
 
 impl Default for Metrics {
@@ -126,6 +178,7 @@ impl Default for Metrics {
             impossible: Counter::default(),
             checks: Family::default(),
             unplaced: Family::default(),
+            preemption: Preemption::default(),
         };
         inner.register();
         inner.start_at_zero();
@@ -174,6 +227,7 @@ impl Inner {
         let pending =
             "Pods of the whole cluster without a place, by the nearest reason; 0 where the lease is not held";
         r.register("unplaced_pods", pending, self.unplaced.clone());
+        self.preemption.register(r);
     }
 
     fn start_at_zero(&self) {
@@ -303,6 +357,41 @@ impl Metrics {
         self.0.checks.get_or_create(&Measured::of(kind)).inc();
     }
 
+    /// So many searches for room were made.
+    pub fn preemption_searches(&self, count: u32) {
+        self.0.preemption.searches.inc_by(count.into());
+    }
+
+    /// Room is kept for a Pod from now on.
+    pub fn slot_found(&self) {
+        self.0.preemption.slots.inc();
+    }
+
+    /// A Pod was told to end to make room.
+    pub fn victim(&self) {
+        self.0.preemption.victims.inc();
+    }
+
+    /// Room that was kept came to nothing.
+    pub fn slot_failed(&self, why: SlotFailure) {
+        self.0.preemption.failed.get_or_create(&Failure { reason: why.name() }).inc();
+    }
+
+    /// So many Pods were ended for one that got its room elsewhere.
+    pub fn over_evicted(&self, count: u32) {
+        self.0.preemption.over_evictions.inc_by(count.into());
+    }
+
+    /// A Pod's victims were chosen so long after its tier's delay.
+    pub fn preemption_latency(&self, latency: Duration) {
+        self.0.preemption.latency.observe(latency.as_secs_f64());
+    }
+
+    /// A pass has taken so long.
+    pub fn preemption_pass(&self, took: Duration) {
+        self.0.preemption.pass.observe(took.as_secs_f64());
+    }
+
     /// Everything in the text format of OpenMetrics.
     ///
     /// # Errors
@@ -350,6 +439,9 @@ mod tests {
             "borealis_index_nodes 0",
             "borealis_index_pending_pods 0",
             "borealis_check_measurements_total{outcome=\"unanswered\"} 0",
+            "borealis_preemption_victims_total 0",
+            "borealis_preemption_failed_slots_total{reason=\"Taken\"} 0",
+            "borealis_preemption_decision_seconds_count 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

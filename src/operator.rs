@@ -5,7 +5,11 @@
 //! lease nothing is finished: the program leaves at once. Decides nothing about services. Called by `main`, and by
 //! tests with a client of their own.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use borealis_core::plan::plan;
 use kube::{Client, Config};
@@ -22,11 +26,13 @@ use tracing::{info, warn};
 use crate::{
     ServiceKey,
     admission::{TooOld, check_fence, check_version, wait_for_kinds},
-    apply::{Executor, Learn, TenancyWriter, events},
+    apply::{Announcer, Executor, Learn, TenancyWriter, events},
     checks::Checks,
     controller::{
         self, Controller, Opening, Queue,
-        cluster::{self, May, PendingLoop, PendingTable, TenancyRound},
+        cluster::{
+            self, DecisionLog, Kept, May, PendingLoop, PendingTable, PreemptionLoop, TenancyRound, Verdicts,
+        },
         keep_open, opening, plan_all,
     },
     freeze::Freeze,
@@ -234,7 +240,7 @@ impl Operator<'_> {
             self.fence.clone(),
             learn,
             self.metrics.clone(),
-            announcer,
+            announcer.clone(),
         );
         let (sender, opening) = opening();
         let barrier = move || {
@@ -258,6 +264,13 @@ impl Operator<'_> {
             let hosts = self.settings.check_hosts.clone();
             Checks::new(hosts, self.fence.clone(), self.metrics.clone(), move |key| queue.add(key))
         };
+        tasks.spawn(self.preemption(
+            &index,
+            &executor,
+            announcer,
+            opening.clone(),
+            Arc::clone(&freeze.frozen),
+        ));
         let pending = self.explain(&index, &queue, &opening, tasks);
         let controller = Controller {
             index,
@@ -317,6 +330,34 @@ impl Operator<'_> {
         let round = TenancyRound::new(Arc::clone(index), writer, &self.settings.namespace);
         let stop = self.stop.clone();
         tasks.spawn(async move { cluster::turn(round, may, &woken, stop).await });
+    }
+
+    /// The loop of preemption.
+    fn preemption(
+        &self,
+        index: &Arc<Index>,
+        executor: &Executor,
+        announcer: Announcer,
+        opening: Opening,
+        frozen: Arc<AtomicBool>,
+    ) -> impl Future<Output = ()> + use<> {
+        let (log, verdicts) = (DecisionLog::default(), Verdicts::default());
+        let shown = log.clone();
+        self.health.show("preemptions", move || shown.json());
+        let changes = index.changes();
+        let what = PreemptionLoop {
+            index: Arc::clone(index),
+            writes: executor.preemption(),
+            announcer,
+            metrics: self.metrics.clone(),
+            settings: self.settings.preemption(frozen),
+            log,
+            verdicts,
+            kept: Kept::default(),
+        };
+        let may = May { fence: self.fence.clone(), opening };
+        let stop = self.stop.clone();
+        async move { cluster::turn(what, may, changes.woken(), stop).await }
     }
 }
 

@@ -7,13 +7,15 @@ use std::{
     collections::hash_map::RandomState,
     hash::{BuildHasher, Hasher},
     net::SocketAddr,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
+use borealis_core::admit::slots::{Bounds, Mode};
 use clap::{Parser, ValueEnum};
 use jiff::SignedDuration;
 
-use crate::{apply::Limits, checks::Hosts, lease::LeaseSettings};
+use crate::{apply::Limits, checks::Hosts, controller::PreemptionSettings, lease::LeaseSettings};
 
 /// Name of the ConfigMap whose being there freezes the cluster.
 pub const FREEZE: &str = "borealis-freeze";
@@ -64,7 +66,16 @@ pub struct Settings {
     /// Hosts that the checks of updates may ask, comma-separated: host, host:port, *.suffix [default: none]
     #[arg(long, env = "BOREALIS_CHECK_HOSTS", default_value = "", hide_default_value = true, value_parser = Hosts::parse)]
     pub check_hosts: Hosts,
-    /// Where /livez, /readyz and /metrics are served
+    /// Whether room is made for Pods that wait by ending others; dry-run only says who would go
+    #[arg(long, env = "BOREALIS_PREEMPTION", value_enum, default_value_t = Preemption::On)]
+    pub preemption: Preemption,
+    /// How long room is kept for a Pod that does not get it
+    #[arg(long, default_value = "5m", value_parser = duration)]
+    pub slot_hold: Duration,
+    /// Pods that may end in a minute for those of one role, where its AuroraRole says nothing
+    #[arg(long, default_value_t = 2000)]
+    pub victims_per_minute: u32,
+    /// Where /livez, /readyz, /metrics and /debug are served
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
     /// How the log is written
@@ -82,6 +93,17 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Whether room is made by ending others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Preemption {
+    /// It is.
+    On,
+    /// It is only said who would go.
+    DryRun,
+    /// It is not.
+    Off,
 }
 
 /// A combination of settings that can't be.
@@ -169,6 +191,19 @@ impl Settings {
         }
     }
 
+    /// How room is made.
+    #[must_use]
+    pub fn preemption(&self, frozen: Arc<AtomicBool>) -> PreemptionSettings {
+        let mode = match self.preemption {
+            Preemption::On => Mode::On,
+            Preemption::DryRun => Mode::DryRun,
+            Preemption::Off => Mode::Off,
+        };
+        let hold = SignedDuration::try_from(self.slot_hold).unwrap_or(SignedDuration::MAX);
+        let bounds = Bounds { hold, ..Bounds::default() };
+        PreemptionSettings { mode, bounds, victims_per_minute: self.victims_per_minute, frozen }
+    }
+
     /// What the executor keeps to.
     #[must_use]
     pub fn limits(&self) -> Limits {
@@ -204,6 +239,10 @@ mod tests {
         assert_eq!(seconds, [15, 10, 2]);
         assert_ne!(settings.identity(), settings.identity());
         assert_eq!(parse("--identity a").unwrap().identity(), "a");
+        let preemption = parse("").unwrap().preemption(Arc::default());
+        assert_eq!((preemption.mode, preemption.bounds), (Mode::On, Bounds::default()));
+        let dry = parse("--preemption dry-run --slot-hold 20s").unwrap().preemption(Arc::default());
+        assert_eq!((dry.mode, dry.bounds.hold.as_secs()), (Mode::DryRun, 20));
     }
 
     #[test]
@@ -219,6 +258,8 @@ mod tests {
             ("--listen here", "--listen"),
             ("--check-hosts good.example,http://x", "\"http://x\" names no host"),
             ("--log-format xml", "--log-format"),
+            ("--preemption maybe", "on, dry-run, off"),
+            ("--slot-hold 0s", "15s, 500ms or 10m"),
             ("--unknown", "--unknown"),
         ] {
             let error = parse(flags).unwrap_err();

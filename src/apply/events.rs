@@ -107,6 +107,11 @@ impl Announcer {
             }
             None => reference::<AuroraService>(key, key.name.to_string(), Some(facts.uid)),
         };
+        self.announce_on(regarding, event);
+    }
+
+    /// The same about any object; it is told from others by its uid.
+    pub fn announce_on(&self, regarding: ObjectReference, event: plan::Event) {
         let queue = if event.warning { &self.warnings } else { &self.news };
         if queue.try_send(Waiting { regarding, event }).is_err() {
             self.metrics.event_dropped();

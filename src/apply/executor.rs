@@ -21,6 +21,7 @@ use super::{
     configs::Configs,
     events::Announcer,
     in_place::InPlace,
+    preemption::Preemption,
     run::{Run, Undone},
     slow_start::Window,
     status::Pace,
@@ -53,7 +54,7 @@ pub struct Executor {
     index: Arc<dyn Learn>,
     announcer: Announcer,
     in_flight: usize,
-    calls: Calls,
+    calls: Arc<Calls>,
     configs: Configs,
     pace: Pace,
     recent: Recent,
@@ -74,11 +75,16 @@ impl Executor {
             index,
             announcer,
             in_flight: limits.in_flight.max(1),
-            calls: Calls::new(fence, limits.in_flight, limits.call_timeout, metrics),
+            calls: Arc::new(Calls::new(fence, limits.in_flight, limits.call_timeout, metrics)),
             configs: Configs::default(),
             pace: Pace::default(),
             recent: Recent::default(),
         }
+    }
+
+    /// What writes for preemption, within the same limits.
+    pub fn preemption(&self) -> Preemption {
+        Preemption::new(self.client.clone(), Arc::clone(&self.calls), Arc::clone(&self.index))
     }
 
     /// Does what the plan says. Never called for one service twice at a time.

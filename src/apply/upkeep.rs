@@ -35,6 +35,8 @@ use crate::{api::labels, metrics::Verb};
 
 /// The way children are built; another one has them all written again.
 const BUILD: u32 = 1;
+/// How the content of a budget ends that its service's spec asks for; the others are a matter of course.
+pub const ASKED: &str = "-asked";
 /// How long the watch may take to show what was written.
 const WATCH_LAG: Duration = Duration::from_secs(60);
 /// How many children are remembered that long.
@@ -104,7 +106,8 @@ impl Run<'_> {
     /// not there nor takes those that still serve.
     async fn keep_budget(&self, client: &Client, recent: &Recent, instances: u32) -> Result<(), Undone> {
         let sla = self.facts.sla.as_ref();
-        let content = format!("{BUILD}-{}", min_available(sla, instances));
+        let asked = if sla.is_some() { ASKED } else { "" };
+        let content = format!("{BUILD}-{}{asked}", min_available(sla, instances));
         if self.facts.budget.as_ref() == Some(&content)
             || recent.has(self.facts.uid, "PodDisruptionBudget", &content)
         {

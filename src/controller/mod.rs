@@ -13,6 +13,7 @@ mod service;
 
 pub(crate) use backoff::spread;
 pub use barrier::{Opening, keep_open, opening};
+pub use cluster::{DecisionLog, Kept, PreemptionLoop, PreemptionSettings, Verdicts};
 pub use ports::{Execute, Planner, Settle};
 pub use queue::Queue;
 pub use service::{Controller, Settings, plan_all};

@@ -35,8 +35,10 @@ impl Index {
         let (object, read) = match event {
             Event::Init => {
                 self.epochs[kind as usize].fetch_add(1, Relaxed);
-                if kind == Kind::Pod {
-                    self.list_claims();
+                match kind {
+                    Kind::Pod => self.list_claims(),
+                    Kind::Budget => self.list_budgets(),
+                    _ => {}
                 }
                 return;
             }
@@ -114,8 +116,10 @@ impl Index {
         if let Kind::Tier | Kind::Role | Kind::Framework | Kind::Namespace = kind {
             return self.relisted_tenancy(kind);
         }
-        if kind == Kind::Pod {
-            self.listed_claims();
+        match kind {
+            Kind::Pod => self.listed_claims(),
+            Kind::Budget => self.listed_budgets(),
+            _ => {}
         }
         for slot in self.slots() {
             self.change_slot(&slot, |slot, state| {

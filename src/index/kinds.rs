@@ -5,10 +5,7 @@
 use borealis_core::model::{RevisionRecord, Uid};
 use jiff::Timestamp;
 use k8s_openapi::{
-    api::{
-        core::v1::{ConfigMap, Pod, Service},
-        policy::v1::PodDisruptionBudget,
-    },
+    api::core::v1::{ConfigMap, Pod, Service},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
@@ -20,7 +17,7 @@ use tracing::{debug, warn};
 use super::{
     Index, Kind,
     feed::Feed,
-    lean::{Node, StoredRevision},
+    lean::{Budget, Node, StoredRevision},
     meta::{self, Identity, Unreadable},
     nodes::Vanished,
     packed::TaskRow,
@@ -295,12 +292,20 @@ impl Feed for StoredRevision {
     }
 }
 
-impl Feed for PartialObjectMeta<PodDisruptionBudget> {
+impl Feed for Budget {
     fn offer(&self, index: &Index, kind: Kind, source: Source) -> Result<(), Unreadable> {
+        index.offer_budget(self)?;
+        if meta::label(&self.metadata, labels::SERVICE).is_none() {
+            return Ok(());
+        }
         index.offer_child(&self.metadata, kind, source)
     }
 
     fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
+        index.drop_budget(self)?;
+        if meta::label(&self.metadata, labels::SERVICE).is_none() {
+            return Ok(());
+        }
         let identity = Identity::read(&self.metadata)?;
         index.watched_gone(&identity, kind, |state| &mut state.budget);
         Ok(())

@@ -9,8 +9,12 @@ use k8s_openapi::{
     api::{
         apps::v1::ControllerRevision,
         core::v1::{NodeCondition, Taint},
+        policy::v1::PodDisruptionBudget,
     },
-    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
+    apimachinery::pkg::{
+        api::resource::Quantity,
+        apis::meta::v1::{LabelSelector, ObjectMeta},
+    },
 };
 use kube::Resource;
 use serde::Deserialize;
@@ -59,6 +63,36 @@ pub(super) struct StoredRevision {
     pub(super) revision: i64,
 }
 
+/// A PodDisruptionBudget: whom it is about, and how many of them may go.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct Budget {
+    /// Its metadata.
+    pub(super) metadata: ObjectMeta,
+    /// Whom it is about.
+    #[serde(default)]
+    pub(super) spec: BudgetSpec,
+    /// What Kubernetes counts.
+    #[serde(default)]
+    pub(super) status: BudgetStatus,
+}
+
+/// The part of a budget's spec that matters here.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct BudgetSpec {
+    /// Whom it is about; none is nobody.
+    #[serde(default)]
+    pub(super) selector: Option<LabelSelector>,
+}
+
+/// The part of a budget's status that matters here.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BudgetStatus {
+    /// How many may go now.
+    #[serde(default)]
+    pub(super) disruptions_allowed: i32,
+}
+
 macro_rules! as_kind {
     ($lean:ty, $whole:ty, $scope:ty) => {
         impl Resource for $lean {
@@ -89,6 +123,7 @@ macro_rules! as_kind {
 
 as_kind!(Node, k8s_openapi::api::core::v1::Node, k8s_openapi::ClusterResourceScope);
 as_kind!(StoredRevision, ControllerRevision, NamespaceResourceScope);
+as_kind!(Budget, PodDisruptionBudget, NamespaceResourceScope);
 
 impl StoredRevision {
     /// The same of a whole one, as a write returns it.

@@ -99,7 +99,8 @@ pub(super) fn number(meta: &ObjectMeta, key: &'static str, most: u32) -> Result<
     number.filter(|number| *number <= most).ok_or(Unreadable::Label(key))
 }
 
-fn controller(meta: &ObjectMeta) -> Controller {
+/// What controls the object.
+pub(super) fn controller(meta: &ObjectMeta) -> Controller {
     let mut owners = meta.owner_references.iter().flatten();
     let Some(owner) = owners.find(|owner| owner.controller == Some(true)) else { return Controller::None };
     let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);

@@ -75,7 +75,7 @@ pub enum Kind {
     Update,
     /// ControllerRevisions of services.
     Revision,
-    /// PodDisruptionBudgets of services.
+    /// PodDisruptionBudgets, whoever's they are.
     Budget,
     /// Headless Services of services.
     Headless,

@@ -11,10 +11,7 @@ use std::{
 };
 
 use futures::Stream;
-use k8s_openapi::api::{
-    core::v1::{ConfigMap, Namespace, Pod, Service},
-    policy::v1::PodDisruptionBudget,
-};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Service};
 use kube::{
     Api, Client,
     core::{DeserializeGuard, PartialObjectMeta},
@@ -31,7 +28,7 @@ use tracing::{debug, info, warn};
 use super::{
     Index, Kind,
     feed::Feed,
-    lean::{Node, StoredRevision},
+    lean::{Budget, Node, StoredRevision},
 };
 use crate::{
     api::{AnyService, AuroraRole, AuroraUpdate, Framework, Tier, labels},
@@ -94,7 +91,7 @@ impl Watches {
         spawn.stream::<Node>(Kind::Node, &all);
         spawn.stream::<StoredRevision>(Kind::Revision, &ours);
         spawn.stream::<Pod>(Kind::Pod, &all);
-        spawn.stream::<PartialObjectMeta<PodDisruptionBudget>>(Kind::Budget, &ours);
+        spawn.stream::<Budget>(Kind::Budget, &all);
         spawn.stream::<PartialObjectMeta<Service>>(Kind::Headless, &ours);
         spawn.stream::<PartialObjectMeta<ConfigMap>>(Kind::ConfigMap, &all);
         watches

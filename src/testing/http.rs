@@ -100,6 +100,11 @@ impl FakeApi {
                 Ok(json!({"kind": "List", "apiVersion": "v1", "items": items,
                           "metadata": {"resourceVersion": store.version().to_string()}}))
             }
+            "evict" => {
+                let uid = request.body["deleteOptions"]["preconditions"]["uid"].as_str().map(str::to_owned);
+                let deletion = Deletion { uid, ..Deletion::default() };
+                store.delete(place, &deletion).map(|_| Answer::new(201, "", "").object())
+            }
             "create" | "dry-run" => {
                 let mut object = request.body.clone();
                 object["metadata"]["namespace"] = json!(place.namespace);

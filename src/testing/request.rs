@@ -41,6 +41,7 @@ impl Request {
             (&Method::GET, true) => "list",
             (&Method::GET, false) => "get",
             (&Method::POST, _) if parameters.contains_key("dryRun") => "dry-run",
+            (&Method::POST, _) if subresource == "eviction" => "evict",
             (&Method::POST, _) => "create",
             (&Method::PUT, _) => "update",
             (&Method::PATCH, _) => "patch",

@@ -176,7 +176,9 @@ impl Store {
             return Err(Answer::new(422, "Invalid", "metadata.uid: Invalid value: field is immutable"));
         }
         if status {
-            let (metadata, status) = (present["metadata"].clone(), new["status"].take());
+            // Of Pods it takes labels and annotations, too.
+            let asked = if place.resource == "pods" { &new["metadata"] } else { &present["metadata"] };
+            let (metadata, status) = (asked.clone(), new["status"].take());
             new = present.clone();
             new["metadata"] = metadata;
             new["status"] = status;

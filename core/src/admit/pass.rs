@@ -380,7 +380,10 @@ fn take<B: Budgets>(
     let Some((host, victims)) = slot else {
         let next = memory.in_vain(claim.uid, given.now);
         all.by(next);
-        all.told.push(Told::Decided(decision.clone()));
+        // Whom nobody here makes room for is no decision.
+        if !matches!(decision.outcome, Outcome::NotOurs(_)) {
+            all.told.push(Told::Decided(decision.clone()));
+        }
         all.verdicts.insert(claim.uid, Verdict::Found(decision));
         return;
     };

@@ -5,6 +5,7 @@
 //! `operator`.
 
 mod pending;
+mod preemption;
 mod tenancy;
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
@@ -17,6 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+pub use self::preemption::{DecisionLog, Kept, PreemptionLoop, PreemptionSettings, Verdicts};
 use super::barrier::Opening;
 use crate::lease::Fence;
 pub use tenancy::TenancyRound;

@@ -78,9 +78,6 @@ impl Verdicts {
     }
 }
 
-/// Says how many victims a role may have in a minute, where its AuroraRole says so.
-pub type VictimBounds = Box<dyn Fn() -> BTreeMap<Arc<str>, u32> + Send + Sync>;
-
 /// The loop of preemption.
 pub struct PreemptionLoop {
     /// What is known.
@@ -93,8 +90,6 @@ pub struct PreemptionLoop {
     pub metrics: Metrics,
     /// How it is done.
     pub settings: PreemptionSettings,
-    /// What roles allow themselves.
-    pub victim_bounds: VictimBounds,
     /// What was decided.
     pub log: DecisionLog,
     /// What is the matter with Pods that wait.
@@ -158,7 +153,7 @@ impl PreemptionLoop {
 
     /// One pass, under the lock of the board, and what is needed of the board to carry it out.
     fn decide(&mut self, now: Timestamp) -> (Decisions, Vec<Job>, News) {
-        let bounds = (self.victim_bounds)();
+        let bounds = self.index.victim_bounds();
         let settings = &self.settings;
         let memory = &mut self.kept.memory;
         let (log, verdicts) = (&self.log, &self.verdicts);

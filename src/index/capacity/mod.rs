@@ -5,6 +5,7 @@
 //! not known here: answers to our own writes only renew it, so none can bring back a Pod that is gone. Fed by `kinds`;
 //! read by the loops that concern the whole cluster.
 
+mod budgets;
 mod changes;
 mod claim;
 mod demand;
@@ -61,6 +62,7 @@ pub(super) struct Capacity {
     tables: Tables,
     foreign: Foreign,
     followers: Followers,
+    budgets: budgets::Budgets,
     /// The Pods that the relist under way has shown.
     shown: Option<HashSet<Uid>>,
 }

@@ -88,12 +88,9 @@ fn children_and_numbers_reach_the_executor() {
     let fixture = Fixture::new();
     fixture.index.learn_service(&object(service(9, 7, 2)));
     let child = |name: &str, owner: u128| {
-        let value = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
-            "metadata": {"name": name, "namespace": "prod", "uid": uid(50), "resourceVersion": "3",
+        let value = json!({"metadata": {"name": name, "namespace": "prod", "uid": uid(50), "resourceVersion": "3",
                 "labels": {"borealis.dev/service": "web"}, "annotations": {"borealis.dev/content": "abc"}}});
-        object::<kube::core::PartialObjectMeta<k8s_openapi::api::policy::v1::PodDisruptionBudget>>(owned_by(
-            value, owner,
-        ))
+        object::<lean::Budget>(owned_by(value, owner))
     };
     let facts = || match fixture.index.view(&key("web"), |_, facts| facts) {
         Viewed::Of(facts) => facts,

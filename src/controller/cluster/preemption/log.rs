@@ -120,10 +120,11 @@ fn decided(board: &Board, decision: &Decision) -> Value {
             what["leaving"] = pods(leaving).into();
             what["until"] = until.map(|until| until.to_string()).into();
         }
-        Outcome::Slot { host, victims, cost } => {
+        Outcome::Slot { host, victims, cost, proven } => {
             what["outcome"] = "slot".into();
             what["node"] = name(*host).into();
             what["cost"] = costs(cost);
+            what["proven"] = (*proven).into();
             let victims = victims.iter().map(|victim| {
                 let mut who = about(board, victim.uid);
                 who["rule"] = victim.rule.to_string().into();
