@@ -232,6 +232,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_documentation_shows_the_files_as_they_are() {
+        let read = |path: &str| fs::read_to_string(paths::repository().join(path)).unwrap();
+        let page = read("docs/frameworks.md");
+        for name in ["tenant.yaml", "account.yaml", "spark.conf", "driver.yaml"] {
+            assert!(page.contains(read(&format!("e2e/spark/{name}")).trim_end()), "{name}");
+        }
+    }
+
+    #[test]
     fn a_result_is_whole_and_comes_once() {
         let job = Job { tasks: 1 };
         let good = "INFO x\n2\t250\t125000\n0\t250\t124500\n1\t250\t124750\n3\t250\t125250\nTime\ttaken\n";

@@ -1,17 +1,17 @@
-//! A real Spark beside services, and what it does when it loses an executor.
+//! A real Spark beside services: its Pods join a role and its tiers, and it goes on when it loses an executor.
 //!
 //! In `spark` the executors' Pods are on simulated nodes, where nothing runs in them: what counts is that Spark makes
 //! them, and makes another when one goes. In `real-spark` all of it runs.
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use crate::{
-    kube_api::text,
+    kube_api::{at, text},
     runner::Scenario,
     scene::Scene,
     service::{REAL, SIMULATED},
@@ -20,6 +20,8 @@ use crate::{
     world::{CLAIM, RESERVED},
 };
 
+/// How long Java may take to get anywhere on a busy machine.
+const PATIENT: Duration = Duration::from_secs(300);
 /// How long a download of Spark and all that follows may take.
 const LIMIT: Duration = Duration::from_secs(900);
 
@@ -27,16 +29,50 @@ pub(super) fn all() -> Vec<Scenario> {
     vec![
         Scenario::new(
             "spark",
-            "Spark makes its executors' Pods itself, and another for one that is gone",
+            "executors that Spark makes join a role and a tier, and so does another for one that is gone",
             |s| Box::pin(simulated(s)),
         )
         .limit(LIMIT),
-        Scenario::new("real-spark", "a Spark job comes to its result though it loses an executor", |s| {
-            Box::pin(real(s))
-        })
+        Scenario::new(
+            "real-spark",
+            "a Spark job in a role and its tiers comes to its result though it loses an executor",
+            |s| Box::pin(real(s)),
+        )
         .real_node()
         .limit(LIMIT),
     ]
+}
+
+/// The team, its framework and Spark's account are there, and the API server acts by them.
+async fn team(scene: &Scene) -> Result<()> {
+    let label = format!("team={}", scene.namespace);
+    scene.kubectl(&["label", "namespace", &scene.namespace, &label]).await?;
+    spark::apply(scene, "tenant.yaml").await?;
+    spark::apply(scene, "account.yaml").await?;
+    let probe = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": "probe", "namespace": scene.namespace, "labels": { spark::KIND: "executor" } },
+        "spec": { "containers": [{ "name": "probe", "image": spark::IMAGE }] },
+    });
+    let file = spark::write(scene, "probe.json", &probe.to_string())?;
+    let args = ["create", "--dry-run=server", "--output=json", "--filename", &file];
+    wait::until("the API server to rank Spark's Pods", PATIENT, || async {
+        let made: Value = serde_json::from_str(&scene.kubectl(&args).await?)?;
+        let labels = at(&made, "/metadata/labels");
+        Ok(if labels.get("borealis.dev/framework").is_some() {
+            Look::Done(())
+        } else {
+            Look::NotYet(made.to_string())
+        })
+    })
+    .await
+}
+
+/// What the team has of its own in the cluster goes with the scene.
+async fn disband(scene: &Scene) -> Result<()> {
+    let framework = format!("framework/{}-spark", scene.namespace);
+    scene.kubectl(&["delete", &framework, &format!("aurorarole/{}", scene.namespace)]).await.map(|_| ())
 }
 
 /// The Pods of this kind that Spark has, but for those that are ending, by the number of the executor.
@@ -60,7 +96,7 @@ fn name(pod: &Value) -> &str {
 
 /// Waits until these executors have Pods in this phase, and returns them.
 async fn executors(scene: &Scene, wanted: &[u32], phase: &str) -> Result<Vec<Value>> {
-    wait::until(&format!("executors {wanted:?} to be {phase}"), super::LONG, || async {
+    wait::until(&format!("executors {wanted:?} to be {phase}"), PATIENT, || async {
         let pods = pods(scene, "executor").await?;
         let found: Vec<&Value> = pods.iter().filter(|pod| wanted.contains(&executor(pod))).collect();
         let seen: Vec<String> =
@@ -82,6 +118,37 @@ async fn end_first(scene: &Scene, executors: &[Value]) -> Result<u32> {
     Ok(executor(first))
 }
 
+/// Fails unless a Pod is ranked and labelled as the framework says.
+fn ranked(scene: &Scene, pod: &Value, tier: &str, band: i64, priority: &str) -> Result<()> {
+    let framework = format!("{}-spark", scene.namespace);
+    for (label, value) in [
+        ("role", scene.namespace.as_str()),
+        ("tier", tier),
+        ("priority", priority),
+        ("framework", &framework),
+    ] {
+        let found = text(pod, &format!("/metadata/labels/borealis.dev~1{label}"));
+        ensure!(
+            found == value,
+            "{} has {label} {found:?}, not {value:?}: {}",
+            name(pod),
+            at(pod, "/metadata/labels")
+        );
+    }
+    let spec = at(pod, "/spec");
+    ensure!(
+        text(spec, "/priorityClassName") == format!("borealis-{tier}-{band}")
+            && at(spec, "/priority") == &json!(band)
+            && text(spec, "/preemptionPolicy") == "Never",
+        "{} is ranked {} {} {}",
+        name(pod),
+        at(spec, "/priorityClassName"),
+        at(spec, "/priority"),
+        at(spec, "/preemptionPolicy")
+    );
+    Ok(())
+}
+
 /// A Pod after which Spark makes its executors.
 fn template(selector: &Value, tolerations: &Value) -> Value {
     json!({
@@ -92,7 +159,7 @@ fn template(selector: &Value, tolerations: &Value) -> Value {
 }
 
 async fn simulated(scene: Scene) -> Result<()> {
-    spark::apply(&scene, "account.yaml").await?;
+    team(&scene).await?;
     let node = scene.world.claim_nodes(&scene.namespace, 1).await?.remove(0);
     let each = cpu(&scene, &node).await? * 2 / 5;
     let template = template(
@@ -101,15 +168,22 @@ async fn simulated(scene: Scene) -> Result<()> {
     );
     let mut driver = Driver::start(&scene, Job { tasks: 4 }, each, &template).await?;
     let before = executors(&scene, &[1, 2], "Running").await?;
+    for pod in &before {
+        ranked(&scene, pod, "preemptible", 20_000, "10")?;
+    }
 
     end_first(&scene, &before).await?;
-    executors(&scene, &[2, 3], "Running").await?;
-    driver.runs()
+    let after = executors(&scene, &[2, 3], "Running").await?;
+    for pod in &after {
+        ranked(&scene, pod, "preemptible", 20_000, "10")?;
+    }
+    driver.runs()?;
+    disband(&scene).await
 }
 
 async fn real(scene: Scene) -> Result<()> {
     spark::load_image(&scene).await?;
-    spark::apply(&scene, "account.yaml").await?;
+    team(&scene).await?;
     let node = scene.world.real_node.clone().context("there is no real node")?;
     let each = cpu(&scene, &node).await? * 2 / 5;
     let template = template(&json!({ REAL: "true" }), &json!([{ "key": REAL, "operator": "Exists" }]));
@@ -118,7 +192,11 @@ async fn real(scene: Scene) -> Result<()> {
     let file = spark::write(&scene, "job.json", &manifest.to_string())?;
     scene.kubectl(&["apply", "--filename", &file]).await?;
     let before = executors(&scene, &[1, 2], "Running").await?;
+    for pod in pods(&scene, "driver").await? {
+        ranked(&scene, &pod, "preferred", 30_000, "0")?;
+    }
     for pod in &before {
+        ranked(&scene, pod, "preemptible", 20_000, "10")?;
         // From now on something is lost with it.
         says(&scene, name(pod), "Finished task").await?;
     }
@@ -126,7 +204,7 @@ async fn real(scene: Scene) -> Result<()> {
     let lost = end_first(&scene, &before).await?;
     says(&scene, "driver", &format!("Lost executor {lost} ")).await?;
 
-    let log = wait::until("the job to end", super::LONG, || async {
+    let log = wait::until("the job to end", PATIENT, || async {
         let log = scene.kubectl(&["logs", "driver"]).await?;
         spark::write(&scene, "driver.log", &log)?;
         let driver = serde_json::to_value(scene.world.kube.pods(&scene.namespace).get("driver").await?)?;
@@ -136,7 +214,8 @@ async fn real(scene: Scene) -> Result<()> {
         })
     })
     .await?;
-    job.is_done_in(&log)
+    job.is_done_in(&log)?;
+    disband(&scene).await
 }
 
 /// What a node has for Pods. Unit: thousandths of a CPU.
@@ -152,7 +231,7 @@ async fn cpu(scene: &Scene, node: &str) -> Result<u32> {
 
 /// Waits until a Pod's log has these words.
 async fn says(scene: &Scene, pod: &str, words: &str) -> Result<()> {
-    wait::until(&format!("{pod} to say {words:?}"), super::LONG, || async {
+    wait::until(&format!("{pod} to say {words:?}"), PATIENT, || async {
         let log = scene.kubectl(&["logs", pod]).await?;
         Ok(wait::when(log.contains(words), spark::tail(&log)))
     })
