@@ -15,6 +15,7 @@ pub mod lease;
 mod listen;
 pub mod metrics;
 pub mod operator;
+pub mod quota;
 pub mod server;
 pub mod settings;
 pub mod telemetry;

@@ -1,11 +1,19 @@
-//! What is counted and measured, under bounded labels: kinds, verbs, codes and states, never names of objects.
+//! What is counted and measured, under bounded labels: kinds, verbs, codes and states, never names of
+//! objects but those of roles.
 //!
 //! Every value a label can take that somebody may alert on is there from the start, at zero. Cheap to clone; all
 //! clones count into the same registry, which `server` prints.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    time::Duration,
+};
 
-use borealis_core::model::{PendingReason, SlotFailure, TaskState, UpdateState};
+use borealis_core::{
+    admit::ledger::{Report, Usage},
+    model::{PendingReason, Resources, SlotFailure, TaskState, UpdateState},
+};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text},
     metrics::{
@@ -17,7 +25,12 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{checks::Kind, index::Extent, lease::Fence};
+use crate::{
+    api::amounts::{CPU, amounts_of},
+    checks::Kind,
+    index::Extent,
+    lease::Fence,
+};
 
 /// What a call to the API server does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -75,6 +88,19 @@ impl Measured {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRole {
+    role: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Amount {
+    role: String,
+    resource: String,
+    /// `limit`, or what of it is used: `production`, `foreign`, and what counts for nothing: `dedicated`, `non_production`.
+    part: &'static str,
+}
+
 /// The operator's metrics.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
@@ -103,6 +129,10 @@ struct Inner {
     impossible: Counter,
     checks: Family<Measured, Counter>,
     unplaced: Family<Pending, Gauge>,
+    quota: Family<Amount, Gauge<f64, AtomicU64>>,
+    held: Family<OfRole, Gauge>,
+    /// The resources that are told of each role, to be taken back with it.
+    told: Mutex<BTreeMap<String, BTreeSet<String>>>,
     preemption: Preemption,
 }
 
@@ -179,6 +209,9 @@ impl Default for Metrics {
             checks: Family::default(),
             unplaced: Family::default(),
             preemption: Preemption::default(),
+            quota: Family::default(),
+            held: Family::default(),
+            told: Mutex::default(),
         };
         inner.register();
         inner.start_at_zero();
@@ -228,6 +261,9 @@ impl Inner {
             "Pods of the whole cluster without a place, by the nearest reason; 0 where the lease is not held";
         r.register("unplaced_pods", pending, self.unplaced.clone());
         self.preemption.register(r);
+        let quota = "Quota of each role and what of it is used, by resource: CPUs, bytes, units";
+        r.register("quota", quota, self.quota.clone());
+        r.register("quota_held_services", "Services that wait for quota, by role", self.held.clone());
     }
 
     fn start_at_zero(&self) {
@@ -392,6 +428,49 @@ impl Metrics {
         self.0.preemption.pass.observe(took.as_secs_f64());
     }
 
+    /// A role has this quota, and this of it is used.
+    pub fn quota(&self, role: &str, report: &Report<'_>) {
+        let Usage { production, dedicated, non_production } = report.usage;
+        let none = Resources::NONE;
+        let parts = [
+            ("limit", report.quota.unwrap_or(&none)),
+            ("production", production),
+            ("foreign", report.foreign),
+            ("dedicated", dedicated),
+            ("non_production", non_production),
+        ];
+        let named = parts.iter().flat_map(|(_, amounts)| amounts_of(amounts));
+        let resources: BTreeSet<String> = named.map(|(name, _)| name.to_owned()).collect();
+        for (part, amounts) in parts {
+            for resource in &resources {
+                let amount = amounts_of(amounts).find(|(name, _)| name == resource).map_or(0, |(_, it)| it);
+                let label = Amount { role: role.to_owned(), resource: resource.clone(), part };
+                self.0.quota.get_or_create(&label).set(whole(resource, amount));
+            }
+        }
+        self.0.held.get_or_create(&OfRole { role: role.to_owned() }).set(signed(report.held));
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = told.insert(role.to_owned(), resources.clone()).unwrap_or_default();
+        self.take_back(role, before.difference(&resources));
+    }
+
+    /// There is no such role any more.
+    pub fn no_quota(&self, role: &str) {
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(resources) = told.remove(role) else { return };
+        self.take_back(role, resources.iter());
+        self.0.held.remove(&OfRole { role: role.to_owned() });
+    }
+
+    fn take_back<'a>(&self, role: &str, resources: impl Iterator<Item = &'a String>) {
+        for resource in resources {
+            for part in ["limit", "production", "foreign", "dedicated", "non_production"] {
+                let label = Amount { role: role.to_owned(), resource: resource.clone(), part };
+                self.0.quota.remove(&label);
+            }
+        }
+    }
+
     /// Everything in the text format of OpenMetrics.
     ///
     /// # Errors
@@ -409,6 +488,12 @@ impl Metrics {
 /// Aurora's spelling: `Running` is RUNNING.
 fn task_state(state: TaskState) -> String {
     format!("{state:?}").to_uppercase()
+}
+
+/// An amount in whole units.
+#[expect(clippy::cast_precision_loss, reason = "a metric is a floating-point number")]
+fn whole(resource: &str, amount: i64) -> f64 {
+    if resource == CPU { amount as f64 / 1_000.0 } else { amount as f64 }
 }
 
 fn signed(count: usize) -> i64 {

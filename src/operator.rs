@@ -26,12 +26,13 @@ use tracing::{info, warn};
 use crate::{
     ServiceKey,
     admission::{TooOld, check_fence, check_version, wait_for_kinds},
-    apply::{Announcer, Executor, Learn, TenancyWriter, events},
+    apply::{Announcer, Executor, Learn, RoleWriter, TenancyWriter, events},
     checks::Checks,
     controller::{
         self, Controller, Opening, Queue,
         cluster::{
-            self, DecisionLog, Kept, May, PendingLoop, PendingTable, PreemptionLoop, TenancyRound, Verdicts,
+            self, DecisionLog, Kept, May, PendingLoop, PendingTable, PreemptionLoop, QuotaRound,
+            TenancyRound, Verdicts,
         },
         keep_open, opening, plan_all,
     },
@@ -39,6 +40,7 @@ use crate::{
     index::{Index, Watches},
     lease::{Elector, Fence, Gate, Lost, fence},
     metrics::Metrics,
+    quota::Quota,
     server::{Beat, Health, serve},
     settings::Settings,
 };
@@ -155,6 +157,7 @@ struct Operator<'a> {
 struct Known {
     index: Arc<Index>,
     queue: Arc<Queue<ServiceKey>>,
+    quota: Arc<Quota>,
     watches: Arc<Watches>,
     freeze: Freeze,
 }
@@ -170,8 +173,12 @@ impl Operator<'_> {
         check_version(&self.client).await?;
         wait_for_kinds(&self.client).await;
         let queue: Arc<Queue<ServiceKey>> = Arc::default();
-        let dirty = Arc::clone(&queue);
-        let index = Arc::new(Index::new(self.metrics.clone(), move |key| dirty.add(key)));
+        let quota: Arc<Quota> = Arc::default();
+        let dirty = (Arc::clone(&queue), Arc::clone(&quota));
+        let index = Arc::new(Index::new(self.metrics.clone(), move |key| {
+            dirty.0.add(key);
+            dirty.1.touch(key);
+        }));
         let watches = Arc::new(Watches::start(&self.client, &index, &self.end, tasks));
         let again = {
             let (index, queue) = (Arc::clone(&index), Arc::clone(&queue));
@@ -190,7 +197,7 @@ impl Operator<'_> {
         }
         freeze.known().await;
         info!(services = index.len(), "the cluster is indexed");
-        Ok(Known { index, queue, watches, freeze })
+        Ok(Known { index, queue, quota, watches, freeze })
     }
 
     /// Stands for the lease, acts while it is held, and gives it back in the end.
@@ -229,7 +236,7 @@ impl Operator<'_> {
         identity: String,
         tasks: &mut JoinSet<()>,
     ) -> AbortOnDropHandle<()> {
-        let Known { index, queue, watches, freeze } = known;
+        let Known { index, queue, quota, watches, freeze } = known;
         let (announcer, writer) =
             events(self.client.clone(), self.fence.clone(), self.metrics.clone(), identity);
         tasks.spawn(writer.run());
@@ -248,9 +255,11 @@ impl Operator<'_> {
             async move { watches.barrier().await }
         };
         let begin = {
-            let (index, queue) = (Arc::clone(&index), Arc::clone(&queue));
+            let (index, queue, quota) = (Arc::clone(&index), Arc::clone(&queue), Arc::clone(&quota));
             let (client, namespace) = (self.client.clone(), self.settings.namespace.clone());
             move || {
+                // Before anything is planned: what was granted in an earlier term is not known any more.
+                quota.restart();
                 plan_all(&index, &queue);
                 tokio::spawn(check_fence(client.clone(), namespace.clone()));
             }
@@ -258,7 +267,8 @@ impl Operator<'_> {
         tasks.spawn(expire_secrets(Arc::clone(&index), self.settings.secret_interval, self.end.clone()));
         tasks.spawn(keep_open(self.fence.clone(), sender, barrier, begin, self.end.clone()));
         let may = May { fence: self.fence.clone(), opening: opening.clone() };
-        self.start_tenancy(&index, may, tasks);
+        self.start_tenancy(&index, may.clone(), tasks);
+        self.start_quota(&index, &queue, &quota, may, tasks);
         let checks = {
             let queue = Arc::clone(&queue);
             let hosts = self.settings.check_hosts.clone();
@@ -282,6 +292,7 @@ impl Operator<'_> {
             planner: plan,
             checks,
             pending,
+            quota,
             metrics: self.metrics.clone(),
             settings: controller::Settings {
                 cluster: self.settings.cluster_name.clone(),
@@ -358,6 +369,38 @@ impl Operator<'_> {
         let may = May { fence: self.fence.clone(), opening };
         let stop = self.stop.clone();
         async move { cluster::turn(what, may, changes.woken(), stop).await }
+    }
+
+    /// Starts the loop that grants quota.
+    fn start_quota(
+        &self,
+        index: &Arc<Index>,
+        queue: &Arc<Queue<ServiceKey>>,
+        quota: &Arc<Quota>,
+        may: May,
+        tasks: &mut JoinSet<()>,
+    ) {
+        let (client, fence) = (self.client.clone(), self.fence.clone());
+        let writer = RoleWriter::new(client, self.settings.limits(), fence, self.metrics.clone());
+        index.wake_on_tenancy(Arc::clone(&quota.woken));
+        let follower = index.changes();
+        let (followed, woken) = (Arc::clone(&follower), Arc::clone(&quota.woken));
+        tasks.spawn(async move {
+            loop {
+                followed.woken().notified().await;
+                woken.notify_one();
+            }
+        });
+        let round = QuotaRound::new(
+            Arc::clone(index),
+            Arc::clone(quota),
+            writer,
+            Arc::clone(queue),
+            self.metrics.clone(),
+            follower,
+        );
+        let (woken, stop) = (Arc::clone(&quota.woken), self.stop.clone());
+        tasks.spawn(async move { cluster::turn(round, may, &woken, stop).await });
     }
 }
 

@@ -21,6 +21,13 @@ pub fn quantities(amounts: &Resources) -> BTreeMap<String, Quantity> {
     shown.map(|(name, amount)| (name.to_owned(), Quantity(text(name, amount)))).collect()
 }
 
+/// The amounts above 0 as a map by resource.
+#[must_use]
+pub fn positive(amounts: &Resources) -> BTreeMap<String, Quantity> {
+    let shown = amounts_of(amounts).filter(|(_, amount)| *amount > 0);
+    shown.map(|(name, amount)| (name.to_owned(), Quantity(text(name, amount)))).collect()
+}
+
 /// An amount of a resource as its quantity: thousandths of CPU, units of anything else.
 #[must_use]
 pub fn text(name: &str, amount: i64) -> String {

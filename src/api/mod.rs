@@ -22,6 +22,7 @@ pub mod references;
 pub mod requests;
 pub mod revision;
 pub mod role;
+pub mod role_quota;
 mod rules;
 mod schema;
 pub mod service;

@@ -14,7 +14,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::tier::DEFAULT_TIER;
+use super::{role_quota::RoleQuota, tier::DEFAULT_TIER};
 
 /// A tenant of the cluster.
 #[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +52,24 @@ use super::tier::DEFAULT_TIER;
         type_ = "string",
         json_path = ".spec.quota.memory",
         description = "Memory that its production work may use"
+    ),
+    printcolumn(
+        name = "Used CPU",
+        type_ = "string",
+        json_path = ".status.quota.production.cpu",
+        description = "CPU that its production services were granted"
+    ),
+    printcolumn(
+        name = "Used Memory",
+        type_ = "string",
+        json_path = ".status.quota.production.memory",
+        description = "Memory that its production services were granted"
+    ),
+    printcolumn(
+        name = "Held",
+        type_ = "integer",
+        json_path = ".status.quota.held",
+        description = "Services that wait for quota"
     ),
     printcolumn(
         name = "State",
@@ -119,6 +137,9 @@ pub struct AuroraRoleStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 63)))]
     pub namespaces: Vec<String>,
+    /// What it may use, what is used, and who waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<RoleQuota>,
     /// Ready, and Conflict where another AuroraRole claims a namespace as well.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]

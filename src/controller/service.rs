@@ -14,6 +14,7 @@ use std::{
 };
 
 use borealis_core::{
+    admit::ledger::plan_admitted,
     model::{TaskState, UpdateState},
     plan::{Plan, Problem, ServiceView},
 };
@@ -36,9 +37,10 @@ use crate::{
     ServiceKey,
     apply::{Facts, Outcome},
     checks::Checks,
-    index::{Index, Viewed},
+    index::{Index, Tenant, Viewed},
     lease::Fence,
     metrics::Metrics,
+    quota::Quota,
 };
 
 /// How soon a planned check may follow.
@@ -99,6 +101,8 @@ pub struct Controller<E, L> {
     pub checks: Checks,
     /// Why Pods have no place.
     pub pending: PendingTable,
+    /// What each service may bring about.
+    pub quota: Arc<Quota>,
     /// What counts.
     pub metrics: Metrics,
     /// How it is done.
@@ -191,6 +195,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
             Viewed::Absent => {
                 memory.forget(key);
                 self.checks.follow(key, None);
+                self.quota.touch(key);
                 return Again::Never;
             }
             Viewed::Unsettled => return self.settle(memory, key).await,
@@ -200,6 +205,8 @@ impl<E: Execute, L: Settle> Controller<E, L> {
         let awaited = self.index.await_answers(key);
         let outcome = self.executor.execute(key, &facts, plan).await;
         drop(awaited);
+        // What its status records by now is what it is charged.
+        self.quota.touch(key);
         self.conclude(memory, key, outcome, facts.generation, next_check)
     }
 
@@ -221,7 +228,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
         let problem = view.problem.or(refusal.as_ref());
         let pending = self.pending.of(key);
         let view = ServiceView { problem, measurements: &measurements, pending: &pending, ..view };
-        let plan = (self.planner)(&view, Timestamp::now());
+        let plan = self.plan_admitted(key, &view, &mut facts, &tenant);
         let planned = plan.progress.as_ref().map(|(_, progress)| progress);
         let goes_on = view.update.and_then(|update| {
             let progress = planned.or(update.progress.as_ref())?;
@@ -229,6 +236,26 @@ impl<E: Execute, L: Settle> Controller<E, L> {
         });
         self.checks.follow(key, goes_on);
         (plan, facts)
+    }
+
+    /// The plan of what the service may bring about now.
+    fn plan_admitted(
+        &self,
+        key: &ServiceKey,
+        view: &ServiceView<'_>,
+        facts: &mut Facts,
+        tenant: &Tenant,
+    ) -> Plan {
+        let tier = self.index.tier(&view.service.work.tier);
+        let (admission, obstacle) = self.quota.stand(key, view.service, view.status, tenant, tier.as_deref());
+        plan_admitted(view, &admission, obstacle.as_ref(), |within| {
+            if within.service.revision != view.service.revision {
+                facts.revision = within.service.revision;
+                // Of a config that is held back the names are, too.
+                facts.discovery = None;
+            }
+            (self.planner)(within, Timestamp::now())
+        })
     }
 
     async fn settle(&self, memory: &Memory, key: &ServiceKey) -> Again {

@@ -11,8 +11,15 @@ use super::{Index, Kind, lean::StoredRevision, stamp::Source};
 use crate::{
     ServiceKey,
     api::{AnyService, AuroraUpdate},
-    apply::Learn,
+    apply::{AnyRole, Learn},
 };
+
+impl Index {
+    /// Takes a role as a write or a read of our own returned it.
+    pub fn learn_role(&self, role: &AnyRole) {
+        self.learn(Kind::Role, role);
+    }
+}
 
 impl Learn for Index {
     fn tier(&self, name: &str) -> Option<Arc<Tier>> {

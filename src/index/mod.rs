@@ -16,6 +16,7 @@ mod capacity;
 mod contents;
 mod feed;
 mod in_place;
+mod job;
 mod kinds;
 mod lean;
 mod learn;
@@ -57,6 +58,7 @@ use crate::{ServiceKey, apply::Facts, metrics::Metrics};
 
 pub use self::{
     capacity::{Changes, Extent, Follower, ForeignUse},
+    job::JobView,
     live::{SettleError, settle},
     streams::Watches,
     tenancy::{FrameworkRow, NamespaceRow, Object, RoleRow, Tenancy, Tenant, TierRow},
@@ -321,6 +323,9 @@ impl Index {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) use self::job::no_service;
 
 #[cfg(test)]
 mod tests;

@@ -196,7 +196,7 @@ fn told(status: &AuroraServiceStatus) -> Option<Box<str>> {
 }
 
 /// A service that asks for nothing, in the place of one that was never readable.
-fn nothing(uid: Uid) -> Service {
+pub(super) fn nothing(uid: Uid) -> Service {
     Service {
         uid,
         generation: 0,

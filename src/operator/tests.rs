@@ -1,6 +1,7 @@
 //! The whole operator on the fake API server, with a scripted kubelet: what users see when all parts play together.
 
 mod checks;
+mod quota;
 
 use clap::Parser;
 use serde_json::{Value, json};

@@ -30,6 +30,8 @@ pub const OUTRANKED: &str = "Outranked";
 pub const IN_USE: &str = "InUse";
 /// On an AuroraRole: another one claims a namespace, too.
 pub const CONFLICT: &str = "Conflict";
+/// On an AuroraRole: more is in use than its quota allows.
+pub const OVER_COMMITTED: &str = "OverCommitted";
 
 /// How many namespaces are named in a status.
 const NAMED: usize = 64;
@@ -225,8 +227,24 @@ pub fn role(row: &RoleRow, tenancy: &Tenancy, now: Timestamp) -> AuroraRoleStatu
         observed_generation: Some(generation),
         namespace_count,
         namespaces: has,
-        conditions: conditions(vec![ready, conflict], recorded, generation, now),
+        quota: None,
+        conditions: conditions(vec![ready, conflict, over_committed(row)], recorded, generation, now),
     }
+}
+
+/// Whether more is in use than the quota allows, as the quota loop has recorded it.
+fn over_committed(row: &RoleRow) -> Said {
+    let quota = row.status.as_ref().and_then(|status| status.quota.as_ref());
+    let Some(over) = quota.map(|quota| &quota.over).filter(|over| !over.is_empty()) else {
+        return Said::new(OVER_COMMITTED, false, "Settled", "");
+    };
+    let amounts: Vec<_> = over.iter().map(|(name, amount)| format!("{} {name}", amount.0)).collect();
+    let message = format!(
+        "in use beyond spec.quota: {}; nothing is taken away for that, and nothing granted that takes more of it; raise \
+         the quota, or shrink production services",
+        listed(amounts)
+    );
+    Said::new(OVER_COMMITTED, true, "QuotaExceeded", message)
 }
 
 /// The status of a Framework. `policy` is why its policy is not as it shall be.

@@ -72,6 +72,11 @@ impl FakeApi {
         lock(&self.0.faults).push(fault);
     }
 
+    /// Has nothing fail any more.
+    pub(crate) fn heal(&self) {
+        lock(&self.0.faults).clear();
+    }
+
     /// Refuses Pods whose term label is not the transition count of this Lease, as the admission policy does.
     pub(crate) fn fence_terms(&self, namespace: &str, lease: &str) {
         self.change(|store| store.fence = Some(Place::new("leases", namespace, lease)));

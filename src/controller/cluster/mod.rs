@@ -6,6 +6,7 @@
 
 mod pending;
 mod preemption;
+mod quota;
 mod tenancy;
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
@@ -21,6 +22,7 @@ use tracing::error;
 pub use self::preemption::{DecisionLog, Kept, PreemptionLoop, PreemptionSettings, Verdicts};
 use super::barrier::Opening;
 use crate::lease::Fence;
+pub use quota::QuotaRound;
 pub use tenancy::TenancyRound;
 
 /// How long after a round the next may follow at the soonest: what happens meanwhile is taken together.

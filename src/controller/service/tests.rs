@@ -157,6 +157,7 @@ impl Fixture {
             fence,
             opening,
             planner,
+            quota: Arc::default(),
             metrics: Metrics::default(),
             settings: Settings { cluster: "east".to_owned(), concurrency: 3, ..Settings::default() },
         };
