@@ -117,9 +117,11 @@ impl Driver {
             .env("SPARK_HOME", home)
             .env("JAVA_HOME", &java)
             .env("KUBECONFIG", kubeconfig)
-            // As in the image: it shall start soon.
-            .env("JAVA_TOOL_OPTIONS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
-            // It leaves files in the current folder.
+            // As in the image it shall start soon; and what it leaves when it is killed shall be in the scene's folder.
+            .env(
+                "JAVA_TOOL_OPTIONS",
+                format!("-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.io.tmpdir={}", folder.display()),
+            )
             .current_dir(&folder)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)

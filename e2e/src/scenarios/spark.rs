@@ -1,4 +1,4 @@
-//! A real Spark beside services: its Pods join a role and its tiers, and it goes on when it loses an executor.
+//! A real Spark beside services: its Pods join a role, and its executors go when production needs their place.
 //!
 //! In `spark` the executors' Pods are on simulated nodes, where nothing runs in them: what counts is that Spark makes
 //! them, and makes another when one goes. In `real-spark` all of it runs.
@@ -14,7 +14,7 @@ use crate::{
     kube_api::{at, text},
     runner::Scenario,
     scene::Scene,
-    service::{REAL, SIMULATED},
+    service::{REAL, SIMULATED, Service},
     spark::{self, Driver, Job},
     wait::{self, Look},
     world::{CLAIM, RESERVED},
@@ -29,13 +29,13 @@ pub(super) fn all() -> Vec<Scenario> {
     vec![
         Scenario::new(
             "spark",
-            "executors that Spark makes join a role and a tier, and so does another for one that is gone",
+            "executors that Spark makes join a role; production takes the place of one, and Spark makes another",
             |s| Box::pin(simulated(s)),
         )
         .limit(LIMIT),
         Scenario::new(
             "real-spark",
-            "a Spark job in a role and its tiers comes to its result though it loses an executor",
+            "a Spark job comes to its result though production takes the place of one of its executors",
             |s| Box::pin(real(s)),
         )
         .real_node()
@@ -111,11 +111,16 @@ async fn executors(scene: &Scene, wanted: &[u32], phase: &str) -> Result<Vec<Val
     .await
 }
 
-/// Ends the first of these executors, and returns its number.
-async fn end_first(scene: &Scene, executors: &[Value]) -> Result<u32> {
-    let first = executors.first().context("there are no executors")?;
-    scene.kubectl(&["delete", "pod", "--wait=false", name(first)]).await?;
-    Ok(executor(first))
+/// Waits until one of these executors is ending or gone and its people were told why, and returns its number.
+async fn preempted(scene: &Scene, before: &[Value]) -> Result<u32> {
+    let victim = wait::until("an executor to make room", PATIENT, || async {
+        let now = pods(scene, "executor").await?;
+        let gone = before.iter().find(|pod| !now.iter().any(|other| name(other) == name(pod)));
+        Ok(gone.map_or_else(|| Look::NotYet(format!("{} executors stay", now.len())), Look::Done))
+    })
+    .await?;
+    scene.told(name(victim), "Preempted", "ended to make room on node ").await?;
+    Ok(executor(victim))
 }
 
 /// Fails unless a Pod is ranked and labelled as the framework says.
@@ -149,6 +154,22 @@ fn ranked(scene: &Scene, pod: &Value, tier: &str, band: i64, priority: &str) -> 
     Ok(())
 }
 
+/// Waits until the role counts so much of a CPU for work of its production tiers that is of no service.
+async fn counted(scene: &Scene, cpu: &str) -> Result<()> {
+    wait::until("the role to count Spark's driver", PATIENT, || async {
+        let role = format!("aurorarole/{}", scene.namespace);
+        let found = scene.kubectl(&["get", &role, "--output=jsonpath={.status.quota.foreign.cpu}"]).await?;
+        Ok(wait::when(found == cpu, format!("{found:?} instead of {cpu}")))
+    })
+    .await
+}
+
+/// A service of the tier `preferred` whose instance asks for this much of a CPU.
+fn production(millicores: u32) -> Service {
+    let requests = json!({ "requests": { "cpu": format!("{millicores}m"), "memory": "1Mi" } });
+    Service::new("shop", 1).set("/tier", json!("preferred")).container_field("resources", requests)
+}
+
 /// A Pod after which Spark makes its executors.
 fn template(selector: &Value, tolerations: &Value) -> Value {
     json!({
@@ -158,10 +179,16 @@ fn template(selector: &Value, tolerations: &Value) -> Value {
     })
 }
 
+/// What one of two executors on a node of this many thousandths of a CPU asks for, and what production does: beside
+/// both there is too little for it, and when one has gone too little for a third.
+fn shares(millicores: u32) -> (u32, u32) {
+    (millicores * 2 / 5, millicores * 3 / 10)
+}
+
 async fn simulated(scene: Scene) -> Result<()> {
     team(&scene).await?;
     let node = scene.world.claim_nodes(&scene.namespace, 1).await?.remove(0);
-    let each = cpu(&scene, &node).await? * 2 / 5;
+    let (each, asked) = shares(cpu(&scene, &node).await?);
     let template = template(
         &json!({ CLAIM: scene.namespace }),
         &json!([{ "key": SIMULATED, "operator": "Exists" }, { "key": RESERVED, "operator": "Exists" }]),
@@ -172,11 +199,17 @@ async fn simulated(scene: Scene) -> Result<()> {
         ranked(&scene, pod, "preemptible", 20_000, "10")?;
     }
 
-    end_first(&scene, &before).await?;
-    let after = executors(&scene, &[2, 3], "Running").await?;
-    for pod in &after {
-        ranked(&scene, pod, "preemptible", 20_000, "10")?;
-    }
+    let shop = production(asked).on_claimed_nodes(&scene.namespace);
+    scene.apply(&shop).await?;
+    let lost = preempted(&scene, &before).await?;
+    scene.running("shop", 1).await?;
+    let third = executors(&scene, &[3], "Pending").await?.remove(0);
+    ranked(&scene, &third, "preemptible", 20_000, "10")?;
+    let stays = if lost == 1 { 2 } else { 1 };
+    executors(&scene, &[stays], "Running").await?;
+
+    scene.kubectl(&["delete", "auroraservice", "shop"]).await?;
+    executors(&scene, &[stays, 3], "Running").await?;
     driver.runs()?;
     disband(&scene).await
 }
@@ -185,7 +218,7 @@ async fn real(scene: Scene) -> Result<()> {
     spark::load_image(&scene).await?;
     team(&scene).await?;
     let node = scene.world.real_node.clone().context("there is no real node")?;
-    let each = cpu(&scene, &node).await? * 2 / 5;
+    let (each, asked) = shares(cpu(&scene, &node).await?);
     let template = template(&json!({ REAL: "true" }), &json!([{ "key": REAL, "operator": "Exists" }]));
     let job = Job { tasks: 40 };
     let manifest = spark::driver_pod(&scene, job, each, &template)?;
@@ -195,14 +228,19 @@ async fn real(scene: Scene) -> Result<()> {
     for pod in pods(&scene, "driver").await? {
         ranked(&scene, &pod, "preferred", 30_000, "0")?;
     }
+    counted(&scene, "100m").await?;
     for pod in &before {
         ranked(&scene, pod, "preemptible", 20_000, "10")?;
         // From now on something is lost with it.
         says(&scene, name(pod), "Finished task").await?;
     }
 
-    let lost = end_first(&scene, &before).await?;
+    scene.apply(&production(asked).on_real_node()).await?;
+    let lost = preempted(&scene, &before).await?;
+    scene.running("shop", 1).await?;
     says(&scene, "driver", &format!("Lost executor {lost} ")).await?;
+    let third = executors(&scene, &[3], "Pending").await?.remove(0);
+    ranked(&scene, &third, "preemptible", 20_000, "10")?;
 
     let log = wait::until("the job to end", PATIENT, || async {
         let log = scene.kubectl(&["logs", "driver"]).await?;
