@@ -135,6 +135,11 @@ impl Memory {
         self.searched.get(&claim).map(|searched| searched.next).filter(|next| *next > now)
     }
 
+    /// Whether a Pod was looked for in vain since it last had a slot.
+    pub(super) fn was_in_vain(&self, claim: Uid) -> bool {
+        self.searched.contains_key(&claim)
+    }
+
     /// A search was in vain; says when the next is due.
     pub(super) fn in_vain(&mut self, claim: Uid, now: Timestamp) -> Timestamp {
         let searched = self.searched.entry(claim).or_insert(Searched { next: now, pause: PENALTY });

@@ -349,7 +349,7 @@ fn seek<B: Budgets>(
     if due.is_empty() {
         return;
     }
-    let asks: Vec<Ask> = due.iter().map(|(claim, _)| ask(given.board, claim)).collect();
+    let asks: Vec<Ask> = due.iter().map(|(claim, _)| ask(given.board, memory, claim)).collect();
     let budgets = Left { budgets: given.budgets, memory: &*memory, pledged: &slots.pledged };
     let given_to_search =
         Given { board: given.board, budgets: &budgets, leaving: &slots.leaving, now: given.now };
@@ -419,9 +419,11 @@ fn take<B: Budgets>(
     all.told.push(Told::Decided(decision));
 }
 
-/// What is asked for a Pod: any node but the one that did not work out last.
-fn ask(board: &Board, claim: &Claim) -> Ask {
+/// What is asked for a Pod: any node but the one that did not work out last. That one, too, where no other was found:
+/// it may be the only one that will do.
+fn ask(board: &Board, memory: &Memory, claim: &Claim) -> Ask {
     let failed = claim.slot.as_ref().and_then(|slot| slot.failed.as_ref());
+    let failed = failed.filter(|_| !memory.was_in_vain(claim.uid));
     let avoid = failed.and_then(|failed| look::host_named(board, &failed.node));
     Ask { claim: claim.uid, avoid: avoid.into_iter().collect() }
 }

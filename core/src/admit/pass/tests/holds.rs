@@ -168,6 +168,32 @@ fn a_slot_that_never_becomes_free_is_given_up() {
 }
 
 #[test]
+fn where_no_other_node_will_do_the_one_that_did_not_work_out_is_taken_again() {
+    let mut world = World::new(1, 1_000);
+    let whose = Arc::new(owner(&batch(), "batch", 0));
+    world.put(running(10, &whose, &Arc::new(demand(1_000)), 0));
+    world.put(asks(1, 1_000));
+    world.pass();
+    world.pass();
+    // Who is of a higher class has the room for a while, and a successor of the victim is there before the Pod.
+    world.seconds(31);
+    let highest = Owner { tier: None, rank: 2_000_000_000, ..owner(&production(), "system", 0) };
+    let rival = asks_as(2, highest, 1_000);
+    world.put(Claim { node: Some(NodeId(0)), unschedulable: None, ..rival });
+    assert_eq!(withdrawn(&world.pass()), [(Uid::new(1), SlotFailure::Taken)]);
+    world.board.remove_claim(Uid::new(2));
+    world.put(running(11, &whose, &Arc::new(demand(1_000)), 0));
+    world.seconds(10);
+    assert_eq!(world.pass().actions, [], "another node is looked for first");
+    world.seconds(1);
+    world.pass();
+    assert_eq!(world.claim(1).nominated, Some(NodeId(0)));
+    world.pass();
+    let victims: Vec<Uid> = world.victims.iter().map(|(victim, _)| victim.uid).collect();
+    assert_eq!(victims, [Uid::new(10), Uid::new(11)]);
+}
+
+#[test]
 fn a_successor_does_not_preempt_its_own_kind() {
     let mut world = World::new(1, 1_000);
     let low = Arc::new(owner(&batch(), "batch", 0));
