@@ -18,6 +18,8 @@ pub const REVISION: &str = "borealis.dev/revision";
 pub const LIVE: &str = "borealis.dev/live";
 /// Annotation: short-lived runs in a row before this one.
 pub const FLAPS: &str = "borealis.dev/flaps";
+/// Annotation: for whom it had to go, and by which rule.
+const PREEMPTED: &str = "borealis.dev/preempted";
 
 /// One instance of one service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +59,12 @@ pub struct Facts {
     pub generation: i64,
     /// Short-lived runs in a row before it.
     pub flaps: u32,
+    /// For whom it had to go, as its people are told.
+    pub preempted: Option<String>,
+    /// Why it is disrupted, by its condition DisruptionTarget.
+    pub disrupted: Option<String>,
+    /// Where room is kept for it.
+    pub nominated: Option<String>,
 }
 
 impl Facts {
@@ -89,6 +97,12 @@ impl Facts {
                 .and_then(|all| all.get(FLAPS))
                 .and_then(|flaps| flaps.parse().ok())
                 .unwrap_or_default(),
+            preempted: meta.annotations.as_ref().and_then(|all| all.get(PREEMPTED)).cloned(),
+            disrupted: conditions
+                .iter()
+                .find(|c| c.type_ == "DisruptionTarget" && c.status == "True")
+                .and_then(|c| c.reason.clone()),
+            nominated: status.and_then(|status| status.nominated_node_name.clone()),
         })
     }
 

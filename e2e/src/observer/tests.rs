@@ -18,6 +18,9 @@ fn pod(instance: u32, run: u32, revision: &str) -> Facts {
         live_label: true,
         generation: 1,
         flaps: 0,
+        preempted: None,
+        disrupted: None,
+        nominated: None,
     }
 }
 

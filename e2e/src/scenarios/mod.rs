@@ -17,6 +17,7 @@ mod healing;
 mod in_place;
 mod malformed;
 mod nodes;
+mod preemption;
 mod pulses;
 mod real_node;
 mod refused;
@@ -49,6 +50,7 @@ pub fn all() -> Vec<Scenario> {
         nodes::all(),
         healing::all(),
         constraints::all(),
+        preemption::all(),
         why_pending::all(),
         controls::all(),
         control_states::all(),
