@@ -21,7 +21,7 @@ use super::{
     Ask, Board, Budgets, Decision, Given, Group, Outcome, Rule,
     memory::Memory,
     preemptor, search,
-    slots::{self, Bounds, Mode, Step, WaitsFor},
+    slots::{self, Bounds, Mode, Room, Step, WaitsFor},
 };
 use crate::model::{Claim, Held, NodeId, Slot, SlotFailure, Uid};
 
@@ -217,6 +217,9 @@ pub fn decide<B: Budgets>(given: &Situation<'_, B>, memory: &mut Memory) -> Deci
 struct Slots {
     /// Victims that have not been told to end.
     leaving: BTreeSet<Uid>,
+    /// Those of them without whom there is no room, with the rank of whom they go for: each slot goes by the ones before
+    /// it. Would each count on those of all others, nobody might ever go.
+    going: BTreeMap<Uid, i32>,
     /// What those will use up of allowances.
     pledged: BTreeMap<Group, u32>,
     /// Nodes of which a slot was given up since others have the room.
@@ -254,7 +257,7 @@ fn keep<B: Budgets>(
     slots: &mut Slots,
     all: &mut Decisions,
 ) {
-    let Looked { seen, host, rules } = look(given, memory, doomed, claim, held);
+    let Looked { seen, host, rules } = look(given, memory, (doomed, &slots.going), claim, held);
     let node = || Arc::clone(&held.node);
     let slot = claim.slot.as_deref().cloned().unwrap_or_default();
     let kept = |waits| {
@@ -301,6 +304,10 @@ fn keep<B: Budgets>(
     };
     all.verdicts.insert(claim.uid, verdict);
     slots.leaving.extend(seen.standing.iter().map(|(uid, _)| *uid));
+    if seen.room == Room::WhenAllLeft {
+        let rank = claim.owner.rank;
+        slots.going.extend(seen.standing.iter().map(|(uid, _)| (*uid, rank)));
+    }
     for group in rules.values().filter_map(|(_, group)| *group) {
         *slots.pledged.entry(group).or_default() += 1;
     }

@@ -27,11 +27,12 @@ pub(super) struct Looked {
     pub(super) rules: BTreeMap<Uid, (Rule, Option<Group>)>,
 }
 
-/// Looks at the slot of a Pod. `leaving` are the victims of all slots that have not been told to end.
+/// Looks at the slot of a Pod. `leaving` are the victims of all slots that have not been told to end, and `going` those
+/// of them who go for certain, each with the rank of the Pod it goes for.
 pub(super) fn look<B: Budgets>(
     given: &Situation<'_, B>,
     memory: &Memory,
-    leaving: &BTreeSet<Uid>,
+    (leaving, going): (&BTreeSet<Uid>, &BTreeMap<Uid, i32>),
     claim: &Claim,
     held: &Held,
 ) -> Looked {
@@ -45,7 +46,7 @@ pub(super) fn look<B: Budgets>(
         standing.push((*uid, may));
         rules.extend(rule.map(|rule| (*uid, rule)));
     }
-    let room = room(board, claim, host, &standing, leaving);
+    let room = room(board, claim, host, &standing, (leaving, going));
     let leaving = held.victims.iter().filter_map(|uid| board.claim(*uid)?.ends).max();
     let place = match claim.node {
         None => Place::Waits,
@@ -93,17 +94,19 @@ fn may_end<B: Budgets>(
 }
 
 /// What the node has for the Pod. Those count as gone who are ending, and the victims of other slots, whose room is
-/// kept for others.
+/// kept for others. Room that is made for a lower rank is not kept from this one: it would get it, and those who
+/// leave for the other would have gone in vain. So nobody of its own is let off for that.
 fn room(
     board: &Board,
     claim: &Claim,
     host: Option<NodeId>,
     standing: &[(Uid, May)],
-    leaving: &BTreeSet<Uid>,
+    (leaving, going): (&BTreeSet<Uid>, &BTreeMap<Uid, i32>),
 ) -> Room {
     let Some(host) = host else { return Room::Gone };
-    let stay = |uid: &Uid| !standing.iter().any(|(own, _)| own == uid);
-    let others: BTreeSet<Uid> = leaving.iter().copied().filter(stay).collect();
+    let is_own = |uid: &Uid| standing.iter().any(|(own, _)| own == uid);
+    let kept_from_it = going.iter().filter(|(uid, rank)| !is_own(uid) && **rank >= claim.owner.rank);
+    let others: BTreeSet<Uid> = kept_from_it.map(|(uid, _)| *uid).collect();
     match first_veto(board, claim, host, leaving) {
         None if standing.is_empty() || first_veto(board, claim, host, &others).is_none() => Room::WithoutMore,
         None => Room::WhenAllLeft,
