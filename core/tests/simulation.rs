@@ -2,7 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "what went wrong has to be seen")]
 
-use borealis_core::sim::{Failure, Tally, run, run_steady};
+use borealis_core::sim::{Failure, ShareTally, Tally, Trouble, run, run_share, run_steady};
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -52,5 +52,50 @@ fn operators_that_fail_make_no_pod_more_and_none_less() {
     if count >= 1000 {
         let least = total.crashes.min(total.fenced).min(total.troubles);
         assert!(least > count / 100, "too few faults of a kind: {total:?}");
+    }
+}
+
+/// Runs the shared clusters that were asked for.
+fn share_all(trouble: Trouble) -> (u64, ShareTally) {
+    let first = number("SEED");
+    let count = number("SEEDS").unwrap_or(if first.is_some() { 1 } else { 1000 }).div_ceil(4);
+    let first = first.unwrap_or(0);
+    let mut total = ShareTally::default();
+    let mut failed = 0;
+    for seed in first..first + count {
+        match run_share(seed, trouble) {
+            Ok(tally) => total += tally,
+            Err((wrong, trace)) => {
+                failed += 1;
+                println!("seed {seed}, {trouble:?}: {wrong}");
+                if count == 1 {
+                    trace.iter().for_each(|line| println!("{line}"));
+                }
+            }
+        }
+    }
+    assert_eq!(failed, 0, "of {count} shared clusters went wrong; SEED=<seed> shows one of them in detail");
+    println!("{trouble:?}: {total:?}");
+    (count, total)
+}
+
+#[test]
+fn room_is_made_by_the_rule_and_for_little_more_than_it_takes() {
+    let (count, total) = share_all(Trouble::None);
+    if count >= 250 {
+        assert!(total.victims > 5 * count, "too little happened: {total:?}");
+    }
+    // One in a hundred is the aim; those that go for a Pod which finds its place elsewhere meanwhile are most of it.
+    let over = total.too_many + total.in_vain;
+    assert!(count < 250 || over * 10 <= total.victims, "too many had to go: {total:?}");
+}
+
+#[test]
+fn room_is_made_by_the_rule_whatever_goes_wrong() {
+    let (count, total) = share_all(Trouble::All);
+    if count >= 250 {
+        let least = total.crashes.min(total.dropped).min(total.failed);
+        assert!(least > count / 10 && total.conflicts > 0, "too few faults of a kind: {total:?}");
+        assert!(total.victims > 5 * count, "too little happened: {total:?}");
     }
 }

@@ -3,7 +3,8 @@
 //! Two operators with caches that lag behind plan one service by `plan` and carry it out against a store with the
 //! real preconditions, while Pods fail, nodes are lost, people change their minds and requests get no answer. One
 //! number draws all of it. An oracle says at every step what must never be, and after the last disturbance what
-//! must be in the end. A failing seed is shortened to the disturbances that matter. Called by the tests alone.
+//! must be in the end. A failing seed is shortened to the disturbances that matter. `share` is a world of its own: many
+//! tenants on the nodes of one cluster. Called by the tests alone.
 
 mod cache;
 mod carry;
@@ -21,6 +22,7 @@ mod request;
 mod script;
 mod server;
 mod setting;
+mod share;
 mod steps;
 mod store;
 mod time;
@@ -33,6 +35,8 @@ mod world;
 mod tests;
 
 use std::{fmt, ops::AddAssign};
+
+pub use share::{ShareTally, Trouble, run_share};
 
 use script::{Disturbance, draw_script};
 use setting::Setting;
