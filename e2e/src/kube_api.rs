@@ -51,20 +51,18 @@ impl KubeApi {
         self.custom(namespace, "AuroraService", "auroraservices")
     }
 
+    /// AuroraServices of all namespaces.
+    pub fn all_services(&self) -> Api<DynamicObject> {
+        Api::all_with(self.client.clone(), &resource("AuroraService", "auroraservices"))
+    }
+
     /// AuroraUpdates of a namespace.
     pub fn updates(&self, namespace: &str) -> Api<DynamicObject> {
         self.custom(namespace, "AuroraUpdate", "auroraupdates")
     }
 
     fn custom(&self, namespace: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
-        let resource = ApiResource {
-            group: "borealis.dev".into(),
-            version: "v1alpha1".into(),
-            api_version: "borealis.dev/v1alpha1".into(),
-            kind: kind.into(),
-            plural: plural.into(),
-        };
-        Api::namespaced_with(self.client.clone(), namespace, &resource)
+        Api::namespaced_with(self.client.clone(), namespace, &resource(kind, plural))
     }
 
     /// Pods of a namespace.
@@ -140,4 +138,15 @@ pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<(&'a str, &'a str,
     let all = at(object, "/status/conditions").as_array()?;
     let found = all.iter().find(|condition| text(condition, "/type") == kind)?;
     Some((text(found, "/status"), text(found, "/reason"), text(found, "/message")))
+}
+
+/// A kind of ours.
+fn resource(kind: &str, plural: &str) -> ApiResource {
+    ApiResource {
+        group: "borealis.dev".into(),
+        version: "v1alpha1".into(),
+        api_version: "borealis.dev/v1alpha1".into(),
+        kind: kind.into(),
+        plural: plural.into(),
+    }
 }

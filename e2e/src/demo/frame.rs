@@ -74,7 +74,7 @@ impl Frame {
     /// # Errors
     /// When the API server does not answer.
     pub async fn read(world: &World, step: &str, clock: Duration) -> Result<Self> {
-        let listed = world.kube.services(NAMESPACE).list(&ListParams::default()).await?.items;
+        let listed = world.kube.all_services().list(&ListParams::default()).await?.items;
         let services: Vec<Value> = listed.into_iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
         let nodes = world.kube.nodes().list(&ListParams::default()).await?.items;
         let ready = nodes.iter().filter(|node| is_ready(node)).count();

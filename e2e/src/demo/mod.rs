@@ -1,8 +1,9 @@
-//! The demo: a story in five steps on a real API server, each step checked, with what was seen in a summary.
+//! The demo: a story in six steps on a real API server, each step checked, with what was seen in a summary.
 //!
 //! `story` tells it, `frame` reads what is shown, `view` draws it. Called by the binary `borealis-demo`.
 
 mod frame;
+mod share;
 mod story;
 mod view;
 

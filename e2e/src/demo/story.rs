@@ -1,6 +1,6 @@
 //! The steps of the demo. Each does something to the cluster, shows what follows, and ends only when it is true.
 //!
-//! Called by the binary `borealis-demo`; any step that does not come true is an error, and the demo fails.
+//! The last one is in `share`. Called by the binary `borealis-demo`; any step that does not come true is an error, and the demo fails.
 
 use std::{
     collections::BTreeSet,
@@ -39,8 +39,8 @@ pub type Seen = Vec<(String, Duration)>;
 
 /// The story, as far as it was told.
 pub struct Story<'a> {
-    world: &'a World,
-    view: &'a mut View,
+    pub(super) world: &'a World,
+    pub(super) view: &'a mut View,
     begin: Instant,
     seen: Seen,
     /// The services and how many instances each has.
@@ -66,6 +66,7 @@ impl<'a> Story<'a> {
         self.heal().await?;
         self.update().await?;
         self.roll_back().await?;
+        self.share().await?;
         let violations = self.world.observer.ledger().violations(NAMESPACE);
         ensure!(violations.is_empty(), "the witness saw: {}", violations.join("; "));
         let ended = self.world.observer.ledger().of_namespace(started, NAMESPACE).count();
@@ -175,7 +176,12 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    async fn until(&mut self, step: &str, done: &str, holds: impl Fn(&Frame) -> bool) -> Result<()> {
+    pub(super) async fn until(
+        &mut self,
+        step: &str,
+        done: &str,
+        holds: impl Fn(&Frame) -> bool,
+    ) -> Result<()> {
         self.until_since(Instant::now(), step, done, holds).await
     }
 
