@@ -59,7 +59,15 @@ pub fn plan_admitted(
         plan(&ServiceView { service: &service, problem, ..view.clone() })
     } else if let Some(obstacle) = obstacle.or(view.problem) {
         let obstacle = Problem { blocks: true, ..obstacle.clone() };
-        plan(&ServiceView { problem: Some(view.problem.unwrap_or(&obstacle)), ..view.clone() })
+        // What does not block would let all of it through.
+        let blocks = view.problem.filter(|problem| problem.blocks);
+        // A spec that says what it asks for is believed: so many instances have no place.
+        let mut status = view.status.cloned().unwrap_or_default();
+        if blocks.is_none() {
+            status.counts.desired = view.service.instances;
+        }
+        let (status, problem) = (Some(&status), Some(blocks.unwrap_or(&obstacle)));
+        plan(&ServiceView { status, problem, ..view.clone() })
     } else {
         // It was made a moment ago, and nobody has decided about it.
         Plan::default()

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::{
     admit::ledger::{Admission, Shortage, Verdict, plan_admitted},
     model::{
-        Flapping, Grant, History, Partition, Revision, Service, ServiceStatus, Uid, UpdateSettings, Work,
-        reasons,
+        ConditionType, Flapping, Grant, History, Partition, Revision, Service, ServiceStatus, Uid,
+        UpdateSettings, Work, reasons,
     },
     plan::{Plan, Problem, ServiceView},
 };
@@ -50,6 +52,24 @@ fn told(
     grant: Option<Grant>,
     obstacle: Option<&Problem>,
 ) -> Option<(Told, Option<Grant>)> {
+    let mut seen = None;
+    let plan = with_view(service, status, |view| {
+        plan_admitted(view, &Admission { grant, verdict }, obstacle, |view| {
+            let problem = view.problem.map(|problem| (problem.reason, problem.blocks));
+            let revisions = (1..9).find(|one| Revision::v1(*one) == view.service.revision);
+            seen = Some((revisions.unwrap(), view.service.instances, problem));
+            Plan { status: Some(ServiceStatus::default()), ..Plan::default() }
+        })
+    });
+    assert_eq!(seen.is_none(), plan.status.is_none());
+    Some((seen?, plan.status.and_then(|status| status.admitted)))
+}
+
+fn with_view(
+    service: &Service,
+    status: Option<&ServiceStatus>,
+    plan: impl FnOnce(&ServiceView<'_>) -> Plan,
+) -> Plan {
     let (runs, nodes) = (BTreeMap::new(), BTreeMap::new());
     let view = ServiceView {
         service,
@@ -66,15 +86,7 @@ fn told(
         frozen: false,
         problem: None,
     };
-    let mut seen = None;
-    let plan = plan_admitted(&view, &Admission { grant, verdict }, obstacle, |view| {
-        let problem = view.problem.map(|problem| (problem.reason, problem.blocks));
-        let revisions = (1..9).find(|one| Revision::v1(*one) == view.service.revision);
-        seen = Some((revisions.unwrap(), view.service.instances, problem));
-        Plan { status: Some(ServiceStatus::default()), ..Plan::default() }
-    });
-    assert_eq!(seen.is_none(), plan.status.is_none());
-    Some((seen?, plan.status.and_then(|status| status.admitted)))
+    plan(&view)
 }
 
 fn held() -> Verdict {
@@ -206,4 +218,30 @@ fn what_is_recorded_stays_while_nothing_is_known() {
         Some(((1, 4, problem), Some(first))),
         "what may not be is not done, whatever was granted"
     );
+}
+
+#[test]
+fn what_waits_from_the_start_is_told_how_many_have_no_place() {
+    let exceeded = Problem { reason: reasons::QUOTA_EXCEEDED, message: "m".into(), blocks: false };
+    let refused = Problem { reason: reasons::TEMPLATE_REFUSED, message: "m".into(), blocks: false };
+    let invalid = Problem { reason: reasons::INVALID_SPEC, message: "m".into(), blocks: true };
+    for (problem, told, desired) in
+        [(None, "QuotaExceeded", 4), (Some(&refused), "QuotaExceeded", 4), (Some(&invalid), "InvalidSpec", 0)]
+    {
+        let plan = with_view(&service(1, 4), None, |view| {
+            let view = ServiceView { problem, ..view.clone() };
+            let admission = Admission { grant: None, verdict: held() };
+            plan_admitted(&view, &admission, Some(&exceeded), |view| {
+                crate::plan::plan(view, Timestamp::UNIX_EPOCH)
+            })
+        });
+        let status = plan.status.unwrap();
+        assert!(plan.actions.is_empty() && status.observed_revision.is_none(), "{told}: it was let through");
+        assert_eq!(status.counts.desired, desired, "{told}");
+        let placed = status.condition(ConditionType::Placed).unwrap();
+        let words = format!("{desired} of {desired} instances have no place: instances 0-3: Held by {told}");
+        let expected = if desired == 0 { String::new() } else { words };
+        assert_eq!(placed.message, expected);
+        assert_eq!(status.condition(ConditionType::Stalled).unwrap().reason, told);
+    }
 }
