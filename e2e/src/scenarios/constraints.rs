@@ -13,6 +13,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
+use super::tenancy::{PREEMPTIBLE, claim_all};
 use crate::{
     runner::Scenario,
     scene::Scene,
@@ -145,6 +146,9 @@ async fn give(scene: &Scene, nodes: &[String], value: &str) -> Result<()> {
 
 async fn dedicated(scene: Scene) -> Result<()> {
     let role = scene.namespace.clone();
+    let pools = json!([format!("{role}/fast"), "*/spare", role]);
+    let spec = json!({ "tiers": ["preemptible"], "dedicated": pools });
+    claim_all(&scene, &[&role], &spec, &[PREEMPTIBLE]).await?;
     let nodes = scene.world.claim_nodes(&scene.namespace, 2).await?;
     give(&scene, &nodes[..1], &format!("{role}.fast")).await?;
     give(&scene, &nodes[1..], "ANY.spare").await?;
@@ -176,6 +180,13 @@ async fn dedicated(scene: Scene) -> Result<()> {
     leaves(&scene, "none", 0, 3).await?;
     leaves(&scene, "other", 0, 1).await?;
     leaves(&scene, "bears-all", 0, 1).await?;
+    // A pool that is another role's, or that its role was not given, is refused before there is a Pod.
+    for (name, pool) in [("of-others", "somebody/fast".to_owned()), ("not-given", format!("{role}/slow"))] {
+        scene.apply(&of_pool(name, &pool)).await?;
+        let message = scene.says(name, "Stalled", "True", "DedicatedNotAllowed").await?;
+        ensure!(message.contains(&format!("may not use the dedicated nodes \"{pool}\"")), "{message}");
+        ensure!(scene.live(name).is_empty(), "{name} has Pods: {:?}", scene.live(name));
+    }
     let tolerates = json!([{ "key": DEDICATED, "operator": "Exists" }]);
     let refused =
         scene.apply(&here("forbidden", tolerates)).await.err().context("a toleration was let through")?;

@@ -4,7 +4,7 @@
 //! The tenant is a user of the API server with a certificate of its own and the rights of a namespace's administrator,
 //! and to statuses and bindings besides.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
@@ -23,8 +23,8 @@ use crate::{
 };
 
 /// Classes of the tiers that `deploy/` makes.
-const PREFERRED: &str = "borealis-preferred-30000";
-const PREEMPTIBLE: &str = "borealis-preemptible-20000";
+pub(super) const PREFERRED: &str = "borealis-preferred-30000";
+pub(super) const PREEMPTIBLE: &str = "borealis-preemptible-20000";
 const REVOCABLE: &str = "borealis-revocable-10000";
 /// How long policies may take to act.
 const SOON: Duration = Duration::from_secs(60);
@@ -49,24 +49,43 @@ pub(super) fn all() -> Vec<Scenario> {
 
 /// Gives the namespace to an AuroraRole of its name that may use these tiers, and waits until policies know.
 async fn claim(scene: &Scene, tiers: &[&str], classes: &str) -> Result<()> {
+    let classes: Vec<&str> = classes.split(',').collect();
+    claim_all(scene, &[&scene.namespace], &json!({ "tiers": tiers }), &classes).await
+}
+
+/// Gives these namespaces to an AuroraRole of the scene's name with this spec, and waits until policies know.
+pub(super) async fn claim_all(
+    scene: &Scene,
+    namespaces: &[&str],
+    spec: &Value,
+    classes: &[&str],
+) -> Result<()> {
     let name = &scene.namespace;
     let team = format!("team={name}");
-    scene.world.cluster.kubectl(&["label", "namespace", name, &team]).await?;
+    let mut spec = spec.clone();
+    spec["namespaces"] = json!({"matchLabels": {"team": name}});
+    for namespace in namespaces {
+        scene.world.cluster.kubectl(&["label", "namespace", namespace, &team]).await?;
+    }
     let role = json!({
-        "apiVersion": "borealis.dev/v1alpha1", "kind": "AuroraRole", "metadata": {"name": name},
-        "spec": {"namespaces": {"matchLabels": {"team": name}}, "tiers": tiers},
+        "apiVersion": "borealis.dev/v1alpha1", "kind": "AuroraRole", "metadata": {"name": name}, "spec": spec,
     });
     apply(scene, "role", &role).await?;
-    wait::until("the namespace to be the role's", SOON, || async {
-        let namespace = scene.world.kube.namespaces().get(name).await?;
-        let notes = namespace.metadata.annotations.unwrap_or_default();
-        let is = |key: &str, value: &str| notes.get(key).is_some_and(|found| found == value);
-        Ok(wait::when(
-            is("borealis.dev/role", name) && is("borealis.dev/classes", classes),
-            format!("{notes:?}"),
-        ))
-    })
-    .await
+    let wanted: BTreeSet<&str> = classes.iter().copied().collect();
+    for namespace in namespaces {
+        wait::until("the namespace to be the role's", SOON, || async {
+            let namespace = scene.world.kube.namespaces().get(namespace).await?;
+            let notes = namespace.metadata.annotations.unwrap_or_default();
+            let known = notes.get("borealis.dev/classes").map(String::as_str).unwrap_or_default();
+            let is_role = notes.get("borealis.dev/role") == Some(name);
+            Ok(wait::when(
+                is_role && known.split(',').collect::<BTreeSet<_>>() == wanted,
+                format!("{notes:?}"),
+            ))
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// Applies an object as the administrator.
