@@ -19,6 +19,7 @@ mod malformed;
 mod nodes;
 mod preemption;
 mod pulses;
+mod quota;
 mod real_node;
 mod refused;
 mod spark;
@@ -67,6 +68,7 @@ pub fn all() -> Vec<Scenario> {
         malformed::all(),
         fence::all(),
         tenancy::all(),
+        quota::all(),
         failover::all(),
         chaos::all(),
     ]
