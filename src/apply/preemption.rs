@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     api::{
-        convert, labels,
+        labels,
         slot::{self, Preempted},
     },
     metrics::Verb,
@@ -58,8 +58,6 @@ pub enum Wrote {
 pub struct Victim {
     /// Which Pod.
     pub pod: PodRef,
-    /// It is a task of a service.
-    pub ours: bool,
     /// A disruption budget has its say.
     pub budget: bool,
     /// What its people are told.
@@ -208,15 +206,10 @@ impl Preemption {
     }
 }
 
-/// What a victim carries from then on.
+/// What a victim carries from then on. It says nothing of an end that was asked for: of that its deletion tells, and if
+/// it is not deleted in the end, nobody else is to do it for that.
 fn annotations(victim: &Victim) -> Value {
-    let note = serde_json::to_string(&victim.note).unwrap_or_default();
-    let mut all = json!({ labels::PREEMPTED: note });
-    if victim.ours {
-        all[labels::END_REASON] = convert::word(&borealis_core::model::Intent::Preempt).into();
-        all[labels::ENDED_AT] = now().into();
-    }
-    all
+    json!({ labels::PREEMPTED: serde_json::to_string(&victim.note).unwrap_or_default() })
 }
 
 fn wrote(result: Result<(), Failed>) -> Wrote {

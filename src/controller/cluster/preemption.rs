@@ -296,7 +296,7 @@ fn job(board: &Board, action: &Action) -> Option<Job> {
                 node: Arc::clone(node),
             };
             let pod = PodRef::of(who);
-            let end = Victim { pod, ours: who.owner.ours, budget: *budget, note };
+            let end = Victim { pod, budget: *budget, note };
             Some(Job::End { victim: end, uid: *victim })
         }
     }

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
 use super::{
     super::{
-        meta::{Unreadable, annotation, label, uid, version},
+        meta::{Controller, Unreadable, annotation, label, uid, version},
         pod,
         tenancy::Tenancy,
     },
@@ -102,7 +102,8 @@ fn owner(pod: &Pod, tables: &mut Tables, tenancy: &Tenancy) -> Result<Arc<Owner>
     let meta = &pod.metadata;
     let namespace = meta.namespace.as_deref().ok_or(Unreadable::Metadata("namespace"))?;
     let spec = pod.spec.as_ref();
-    let ours = pod::identify(meta).ok();
+    // One that its service has left behind counts for its role as anybody's does: nothing was granted for it.
+    let ours = pod::identify(meta).ok().filter(|it| matches!(it.object.controller, Controller::Service(_)));
     let job = match &ours {
         Some(identity) => tables.names.share(identity.object.service),
         None => {

@@ -140,7 +140,7 @@ async fn room_is_kept_first_and_made_then() {
     assert_eq!(
         victim["metadata"]["annotations"][labels::END_REASON],
         Value::Null,
-        "it is no task of a service"
+        "if it were not deleted in the end, nobody else would do it"
     );
     assert_eq!(world.round().await, Vec::<String>::new(), "what is done is done");
     let shown = world.what.log.json();
