@@ -32,7 +32,7 @@ struct Args {
     #[arg(long, default_value_t = 6)]
     side_by_side: usize,
     /// How many simulated nodes.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 60)]
     nodes: u32,
     /// Leave the real node out, and the scenarios that need it.
     #[arg(long)]
