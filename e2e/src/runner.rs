@@ -20,6 +20,8 @@ use crate::{
     world::World,
 };
 
+/// How long it may take until the operator leads again after a scenario that disturbed it.
+const RESTORED: Duration = Duration::from_secs(40);
 /// How long a scenario may take unless it says otherwise.
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -125,9 +127,20 @@ async fn one(world: Arc<World>, scenario: Scenario) -> Line {
             Outcome::Failed(why.join("\n"))
         }
     };
+    let outcome = if scenario.exclusive { restored(&world, outcome).await } else { outcome };
     // Not awaited: the next scenario has a namespace of its own.
     let _ = world.kube.namespaces().delete(&scene.namespace, &DeleteParams::background()).await;
     end(outcome, scene.notes())
+}
+
+/// However a scenario ended that may kill or suspend the operator, the next one finds it whole.
+async fn restored(world: &World, outcome: Outcome) -> Outcome {
+    match (world.operators.restore(RESTORED).await, outcome) {
+        (Err(error), Outcome::Passed) => {
+            Outcome::Failed(format!("the operator did not come back after it: {error:#}"))
+        }
+        (_, outcome) => outcome,
+    }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -118,6 +118,20 @@ impl Operators {
         Ok(())
     }
 
+    /// Has every replica run again, whatever was done to it, and waits for one that leads.
+    ///
+    /// # Errors
+    /// When one can't be started, or none leads in time.
+    pub async fn restore(&self, limit: Duration) -> Result<()> {
+        for replica in self.replicas.lock().await.iter_mut() {
+            if replica.is_running() {
+                replica.signal(Signal::Continue).await?;
+            }
+        }
+        self.start_all().await?;
+        self.leader(limit).await.map(|_| ())
+    }
+
     /// Stops every replica as a node shutting down does: SIGTERM, and SIGKILL after ten seconds.
     ///
     /// # Errors

@@ -77,17 +77,13 @@ async fn killed(scene: Scene) -> Result<()> {
     let (next, next_term) = operators.leader_other_than(Some(leader), ELECTION).await?;
     scene.note(format!("a new leader after {:.1}s", begin.elapsed().as_secs_f64()));
     ensure!(next != leader && next_term > term, "term {term} went to {next_term}");
-    ends_well(&scene, mark).await?;
-    operators.start_all().await
+    ends_well(&scene, mark).await
 }
 
 async fn apiserver(scene: Scene) -> Result<()> {
     let mark = mid_update(&scene).await?;
     scene.world.cluster.component("restart", "kube-apiserver").await?;
-    ends_well(&scene, mark).await?;
-    // Whoever lost the lease by it ended itself, as a container does that is then started again.
-    scene.world.operators.start_all().await?;
-    scene.world.operators.leader(ELECTION).await.map(|_| ())
+    ends_well(&scene, mark).await
 }
 
 /// The leader has a timer running for the next run of an instance when it is suspended. Its successor makes that run
