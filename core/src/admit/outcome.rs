@@ -78,6 +78,15 @@ pub struct Decision {
 impl Decision {
     /// How many rejected nodes are told.
     pub const MOST: usize = 3;
+
+    /// The node that is given, and who has to go there, if anybody has.
+    pub fn slot(&self) -> Option<(NodeId, &[Victim])> {
+        match &self.outcome {
+            Outcome::Slot { host, victims, .. } => Some((*host, victims)),
+            Outcome::Fits { .. } | Outcome::Wait { .. } | Outcome::NoRoom { .. } => None,
+            Outcome::NotOurs(_) | Outcome::Unknown(_) => None,
+        }
+    }
 }
 
 /// What was found for a Pod.

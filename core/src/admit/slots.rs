@@ -141,6 +141,8 @@ pub enum WaitsFor {
     Scheduler,
     /// The scheduler is about to place the Pod elsewhere.
     Elsewhere,
+    /// Another Pod that ranks higher, which would take the room.
+    Ahead,
     /// The cluster is frozen.
     Frozen,
 }

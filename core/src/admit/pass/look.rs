@@ -120,7 +120,12 @@ fn room(
 }
 
 /// What keeps the Pod off the node when these have left, and all who are ending.
-fn first_veto(board: &Board, claim: &Claim, host: NodeId, leaving: &BTreeSet<Uid>) -> Option<Veto> {
+pub(super) fn first_veto(
+    board: &Board,
+    claim: &Claim,
+    host: NodeId,
+    leaving: &BTreeSet<Uid>,
+) -> Option<Veto> {
     let (room, host) = (board.room(host)?, board.host(host)?);
     let (owner, demand) = (&*claim.owner, &*claim.demand);
     let mut around = Neighbours::new(board, owner, demand, false);

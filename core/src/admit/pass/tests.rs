@@ -1,12 +1,16 @@
 //! Passes on a small cluster that carries out what they decide.
 
+mod ahead;
 mod budgets;
 mod holds;
 mod world;
 
 use super::*;
 use crate::{
-    admit::testing::{NOW, demand, host, owner, pending, running, tier},
+    admit::{
+        Outcome,
+        testing::{NOW, demand, host, owner, pending, running, tier},
+    },
     model::{Claim, Owner, Tier},
 };
 use world::World;

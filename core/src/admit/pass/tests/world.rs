@@ -1,7 +1,7 @@
 //! A small cluster: a board, the API server's part in what a pass decides, Pods that take their time to end, and a
 //! scheduler that heeds nominations as Kubernetes' own does.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,6 +11,7 @@ use crate::{
         budgets::BudgetTable,
         may_preempt,
         memory::Memory,
+        preemptor,
         slots::{Bounds, Mode},
         testing::{NOW, host},
     },

@@ -1,0 +1,171 @@
+//! Looks for room for those who have none kept and have waited long enough, and gives slots to those who need victims.
+//!
+//! Called by `pass` when all slots that stand have been seen to.
+
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Action, Decisions, Situation, Slots, Told, Verdict, ahead::Ahead, later, look};
+use crate::{
+    admit::{
+        Ask, Board, Budgets, Decision, Given, Group, Outcome,
+        memory::Memory,
+        preemptor, search,
+        slots::{self, Mode, WaitsFor},
+    },
+    model::{Claim, Held, Uid},
+};
+
+/// Looks for room for those who have none kept and have waited long enough.
+pub(super) fn seek<B: Budgets>(
+    given: &Situation<'_, B>,
+    memory: &mut Memory,
+    (slots, ahead): (&Slots, &Ahead<'_>),
+    free: Vec<(&Claim, Timestamp)>,
+    all: &mut Decisions,
+) {
+    if given.mode == Mode::Off {
+        return;
+    }
+    let mut due = Vec::new();
+    for (claim, since) in free {
+        // Whom nobody makes room for is still told why it fits nowhere.
+        let delay = preemptor(&claim.owner).map_or(0, |tier| tier.preemption_delay_seconds);
+        let ripe = later(since, SignedDuration::from_secs(delay.into()));
+        let failed = claim.slot.as_ref().and_then(|slot| slot.failed.as_ref());
+        if ripe > given.now {
+            all.by(ripe);
+            all.verdicts.insert(claim.uid, Verdict::Early(ripe));
+        } else if let Some(failed) = failed.filter(|failed| failed.until > given.now) {
+            all.by(failed.until);
+            let (until, node, why) = (failed.until, Arc::clone(&failed.node), failed.why);
+            all.verdicts.insert(claim.uid, Verdict::Backoff { until, node, why });
+        } else if given.frozen {
+            all.verdicts.insert(claim.uid, Verdict::Frozen);
+        } else if let Some(next) = memory.searched(claim.uid, given.now) {
+            all.by(next);
+        } else if let Err(until) = memory.may_spend(&claim.owner.role, most(given, claim), 1, given.now) {
+            all.by(until);
+            all.verdicts.insert(claim.uid, Verdict::Limited(until));
+        } else {
+            due.push((claim, ripe));
+        }
+    }
+    // The search goes by the same order; here it says who is left to the next pass.
+    due.sort_by_key(|(claim, ripe)| (Reverse(claim.owner.rank), *ripe, claim.uid));
+    let portion = given.portion.saturating_sub(all.actions.len());
+    all.rest |= due.len() > portion;
+    due.truncate(portion);
+    if due.is_empty() {
+        return;
+    }
+    let asks: Vec<Ask> = due.iter().map(|(claim, _)| ask(given.board, memory, claim)).collect();
+    let budgets = Left { budgets: given.budgets, memory: &*memory, pledged: &slots.pledged };
+    let given_to_search =
+        Given { board: given.board, budgets: &budgets, leaving: &slots.leaving, now: given.now };
+    let decisions = search(&given_to_search, &asks);
+    all.searched = u32::try_from(decisions.len()).unwrap_or(u32::MAX);
+    let due: BTreeMap<Uid, (&Claim, Timestamp)> =
+        due.into_iter().map(|(claim, ripe)| (claim.uid, (claim, ripe))).collect();
+    let mut leaving = slots.leaving.clone();
+    for decision in decisions {
+        let Some((claim, ripe)) = due.get(&decision.claim) else { continue };
+        let taker = decision.slot().and_then(|(host, victims)| {
+            leaving.extend(victims.iter().map(|victim| victim.uid));
+            ahead.taker(claim, host, &leaving)
+        });
+        if let Some(taker) = taker {
+            all.by(memory.in_vain(claim.uid, given.now));
+            all.verdicts.insert(claim.uid, Verdict::Behind(taker));
+        } else {
+            take(given, memory, claim, *ripe, decision, all);
+        }
+    }
+}
+
+/// Acts on what was found for one Pod.
+fn take<B: Budgets>(
+    given: &Situation<'_, B>,
+    memory: &mut Memory,
+    claim: &Claim,
+    ripe: Timestamp,
+    decision: Decision,
+    all: &mut Decisions,
+) {
+    let slot = decision.slot().and_then(|(host, victims)| Some((given.board.host(host)?, victims)));
+    let Some((host, victims)) = slot else {
+        let next = memory.in_vain(claim.uid, given.now);
+        all.by(next);
+        // Whom nobody here makes room for is no decision.
+        if !matches!(decision.outcome, Outcome::NotOurs(_)) {
+            all.told.push(Told::Decided(decision.clone()));
+        }
+        all.verdicts.insert(claim.uid, Verdict::Found(decision));
+        return;
+    };
+    if given.mode == Mode::DryRun {
+        let next = memory.in_vain(claim.uid, given.now);
+        all.by(next);
+        all.told.push(Told::Would(decision.clone()));
+        all.verdicts.insert(claim.uid, Verdict::Would(decision));
+        return;
+    }
+    let role = &claim.owner.role;
+    if let Err(until) = memory.may_spend(role, most(given, claim), victims.len(), given.now) {
+        all.by(until);
+        all.verdicts.insert(claim.uid, Verdict::Limited(until));
+        return;
+    }
+    memory.spend(role, victims.len(), given.now);
+    memory.found(claim.uid);
+    let node = Arc::clone(&host.name);
+    let victims: Vec<Uid> = victims.iter().map(|victim| victim.uid).collect();
+    let held = Held { node: Arc::clone(&node), since: given.now, victims: victims.clone(), asserted: 0 };
+    memory.standing.insert(claim.uid, held.clone());
+    let before = claim.slot.as_deref();
+    if before.is_none_or(|slot| slot.tries == 0) {
+        all.latencies.push(given.now.duration_since(ripe));
+    }
+    all.actions.push(Action::Keep {
+        claim: claim.uid,
+        slot: slots::begin(before, held),
+        node: Arc::clone(&node),
+    });
+    all.verdicts.insert(claim.uid, Verdict::Kept { node, waits: WaitsFor::Victims, victims });
+    all.told.push(Told::Decided(decision));
+}
+
+/// What is asked for a Pod: any node but the one that did not work out last. That one, too, where no other was found:
+/// it may be the only one that will do.
+fn ask(board: &Board, memory: &Memory, claim: &Claim) -> Ask {
+    let failed = claim.slot.as_ref().and_then(|slot| slot.failed.as_ref());
+    let failed = failed.filter(|_| !memory.was_in_vain(claim.uid));
+    let avoid = failed.and_then(|failed| look::host_named(board, &failed.node));
+    Ask { claim: claim.uid, avoid: avoid.into_iter().collect() }
+}
+
+fn most<B>(given: &Situation<'_, B>, claim: &Claim) -> u32 {
+    let own = given.victims_per_minute.get(&claim.owner.role);
+    own.copied().unwrap_or(given.usual_victims_per_minute)
+}
+
+/// What is left of the budgets, and those Pods besides that could not be ended a moment ago.
+struct Left<'a, B> {
+    budgets: &'a B,
+    memory: &'a Memory,
+    pledged: &'a BTreeMap<Group, u32>,
+}
+
+impl<B: Budgets> Budgets for Left<'_, B> {
+    fn group(&self, claim: &Claim) -> Result<Option<Group>, Arc<str>> {
+        match self.memory.refusal(claim.uid) {
+            Some((_, why)) => Err(Arc::clone(why)),
+            None => self.budgets.group(claim),
+        }
+    }
+
+    fn allowance(&self, group: Group) -> u32 {
+        self.budgets.allowance(group).saturating_sub(self.pledged.get(&group).copied().unwrap_or(0))
+    }
+}
