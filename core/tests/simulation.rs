@@ -91,6 +91,14 @@ fn room_is_made_by_the_rule_and_for_little_more_than_it_takes() {
 }
 
 #[test]
+fn nobody_goes_in_vain_where_no_room_comes_free_by_itself() {
+    let (count, total) = share_all(Trouble::Arrivals);
+    let over = total.too_many + total.in_vain;
+    assert!(count < 250 || over * 100 <= total.victims, "too many had to go: {total:?}");
+    assert!(count < 250 || total.victims > 3 * count, "too little happened: {total:?}");
+}
+
+#[test]
 fn room_is_made_by_the_rule_whatever_goes_wrong() {
     let (count, total) = share_all(Trouble::All);
     if count >= 250 {

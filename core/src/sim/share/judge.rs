@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     admit::{
-        Board,
-        pass::{Action, Decisions},
+        Board, Decision,
+        pass::{Action, Decisions, Verdict},
     },
     model::{Claim, Host, Uid},
 };
@@ -21,8 +21,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Judge {
     tally: ShareTally,
-    /// For whom each victim was ended, and where.
-    ended: BTreeMap<Uid, (Uid, String)>,
+    /// For whom each victim was ended, where, and when.
+    ended: BTreeMap<Uid, (Uid, String, Timestamp)>,
 }
 
 impl Judge {
@@ -40,6 +40,13 @@ impl Judge {
         let held = |claim: &Claim| claim.slot.as_ref().and_then(|slot| slot.held.clone());
         for gone in board.unbound().filter_map(held).flat_map(|held| held.victims) {
             after.remove_claim(gone);
+        }
+        // What those leave who are ending belongs to those who were told to wait for it.
+        for (claim, verdict) in &decisions.verdicts {
+            let Verdict::Found(Decision { outcome, .. }) = verdict else { continue };
+            if let (Some(claim), Some(host)) = (board.claim(*claim), outcome.host()) {
+                after.set_claim(Claim { nominated: Some(host), ..claim.clone() });
+            }
         }
         for action in &decisions.actions {
             let Action::Keep { claim, slot, node } = action else { continue };
@@ -69,7 +76,7 @@ impl Judge {
     pub(super) fn ended(&mut self, world: &World, victim: Uid, claim: Uid, node: &str) -> Result<(), String> {
         let Some(pod) = world.pods.get(&victim).filter(|pod| pod.claim.ends.is_none()) else { return Ok(()) };
         self.tally.victims += 1;
-        if let Some((other, _)) = self.ended.insert(victim, (claim, node.to_owned())) {
+        if let Some((other, ..)) = self.ended.insert(victim, (claim, node.to_owned(), world.now)) {
             return Err(format!("{victim:?} was ended for {other:?}, and again for {claim:?}"));
         }
         let Some(for_whom) = world.pods.get(&claim) else { return Ok(()) };
@@ -108,7 +115,7 @@ impl Judge {
 
     /// When all is over: each victim went for somebody who has its place, or whose note says why not.
     pub(super) fn rest(&self, world: &World) -> Result<(), String> {
-        for (victim, (claim, node)) in &self.ended {
+        for (victim, (claim, node, _)) in &self.ended {
             let Some(pod) = world.pods.get(claim) else { continue };
             let told =
                 pod.claim.slot.as_ref().is_some_and(|slot| slot.held.is_some() || slot.failed.is_some());
@@ -131,14 +138,18 @@ impl Judge {
 
     /// What a run did, over-eviction included.
     pub(super) fn tally(&self, world: &World) -> ShareTally {
-        let here = |claim: &Uid, node: &str| match world.pods.get(claim) {
-            Some(pod) => {
-                pod.claim.node.and_then(|id| world.hosts.get(&id)).is_some_and(|host| &*host.name == node)
-            }
+        let host = |node: &str| world.hosts.values().find(|host| &*host.name == node).map(|host| host.id);
+        let in_vain = self.ended.values().filter(|(claim, node, at)| {
             // Those that are gone by now had their time.
-            None => true,
-        };
-        let in_vain = self.ended.values().filter(|(claim, node)| !here(claim, node)).count();
+            let Some(pod) = world.pods.get(claim) else { return false };
+            let is_here = |pod: &Pod| pod.claim.node.is_some() && pod.claim.node == host(node);
+            // Nobody could know of one that came later and ranks higher; it would have needed victims of its own.
+            let came_later = |other: &Pod| {
+                other.claim.owner.rank > pod.claim.owner.rank && other.claim.created >= *at && is_here(other)
+            };
+            !is_here(pod) && !world.pods.values().any(came_later)
+        });
+        let in_vain = in_vain.count();
         ShareTally { in_vain: in_vain as u64, ..self.tally }
     }
 }
@@ -199,14 +210,24 @@ fn could_have<'a>(world: &'a World, pod: &Pod) -> Option<&'a Host> {
     if native {
         return None;
     }
+    let waits = |other: &&Pod| other.claim.node.is_none() && other.claim.ends.is_none();
+    let higher =
+        world.pods.values().filter(waits).filter(|other| other.claim.owner.rank > pod.claim.owner.rank);
+    let higher: Vec<&Pod> = higher.collect();
     world.hosts.values().find(|host| {
-        let stay = world.pods.values().filter(|other| {
-            let is_here = other.claim.node == Some(host.id)
-                || (other.claim.nominated == Some(host.id)
-                    && other.claim.uid != pod.claim.uid
-                    && other.claim.owner.rank >= pod.claim.owner.rank);
-            is_here && (other.budget.is_some() || !allowed(&pod.claim, other))
-        });
-        takes(host, &pod.claim, stay.map(|other| &other.claim))
+        let stay = |of: &Pod| {
+            let of = of.claim.clone();
+            let stays = world.pods.values().filter(move |other| {
+                let is_here = other.claim.node == Some(host.id)
+                    || (other.claim.nominated == Some(host.id)
+                        && other.claim.uid != of.uid
+                        && other.claim.owner.rank >= of.owner.rank);
+                is_here && (other.budget.is_some() || !allowed(&pod.claim, other))
+            });
+            stays.map(|other| &other.claim)
+        };
+        // Whoever ranks higher would have the room.
+        takes(host, &pod.claim, stay(pod))
+            && !higher.iter().any(|other| takes(host, &other.claim, stay(other)))
     })
 }

@@ -70,6 +70,9 @@ impl AddAssign for ShareTally {
 /// How much goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
+    /// Tenants bring work at any time, and take some away only while nobody is ending and no room is kept: what is found
+    /// to be the best stays so.
+    Arrivals,
     /// Tenants come and go; all else is as it should be.
     None,
     /// Whatever there is.

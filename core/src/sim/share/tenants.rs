@@ -23,7 +23,8 @@ pub(super) fn act(world: &mut World, draw: &mut Draw) {
     if draw.chance(10) && world.pods.len() < MOST {
         bring(world, draw);
     }
-    if draw.chance(3) || world.pods.len() >= MOST {
+    let may_go = world.trouble != Trouble::Arrivals || world.is_at_rest();
+    if may_go && (draw.chance(3) || world.pods.len() >= MOST) {
         take_away(world, draw);
     }
     if world.trouble == Trouble::All {

@@ -213,6 +213,11 @@ impl World {
         u32::try_from(up).unwrap_or(u32::MAX).saturating_sub(least)
     }
 
+    /// Nobody is ending, and no room is kept.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.pods.values().all(|pod| pod.claim.ends.is_none() && pod.claim.nominated.is_none())
+    }
+
     pub(super) fn say(&mut self, what: &str) {
         self.trace.push(format!("{:>5} s {what}", self.now.duration_since(BEGIN).as_secs()));
     }
