@@ -30,7 +30,7 @@ pub(super) fn keep<B: Budgets>(
     slots: &mut Slots,
     all: &mut Decisions,
 ) {
-    let Looked { seen, host, rules } = look(given, memory, (doomed, &slots.going), claim, held);
+    let Looked { seen, host, rules } = look(given, memory, (doomed, slots), claim, held);
     let node = || Arc::clone(&held.node);
     let slot = claim.slot.as_deref().cloned().unwrap_or_default();
     let kept = |waits| {

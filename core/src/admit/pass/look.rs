@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Situation, is_standing};
+use super::{Situation, Slots, is_standing};
 use crate::{
     admit::{
         Board, Budgets, Group, Rule, Veto,
@@ -27,12 +27,12 @@ pub(super) struct Looked {
     pub(super) rules: BTreeMap<Uid, (Rule, Option<Group>)>,
 }
 
-/// Looks at the slot of a Pod. `leaving` are the victims of all slots that have not been told to end, and `going` those
-/// of them who go for certain, each with the rank of the Pod it goes for.
+/// Looks at the slot of a Pod. `leaving` are the victims of all slots that have not been told to end, `before` the slots
+/// that were looked at before it.
 pub(super) fn look<B: Budgets>(
     given: &Situation<'_, B>,
     memory: &Memory,
-    (leaving, going): (&BTreeSet<Uid>, &BTreeMap<Uid, i32>),
+    (leaving, before): (&BTreeSet<Uid>, &Slots),
     claim: &Claim,
     held: &Held,
 ) -> Looked {
@@ -40,13 +40,17 @@ pub(super) fn look<B: Budgets>(
     let (nomination, host) = nomination(board, claim, held);
     let mut rules = BTreeMap::new();
     let mut standing = Vec::new();
+    let mut pledged = before.pledged.clone();
     for uid in held.victims.iter().filter(|uid| is_standing(board, **uid)) {
         let Some(victim) = board.claim(*uid) else { continue };
-        let (may, rule) = may_end(given, memory, claim, victim);
+        let (may, rule) = may_end(given, memory, &pledged, claim, victim);
+        if let Some((_, Some(group))) = rule {
+            *pledged.entry(group).or_default() += 1;
+        }
         standing.push((*uid, may));
         rules.extend(rule.map(|rule| (*uid, rule)));
     }
-    let room = room(board, claim, host, &standing, (leaving, going));
+    let room = room(board, claim, host, &standing, (leaving, &before.going));
     let leaving = held.victims.iter().filter_map(|uid| board.claim(*uid)?.ends).max();
     let place = match claim.node {
         None => Place::Waits,
@@ -74,10 +78,11 @@ fn nomination(board: &Board, claim: &Claim, held: &Held) -> (Nomination, Option<
     }
 }
 
-/// Whether a victim may be ended, and by what.
+/// Whether a victim may be ended, and by what, when so many of each group go besides.
 fn may_end<B: Budgets>(
     given: &Situation<'_, B>,
     memory: &Memory,
+    pledged: &BTreeMap<Group, u32>,
     claim: &Claim,
     victim: &Claim,
 ) -> (May, Option<(Rule, Option<Group>)>) {
@@ -88,7 +93,9 @@ fn may_end<B: Budgets>(
     }
     match given.budgets.group(victim) {
         Err(_) => (May::NotNow, None),
-        Ok(Some(group)) if given.budgets.allowance(group) == 0 => (May::NotNow, None),
+        Ok(Some(group)) if given.budgets.allowance(group) <= *pledged.get(&group).unwrap_or(&0) => {
+            (May::NotNow, None)
+        }
         Ok(group) => (May::End, Some((rule, group))),
     }
 }

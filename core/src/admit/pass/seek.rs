@@ -30,9 +30,16 @@ pub(super) fn seek<B: Budgets>(
     }
     let mut due = Vec::new();
     for (claim, since) in free {
-        // Whom nobody makes room for is still told why it fits nowhere.
-        let delay = preemptor(&claim.owner).map_or(0, |tier| tier.preemption_delay_seconds);
-        let ripe = later(since, SignedDuration::from_secs(delay.into()));
+        let tier = match preemptor(&claim.owner) {
+            Ok(tier) => tier,
+            Err(why) => {
+                let outcome = Outcome::NotOurs(why);
+                let none = Decision { claim: claim.uid, outcome, rejected: Vec::new() };
+                all.verdicts.insert(claim.uid, Verdict::Found(none));
+                continue;
+            }
+        };
+        let ripe = later(since, SignedDuration::from_secs(tier.preemption_delay_seconds.into()));
         let failed = claim.slot.as_ref().and_then(|slot| slot.failed.as_ref());
         if ripe > given.now {
             all.by(ripe);
@@ -97,10 +104,7 @@ fn take<B: Budgets>(
     let Some((host, victims)) = slot else {
         let next = memory.in_vain(claim.uid, given.now);
         all.by(next);
-        // Whom nobody here makes room for is no decision.
-        if !matches!(decision.outcome, Outcome::NotOurs(_)) {
-            all.told.push(Told::Decided(decision.clone()));
-        }
+        all.told.push(Told::Decided(decision.clone()));
         all.verdicts.insert(claim.uid, Verdict::Found(decision));
         return;
     };

@@ -125,13 +125,18 @@ fn whom_the_scheduler_makes_room_for_gets_none_from_here() {
     let foreign = Owner { tier: None, ..owner(&production(), "prod", 0) };
     for owner in [native, foreign] {
         let mut world = full();
-        world.put(asks_as(1, owner, 1_000));
+        world.put(asks_as(1, owner, 1_500));
+        world.put(asks(2, 1_000));
+        world.portion = 1;
         let pass = world.pass();
-        assert_eq!(pass.actions, []);
         assert!(matches!(
             pass.verdicts[&Uid::new(1)],
             Verdict::Found(Decision { outcome: Outcome::NotOurs(_), .. })
         ));
+        assert!(
+            matches!(pass.actions[..], [Action::Keep { .. }]),
+            "nor does it take the turn of others: {pass:?}"
+        );
     }
 }
 

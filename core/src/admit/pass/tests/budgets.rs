@@ -51,6 +51,31 @@ fn a_slot_whose_budget_is_used_up_before_anybody_ended_is_given_up() {
 }
 
 #[test]
+fn a_slot_whose_budget_lets_only_some_go_is_given_up() {
+    let mut world = full();
+    allow(&mut world, 2);
+    world.put(asks(1, 1_000));
+    world.pass();
+    allow(&mut world, 1);
+    let pass = world.pass();
+    assert!(matches!(pass.actions[..], [Action::Withdraw { why: SlotFailure::Budget, .. }]), "{pass:?}");
+    assert_eq!(world.victims.len(), 0, "one alone would have gone in vain");
+}
+
+#[test]
+fn two_slots_share_what_a_budget_lets_go() {
+    let mut world = full();
+    allow(&mut world, 4);
+    world.put(asks(1, 1_000));
+    world.put(asks(2, 1_000));
+    world.pass();
+    allow(&mut world, 3);
+    world.pass();
+    assert_eq!(world.victims.len(), 2, "both would have begun, and one could not have ended");
+    assert!(world.claim(1).slot.unwrap().held.is_some() && world.claim(2).slot.unwrap().held.is_none());
+}
+
+#[test]
 fn a_slot_whose_budget_is_used_up_half_way_waits() {
     let mut world = full();
     allow(&mut world, 2);
