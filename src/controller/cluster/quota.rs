@@ -56,6 +56,8 @@ pub struct QuotaRound {
 
 /// A role that was read, and the grants in its status.
 type Read = (Arc<str>, Vec<Pending>);
+/// The roles that are another version, and those that are gone.
+type Roles = (Vec<Read>, Vec<Arc<str>>);
 
 /// A role as it was last read.
 struct Seen {
@@ -110,7 +112,7 @@ impl QuotaRound {
             changed.extend(all);
         }
         let jobs = self.jobs(&changed);
-        let (read, gone) = self.read_roles();
+        let roles = self.read_roles();
         let mut foreign: BTreeSet<_> = self.follower.take().roles;
         if stale {
             foreign.extend(self.roles.keys().cloned());
@@ -125,20 +127,12 @@ impl QuotaRound {
             state.ledger = Ledger::default();
         }
         let mut touched: BTreeSet<Arc<str>> = std::mem::take(&mut self.late);
-        for (role, pending) in read {
-            let limit = self.roles.get(&role).map(|seen| seen.limit.clone()).unwrap_or_default();
-            state.ledger.set_role(&role, limit, pending);
-            touched.insert(role);
-        }
-        for role in gone {
-            state.ledger.remove_role(&role);
-            touched.insert(role);
-        }
+        let mut names = BTreeSet::new();
+        touched.extend(self.enter(&mut state.ledger, roles, &mut names));
         for (used, role) in foreign {
             state.ledger.set_foreign(&role, used);
             touched.insert(role);
         }
-        let mut names = BTreeSet::new();
         for (name, job) in jobs {
             match job {
                 Some(job) => touched.extend(state.ledger.set_job(&name, job)),
@@ -169,7 +163,7 @@ impl QuotaRound {
     }
 
     /// The roles that are another version, with the grants in their status; and those that are gone.
-    fn read_roles(&mut self) -> (Vec<Read>, Vec<Arc<str>>) {
+    fn read_roles(&mut self) -> Roles {
         let seen = &mut self.roles;
         let mut there = HashSet::new();
         let read = self.index.tenancy(|tenancy| {
@@ -190,6 +184,28 @@ impl QuotaRound {
         let gone: Vec<_> = seen.keys().filter(|name| !there.contains(*name)).cloned().collect();
         gone.iter().for_each(|name| drop(seen.remove(name)));
         (read, gone)
+    }
+
+    /// Has the ledger know of these roles, and adds to `names` whose grants stand in their status. Which roles they are.
+    fn enter(
+        &self,
+        ledger: &mut Ledger,
+        (read, gone): Roles,
+        names: &mut BTreeSet<JobName>,
+    ) -> Vec<Arc<str>> {
+        let mut touched = Vec::new();
+        for (role, pending) in read {
+            // One of them may be of a write whose answer was lost.
+            names.extend(pending.iter().map(|grant| grant.job.clone()));
+            let limit = self.roles.get(&role).map(|seen| seen.limit.clone()).unwrap_or_default();
+            ledger.set_role(&role, limit, pending);
+            touched.push(role);
+        }
+        for role in gone {
+            ledger.remove_role(&role);
+            touched.push(role);
+        }
+        touched
     }
 
     /// Brings a role's status up to date: its grants at once, mere numbers in time. False where the lease is lost.
@@ -223,7 +239,7 @@ impl QuotaRound {
                     } else {
                         debug!(%role, "its status had changed; it is decided anew");
                     }
-                    self.reread(role);
+                    self.reread(role, names);
                 }
                 RoleWrite::Gone => return true,
                 RoleWrite::Unknown => {
@@ -248,16 +264,10 @@ impl QuotaRound {
     }
 
     /// Takes a role as the index has it after a write.
-    fn reread(&mut self, role: &Arc<str>) {
-        let (read, _) = self.read_roles();
-        let mut state = self.quota.lock();
-        for (name, pending) in read {
-            let limit = self.roles.get(&name).map(|seen| seen.limit.clone()).unwrap_or_default();
-            state.ledger.set_role(&name, limit, pending);
-            if name != *role {
-                self.late.insert(name);
-            }
-        }
+    fn reread(&mut self, role: &Arc<str>, names: &mut BTreeSet<JobName>) {
+        let roles = self.read_roles();
+        let touched = self.enter(&mut self.quota.lock().ledger, roles, names);
+        self.late.extend(touched.into_iter().filter(|other| other != role));
     }
 
     /// Has those services planned again that stand otherwise than they were told.
@@ -326,3 +336,6 @@ impl Round for QuotaRound {
         (!self.late.is_empty()).then_some(AGAIN)
     }
 }
+
+#[cfg(test)]
+mod tests;

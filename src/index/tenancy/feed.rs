@@ -91,6 +91,14 @@ impl Index {
         }
     }
 
+    /// Takes a role as gone, as its watch would show it.
+    #[cfg(test)]
+    pub(crate) fn told_gone(&self, role: serde_json::Value) {
+        use kube::runtime::watcher::Event;
+        let role: DeserializeGuard<AuroraRole> = serde_json::from_value(role).unwrap();
+        self.feed(Kind::Role, &Event::Delete(role));
+    }
+
     pub(in crate::index) fn read_tenancy(&self) -> RwLockReadGuard<'_, Tenancy> {
         self.tenancy.read().unwrap_or_else(PoisonError::into_inner)
     }
