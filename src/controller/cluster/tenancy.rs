@@ -49,6 +49,8 @@ pub struct TenancyRound {
     /// The operator's account, whose Pods frameworks leave alone.
     account: String,
     listed: Option<(Instant, Listed)>,
+    /// The Pods of each tier as they were last counted: what is told of them must not be news at every look.
+    ranked: Option<(Instant, BTreeMap<Arc<str>, usize>)>,
 }
 
 /// What there was when it was last listed, and what was written since.
@@ -147,7 +149,7 @@ impl TenancyRound {
     /// A loop that writes by this writer; `namespace` is the operator's.
     pub fn new(index: Arc<Index>, writer: TenancyWriter, namespace: &str) -> Self {
         let account = format!("system:serviceaccount:{namespace}:borealis");
-        Self { index, writer, account, listed: None }
+        Self { index, writer, account, listed: None, ranked: None }
     }
 
     async fn take_listed(&mut self) -> Result<(Instant, Listed), Refusal> {
@@ -163,12 +165,18 @@ impl TenancyRound {
         Ok((at, listed))
     }
 
-    fn look(&self, now: Timestamp) -> Seen {
+    fn look(&mut self, now: Timestamp) -> Seen {
         let used = self.index.used_tiers();
+        let ranked = self.ranked.take().filter(|(at, _)| at.elapsed() < COUNT);
+        let ranked = ranked.unwrap_or_else(|| (Instant::now(), self.index.ranked()));
+        let (_, pods) = self.ranked.insert(ranked);
         self.index.tenancy(|it| {
             let mut users = statuses::users(it);
             for (tier, services) in used {
                 users.entry(tier).or_default().services = services;
+            }
+            for (tier, pods) in &*pods {
+                users.entry(Arc::clone(tier)).or_default().pods = *pods;
             }
             let render = |row: &FrameworkRow| {
                 let spec = row.spec.as_ref().ok_or_else(|| row.problem.clone().unwrap_or_default())?;
@@ -225,7 +233,8 @@ impl TenancyRound {
         if hold != held {
             let others = row.object.finalizers.iter().filter(|other| *other != IN_USE).cloned();
             let all: Vec<String> = others.chain(hold.then(|| IN_USE.to_owned())).collect();
-            let body = json!({"metadata": {"finalizers": all}});
+            // The whole list is written, others' with ours: on the very version that it was read from.
+            let body = json!({"metadata": {"finalizers": all, "resourceVersion": row.version.to_string()}});
             let done = self.writer.merge::<Tier>(name, &uid, body).await;
             if sum.add("the finalizers of Tier", name, done).is_ok() && row.object.deleting {
                 return;

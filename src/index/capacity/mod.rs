@@ -12,6 +12,7 @@ mod demand;
 mod foreign;
 mod host;
 mod owners;
+mod ranks;
 mod selectors;
 mod shared;
 
@@ -31,6 +32,7 @@ use self::{
     changes::Followers,
     foreign::Foreign,
     owners::Owners,
+    ranks::Ranks,
     shared::{Names, Shared},
 };
 use super::{
@@ -61,6 +63,7 @@ pub(super) struct Capacity {
     board: Board,
     tables: Tables,
     foreign: Foreign,
+    ranks: Ranks,
     followers: Followers,
     budgets: budgets::Budgets,
     /// The Pods that the relist under way has shown.
@@ -129,6 +132,7 @@ impl Capacity {
     fn account(&mut self, before: Option<&Claim>, after: Option<&Claim>) {
         let mut changes = compare(before, after);
         changes.roles.extend(self.foreign.account(before, after));
+        self.ranks.account(before, after);
         self.followers.tell(&changes);
     }
 
@@ -182,6 +186,11 @@ impl Index {
     /// What a role's Pods outside of AuroraServices take, by namespace.
     pub fn foreign(&self, role: &str) -> BTreeMap<Arc<str>, ForeignUse> {
         self.capacity().foreign.of(role)
+    }
+
+    /// The Pods of each tier that have not ended, whoever's they are; tiers without any are left out. Unit: Pods.
+    pub fn ranked(&self) -> BTreeMap<Arc<str>, usize> {
+        self.capacity().ranks.all().clone()
     }
 
     /// Follows the changes of nodes and Pods, as long as what is returned is held.

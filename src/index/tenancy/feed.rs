@@ -274,8 +274,8 @@ impl Feed for DeserializeGuard<TierObject> {
             let known = tenancy.tiers.get(&object.name).map(|known| &known.row);
             let known = known.filter(|known| known.object.uid == object.uid);
             let row = match &self.0 {
-                Ok(tier) => TierRow::read(tier, object, known),
-                Err(broken) => TierRow::unusable(object, broken.error.clone(), known),
+                Ok(tier) => TierRow::read(tier, object, version, known),
+                Err(broken) => TierRow::unusable(object, broken.error.clone(), version, known),
             };
             tenancy.take_tier(row, version, epoch)
         };

@@ -37,7 +37,7 @@ pub struct Object {
 }
 
 /// What is kept of a Tier.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct TierRow {
     /// Which it is.
     pub object: Object,
@@ -47,6 +47,8 @@ pub struct TierRow {
     pub problem: Option<String>,
     /// What stands in its status.
     pub status: Option<TierStatus>,
+    /// The version it was read at.
+    pub version: u64,
 }
 
 /// What is kept of an AuroraRole.
@@ -129,7 +131,20 @@ macro_rules! rows {
     )*};
 }
 
-rows!(TierRow, FrameworkRow, NamespaceRow);
+rows!(FrameworkRow, NamespaceRow);
+
+impl Row for TierRow {
+    fn object(&self) -> &Object {
+        &self.object
+    }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.object == other.object
+            && self.tier == other.tier
+            && self.problem == other.problem
+            && self.status == other.status
+    }
+}
 
 impl Row for RoleRow {
     fn object(&self) -> &Object {
@@ -146,18 +161,18 @@ impl Row for RoleRow {
 }
 
 impl TierRow {
-    pub(super) fn read(tier: &TierObject, object: Object, known: Option<&Self>) -> Self {
+    pub(super) fn read(tier: &TierObject, object: Object, version: u64, known: Option<&Self>) -> Self {
         let status = tier.status.clone();
         match convert::tier(tier) {
-            Ok(tier) => Self { object, tier: Some(Arc::new(tier)), problem: None, status },
-            Err(invalid) => Self { status, ..Self::unusable(object, invalid.to_string(), known) },
+            Ok(tier) => Self { object, tier: Some(Arc::new(tier)), problem: None, status, version },
+            Err(invalid) => Self { status, ..Self::unusable(object, invalid.to_string(), version, known) },
         }
     }
 
-    pub(super) fn unusable(object: Object, problem: String, known: Option<&Self>) -> Self {
+    pub(super) fn unusable(object: Object, problem: String, version: u64, known: Option<&Self>) -> Self {
         let tier = known.and_then(|known| known.tier.clone());
         let status = known.and_then(|known| known.status.clone());
-        Self { object, tier, problem: Some(problem), status }
+        Self { object, tier, problem: Some(problem), status, version }
     }
 }
 

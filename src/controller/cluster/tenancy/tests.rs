@@ -160,6 +160,42 @@ async fn a_tier_stays_while_it_is_used_and_goes_then() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pods_hold_a_tier_by_themselves_and_are_not_news_at_every_look() {
+    let mut world = World::new();
+    let pod = |id: u32, phase: &str| {
+        serde_json::from_value(json!({
+            "metadata": {"name": format!("batch-{id}"), "namespace": "prod", "resourceVersion": "7",
+                "uid": format!("00000000-0000-4000-8000-{id:012x}")},
+            "spec": {"priorityClassName": "borealis-preemptible-20000", "containers": []},
+            "status": {"phase": phase},
+        }))
+        .unwrap()
+    };
+    world.index.show_pod(&pod(1, "Pending"));
+    world.index.show_pod(&pod(2, "Running"));
+    world.turn().await;
+    let pods = |world: &World| world.get("tiers", "preemptible")["status"]["usedBy"]["pods"].clone();
+    assert_eq!(pods(&world), 2);
+    world.index.show_pod(&pod(1, "Succeeded"));
+    assert_eq!(world.turn().await.1, Vec::<String>::new(), "it is counted now and then only");
+    tokio::time::sleep(COUNT).await;
+    world.turn().await;
+    assert_eq!(pods(&world), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finalizer_of_others_that_came_meanwhile_is_not_overwritten() {
+    let mut world = World::new();
+    let theirs = json!({"metadata": {"finalizers": ["example.com/theirs"]}});
+    world.api.merge("tiers", "", "preemptible", &theirs);
+    world.turn().await;
+    let finalizers = |world: &World| world.get("tiers", "preemptible")["metadata"]["finalizers"].clone();
+    assert_eq!(finalizers(&world), json!(["example.com/theirs"]), "the watch has not shown it");
+    world.turn().await;
+    assert_eq!(finalizers(&world), json!(["example.com/theirs", IN_USE]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_the_lease_nothing_is_written() {
     let mut world = World::new();
     world.gate.close();
