@@ -4,7 +4,7 @@
 //! containers and sidecars together and of each init container with the sidecars before it; amounts of the Pod itself
 //! (`spec.resources`) in the place of the sum; then its overhead. While a change of resources in place is under way a
 //! container counts with the greatest of what is wanted, what was allotted and what it has, and with the latter two
-//! where its node never can. Pure; called by the index, and by whoever charges a template.
+//! where its node never can. What is beyond any node counts as the most there is. Pure; called by the index, and by whoever charges a template.
 
 use k8s_openapi::api::core::v1::{Container, ContainerStatus, PodSpec, PodStatus, ResourceRequirements};
 
@@ -38,7 +38,7 @@ pub fn of_pod(spec: &PodSpec, status: Option<&PodStatus>) -> Resources {
         sum.replace(&in_effect, |name| is_of_pods(name) && own.names(|own| own == name));
     }
     sum.add(&Amounts::of(spec.overhead.as_ref()));
-    sum.resources()
+    sum.resources().of_one_pod()
 }
 
 /// What a Pod of this template will take: where a container requests nothing of a resource its limit counts, and where
@@ -59,7 +59,7 @@ pub fn of_template(spec: &PodSpec) -> Resources {
     limits.replace(&Amounts::of(limit), is_of_pods);
     sum.fill_in(&limits);
     sum.add(&Amounts::of(spec.overhead.as_ref()));
-    sum.resources()
+    sum.resources().of_one_pod()
 }
 
 /// All containers, given what each of those requests that go on and those that end.
@@ -214,5 +214,13 @@ mod tests {
         .unwrap();
         let wanted = Resources { cpu_milli: 1_000, memory: 3 << 30, ..Resources::NONE };
         assert_eq!(of_template(&spec), wanted);
+    }
+
+    #[test]
+    fn what_no_node_has_counts_as_the_most_there_is() {
+        let spec = json!({"containers": [{"name": "a", "resources": takes("9E")}, {"name": "b", "resources": takes("9E")}]});
+        assert_eq!(cpu(spec.clone(), json!({})), Resources::MOST_OF_A_POD);
+        let spec: PodSpec = serde_json::from_value(spec).unwrap();
+        assert_eq!(of_template(&spec).cpu_milli, Resources::MOST_OF_A_POD);
     }
 }

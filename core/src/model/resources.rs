@@ -19,6 +19,12 @@ impl Resources {
     /// Nothing of anything.
     pub const NONE: Self = Self { cpu_milli: 0, memory: 0, ephemeral: 0, extended: BTreeMap::new() };
 
+    /// The most of one resource that counts of one Pod (as much as 1 PiB), far beyond any node and any quota: so that the
+    /// sum of many is exact, and one Pod that asks for absurdly much is gone from it without a trace.
+    pub const MOST_OF_A_POD: i64 = 1 << 50;
+    /// The same of all instances of a job together.
+    pub const MOST_OF_A_JOB: i64 = 1 << 56;
+
     /// Whether it is nothing of anything.
     pub fn is_none(&self) -> bool {
         *self == Self::NONE
@@ -56,15 +62,24 @@ impl Resources {
         max
     }
 
-    /// So many times this.
+    /// So many times this, and no more of anything than counts of a job.
     #[must_use]
     pub fn times(&self, count: u32) -> Self {
-        let times = |amount: i64| amount.saturating_mul(count.into());
-        let extended = self.extended.iter().map(|(name, amount)| (Arc::clone(name), times(*amount)));
+        self.each(|amount| amount.saturating_mul(count.into()).min(Self::MOST_OF_A_JOB))
+    }
+
+    /// No more of anything than counts of a Pod.
+    #[must_use]
+    pub fn of_one_pod(&self) -> Self {
+        self.each(|amount| amount.min(Self::MOST_OF_A_POD))
+    }
+
+    fn each(&self, to: impl Fn(i64) -> i64) -> Self {
+        let extended = self.extended.iter().map(|(name, amount)| (Arc::clone(name), to(*amount)));
         Self {
-            cpu_milli: times(self.cpu_milli),
-            memory: times(self.memory),
-            ephemeral: times(self.ephemeral),
+            cpu_milli: to(self.cpu_milli),
+            memory: to(self.memory),
+            ephemeral: to(self.ephemeral),
             extended: extended.filter(|(_, amount)| *amount != 0).collect(),
         }
     }
@@ -114,5 +129,17 @@ mod tests {
         assert_eq!(of(1, 7, 0).max(&of(3, 2, 1)), of(3, 7, 1));
         assert_eq!(of(1, 7, 2).times(3), of(3, 21, 6));
         assert!(of(1, 7, 2).times(0).is_none());
+    }
+
+    #[test]
+    fn one_who_asks_for_absurdly_much_leaves_no_trace_in_a_sum() {
+        let others = of(700, 5 << 30, 3);
+        let absurd = of(i64::MAX, i64::MAX, i64::MAX).of_one_pod();
+        let mut sum = others.clone();
+        for much in [&absurd, &absurd.times(u32::MAX)] {
+            (0..100).for_each(|_| sum.add(much));
+            (0..100).for_each(|_| sum.subtract(much));
+            assert_eq!(sum, others);
+        }
     }
 }
