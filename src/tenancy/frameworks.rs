@@ -108,6 +108,7 @@ pub fn render(
         owner_references: Some(vec![owned_by::<Framework>(object)]),
         ..ObjectMeta::default()
     };
+    let is_claimed = tenancy.roles().any(|row| *row.object.name == *spec.role);
     let variable = |name: &str, expression: String| Variable { name: name.to_owned(), expression };
     let policy = MutatingAdmissionPolicy {
         metadata: metadata.clone(),
@@ -118,7 +119,7 @@ pub fn render(
             match_conditions: Some(conditions(spec, operator)),
             variables: Some(vec![
                 variable("labels", "object.metadata.?labels.orValue({})".to_owned()),
-                variable("role", role_of_namespace()),
+                variable("role", role_of_namespace(is_claimed)),
                 variable("kind", kind),
             ]),
             mutations: Some(vec![Mutation {
@@ -141,12 +142,11 @@ pub fn render(
     Ok(Rendered { policy, binding })
 }
 
-/// The role that the Pod's namespace belongs to, as the operator has written it there, or its own name.
-fn role_of_namespace() -> String {
-    format!(
-        "namespaceObject.metadata.?annotations[?{}].orValue(namespaceObject.metadata.name)",
-        text(labels::ROLE)
-    )
+/// The role that the Pod's namespace belongs to, as the operator has written it there. Without that it is its own name's,
+/// but for an AuroraRole of that name: a namespace that merely has its name is not its own.
+fn role_of_namespace(is_claimed: bool) -> String {
+    let own = if is_claimed { "''" } else { "namespaceObject.metadata.name" };
+    format!("namespaceObject.metadata.?annotations[?{}].orValue({own})", text(labels::ROLE))
 }
 
 /// Which requests it is about at all.

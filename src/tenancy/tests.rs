@@ -324,6 +324,24 @@ fn a_framework_is_one_policy_that_sets_all_together() {
 }
 
 #[test]
+fn a_namespace_that_merely_has_the_name_of_an_aurora_role_is_not_its_own() {
+    let world = World::new();
+    let role = |id: u32, role: &str| {
+        world.framework(id, "spark", &json!({"role": role}));
+        world.look(|it| {
+            let row = it.frameworks().next().unwrap();
+            let policy = render(&row.object, row.spec.as_ref().unwrap(), it, "o").unwrap().policy;
+            policy.spec.unwrap().variables.unwrap()[1].expression.clone()
+        })
+    };
+    let of =
+        |own: &str| format!("namespaceObject.metadata.?annotations[?'borealis.dev/role'].orValue({own})");
+    assert_eq!(role(21, "other"), of("namespaceObject.metadata.name"));
+    world.role(22, "other", &json!({}));
+    assert_eq!(role(23, "other"), of("''"));
+}
+
+#[test]
 fn a_framework_says_what_stands_in_its_way() {
     let world = World::new();
     world.role(20, "web", &json!({}));

@@ -223,7 +223,22 @@ async fn forgery(scene: Scene) -> Result<()> {
     unclaimed.create(&dry, &pod("plain", &json!({}), &class)?).await.context("the default tier")?;
     let asked =
         unclaimed.create(&dry, &pod("plain", &json!({}), &json!({"priorityClassName": REVOCABLE}))?).await;
-    refused("a tier in an unclaimed namespace", asked, "it may use tier preemptible alone")
+    refused("a tier in an unclaimed namespace", asked, "it may use tier preemptible alone")?;
+    // A role whose tiers are all missing may use none, the default tier of others included.
+    let spec = json!({"spec": {"tiers": ["nowhere"], "defaultTier": "nowhere"}}).to_string();
+    scene
+        .world
+        .cluster
+        .kubectl(&["patch", "aurorarole", namespace, "--type=merge", "--patch", &spec])
+        .await?;
+    wait::until("the role to have no classes", SOON, || async {
+        let found = scene.world.kube.namespaces().get(namespace).await?;
+        let classes = found.metadata.annotations.unwrap_or_default().remove("borealis.dev/classes");
+        Ok(wait::when(classes.as_deref() == Some(""), format!("{classes:?}")))
+    })
+    .await?;
+    let asked = pods.create(&dry, &pod("plain", &json!({}), &class)?).await;
+    refused("a tier of a role without any", asked, "it may use none")
 }
 
 /// What a tenant may change of Pods, and what not.
@@ -428,11 +443,21 @@ async fn tier_in_use(scene: Scene) -> Result<()> {
         Ok(wait::when(ended.stderr.contains("it is used by 1 AuroraServices"), ended.stderr))
     })
     .await?;
+    // Pods alone hold it as well: one of its class that no service, role or framework stands for.
+    let pods = scene.world.kube.pods(name);
+    pods.create(&PostParams::default(), &pod("alone", &json!({}), &json!({"priorityClassName": class}))?)
+        .await?;
     // A service that names a tier which is not there says so.
     scene.apply(&Service::new("lost", 1).set("/tier", json!("nowhere"))).await?;
     scene.says("lost", "Stalled", "True", "TierMissing").await?;
     scene.kubectl(&["delete", "asvc", "web", "lost"]).await?;
     cluster.kubectl(&["delete", "aurorarole", name]).await?;
+    wait::until("the Tier to be held by its Pod alone", SOON, || async {
+        let ended = cluster.kubectl_ended(&["delete", "tier", name, "--dry-run=server"]).await?;
+        Ok(wait::when(ended.stderr.contains("it is used by 1 Pods;"), ended.stderr))
+    })
+    .await?;
+    scene.kubectl(&["delete", "pod", "alone", "--grace-period=0", "--force"]).await?;
     wait::until("the Tier to go, with its class", SOON, || async {
         let ended =
             cluster.kubectl_ended(&["delete", "tier", name, "--ignore-not-found", "--wait=false"]).await?;
