@@ -240,8 +240,13 @@ mod tests {
             assert_eq!(policy["metadata"]["name"], binding["spec"]["policyName"]);
             assert_eq!(binding["spec"]["validationActions"][0], "Deny");
         }
-        for key in [labels::ROLE, labels::TIER, labels::PRIORITY, labels::FRAMEWORK, labels::CLASSES] {
+        let of_pods = [labels::ROLE, labels::TIER, labels::PRIORITY, labels::FRAMEWORK];
+        for key in of_pods.into_iter().chain(labels::OF_NAMESPACES) {
             assert!(text.contains(&format!("'{key}'")) || text.contains(&format!("''{key}''")), "{key}");
+        }
+        let early = include_str!("../deploy/36-quota.yaml");
+        for key in [labels::ROLE, labels::QUOTA, labels::PRODUCTION] {
+            assert!(early.contains(&format!("'{key}'")), "{key}");
         }
 
         let defaults = crate::Settings::parse_from(["borealis"]);

@@ -64,6 +64,14 @@ pub const CONTENT: &str = "borealis.dev/content";
 /// owns the namespace stands beside it as [`ROLE`]. A namespace without may use the default tier only.
 pub const CLASSES: &str = "borealis.dev/classes";
 
+/// Annotation on a namespace: the quota of its role, `cpu=4,memory=8Gi`; of a resource that is not named it has nothing.
+pub const QUOTA: &str = "borealis.dev/quota";
+/// Annotation on a namespace: comma-separated names of the role's tiers that its quota limits, and `*` where its default
+/// tier is one of them.
+pub const PRODUCTION: &str = "borealis.dev/production";
+/// The annotations that the operator writes on the namespaces of AuroraRoles, and nobody else.
+pub const OF_NAMESPACES: [&str; 4] = [ROLE, CLASSES, QUOTA, PRODUCTION];
+
 /// Environment of a namespace that has no label [`ENVIRONMENT`].
 pub const DEFAULT_ENVIRONMENT: &str = "default";
 

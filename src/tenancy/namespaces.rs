@@ -1,13 +1,29 @@
-//! The annotations by which admission policies know a namespace's role, and the classes its Pods may have.
+//! The annotations by which admission policies know a namespace's role, the classes its Pods may have, and the quota.
 //!
-//! Only namespaces that an AuroraRole claims have them; of all others the policies know what to say.
+//! Only namespaces that an AuroraRole claims have them; of all others the policies know what to say. None says what
+//! changes by the minute: each change is a write for every namespace of the role.
 
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use borealis_core::model::Role;
 use serde_json::{Value, json};
 
 use crate::{
-    api::labels,
+    api::{
+        amounts::{amounts_of, text},
+        labels,
+    },
     index::{NamespaceRow, Tenancy},
 };
+
+/// What stands for the tier of services that name none.
+const NO_TIER: &str = "*";
+
+/// What the annotations of a namespace say, by their keys.
+type Notes = BTreeMap<&'static str, String>;
 
 /// A namespace whose annotations are to be set.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,24 +39,42 @@ pub struct Mend {
 /// The namespaces whose annotations are not as they shall be.
 #[must_use]
 pub fn mend(tenancy: &Tenancy) -> Vec<Mend> {
-    tenancy.namespaces().filter(|row| !row.object.deleting).filter_map(|row| one(tenancy, row)).collect()
+    let mut roles: HashMap<Arc<str>, Notes> = HashMap::new();
+    let mut one = |row: &NamespaceRow| {
+        let tenant = tenancy.tenant(&row.object.name);
+        if !tenant.claimed {
+            return mend_one(row, &Notes::new());
+        }
+        let (role, name) = (&tenant.role, &row.object.name);
+        let wanted = roles.entry(Arc::clone(&role.name));
+        mend_one(row, wanted.or_insert_with(|| notes(tenancy, role, &tenancy.classes(name))))
+    };
+    tenancy.namespaces().filter(|row| !row.object.deleting).filter_map(&mut one).collect()
 }
 
-fn one(tenancy: &Tenancy, row: &NamespaceRow) -> Option<Mend> {
-    let name = &row.object.name;
-    let tenant = tenancy.tenant(name);
-    let (role, classes) = if tenant.claimed {
-        (Some(tenant.role.name.to_string()), Some(tenancy.classes(name).join(",")))
-    } else {
-        (None, None)
-    };
-    if row.role == role && row.classes == classes {
-        return None;
-    }
-    let annotations = json!({labels::ROLE: role, labels::CLASSES: classes});
-    Some(Mend {
-        name: name.to_string(),
+fn mend_one(row: &NamespaceRow, wanted: &Notes) -> Option<Mend> {
+    let differs = |key: &&&'static str| row.notes.get(**key) != wanted.get(**key);
+    let keys = labels::OF_NAMESPACES.iter().filter(differs);
+    let annotations: BTreeMap<_, _> = keys.map(|key| (*key, wanted.get(*key))).collect();
+    (!annotations.is_empty()).then(|| Mend {
+        name: row.object.name.to_string(),
         uid: row.object.uid.to_string(),
         patch: json!({"metadata": {"annotations": annotations}}),
     })
+}
+
+/// What the namespaces of an AuroraRole say.
+fn notes(tenancy: &Tenancy, role: &Role, classes: &[String]) -> Notes {
+    let is_production = |name: &str| tenancy.tier(name).is_some_and(|tier| tier.is_production());
+    let no_tier = is_production(&role.default_tier).then_some(NO_TIER);
+    let named = role.tiers.iter().map(|tier| &**tier).filter(|tier| is_production(tier));
+    let production: Vec<&str> = no_tier.into_iter().chain(named).collect();
+    let quota: Vec<String> =
+        amounts_of(&role.quota).map(|(name, amount)| format!("{name}={}", text(name, amount))).collect();
+    Notes::from([
+        (labels::ROLE, role.name.to_string()),
+        (labels::CLASSES, classes.join(",")),
+        (labels::QUOTA, quota.join(",")),
+        (labels::PRODUCTION, production.join(",")),
+    ])
 }

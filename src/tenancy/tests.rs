@@ -166,14 +166,22 @@ fn claimed_namespaces_say_whose_they_are_and_others_nothing() {
         })
     };
     assert_eq!(patches(&world), []);
-    world.role(20, "web", &json!({"tiers": ["preemptible", "preferred", "missing"]}));
-    let wanted = json!({"borealis.dev/role": "web", "borealis.dev/classes": "borealis-preemptible-20000,borealis-preferred-30000"});
+    let spec = json!({"tiers": ["preemptible", "preferred", "missing"],
+        "quota": {"cpu": "1500m", "memory": "8Gi", "nvidia.com/gpu": 2}});
+    world.role(20, "web", &spec);
+    let wanted = json!({"borealis.dev/role": "web", "borealis.dev/classes": "borealis-preemptible-20000,borealis-preferred-30000",
+        "borealis.dev/quota": "cpu=1500m,memory=8Gi,ephemeral-storage=0,nvidia.com/gpu=2", "borealis.dev/production": "preferred"});
     assert_eq!(patches(&world), [("prod".to_owned(), wanted.clone()), ("test".to_owned(), wanted.clone())]);
     world.namespace(21, "prod", &json!({"team": "web"}), &wanted);
     // What somebody wrote there of a namespace that nobody claims is taken away.
     world.namespace(22, "other", &json!({}), &json!({"borealis.dev/role": "web"}));
-    let none = json!({"borealis.dev/role": null, "borealis.dev/classes": null});
+    let none = json!({"borealis.dev/role": null});
     assert_eq!(patches(&world), [("other".to_owned(), none), ("test".to_owned(), wanted)]);
+    // Only what differs is written.
+    world.role(23, "web", &json!({"tiers": ["preferred"], "defaultTier": "preferred"}));
+    let changed = json!({"borealis.dev/classes": "borealis-preferred-30000",
+        "borealis.dev/quota": "cpu=0,memory=0,ephemeral-storage=0", "borealis.dev/production": "*,preferred"});
+    assert_eq!(patches(&world)[1], ("prod".to_owned(), changed));
 }
 
 #[test]

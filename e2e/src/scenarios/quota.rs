@@ -22,6 +22,7 @@ use super::{
     tenancy::{PREEMPTIBLE, PREFERRED, claim_all},
 };
 use crate::{
+    command::Ended,
     kube_api::{at, condition, number, text},
     runner::Scenario,
     scene::Scene,
@@ -39,6 +40,11 @@ pub(super) fn all() -> Vec<Scenario> {
         Scenario::new("quota", "one quota holds for two namespaces of a role; who is over it waits", |s| {
             Box::pin(quota(s))
         }),
+        Scenario::new(
+            "quota-refused",
+            "what asks for more than its role's whole quota is refused when it is applied, and what shrinks is not",
+            |s| Box::pin(refused(s)),
+        ),
         Scenario::new("quota-unclaimed", "without an AuroraRole only the default tier may be used", |s| {
             Box::pin(unclaimed(s))
         }),
@@ -100,13 +106,15 @@ async fn quota(scene: Scene) -> Result<()> {
 }
 
 async fn shared(scene: &Scene, there: &Scene) -> Result<()> {
-    role(scene, &[&scene.namespace, &there.namespace], "1").await?;
+    role(scene, &[&scene.namespace, &there.namespace], "1250m").await?;
+    scene.apply(&production("base", 1, "250m")).await?;
+    scene.running("base", 1).await?;
     scene.apply(&production("web", 2, "250m")).await?;
     scene.running("web", 2).await?;
 
     // Who is over quota starts nothing, says what it lacks, and stands among those without a place.
     let first = there.apply(&production("second-by-name", 3, "250m")).await?;
-    let said = waits(there, "second-by-name", "cpu: asked 750m, used 500m of 1, 250m too much").await?;
+    let said = waits(there, "second-by-name", "cpu: asked 750m, used 750m of 1250m, 250m too much").await?;
     scene.note(said);
     let message = there.says("second-by-name", "Placed", "False", "Pending").await?;
     ensure!(
@@ -121,12 +129,13 @@ async fn shared(scene: &Scene, there: &Scene) -> Result<()> {
     })
     .await?;
     there.apply(&production("first-by-name", 3, "250m")).await?;
-    waits(there, "first-by-name", "cpu: asked 750m, used 500m of 1").await?;
+    waits(there, "first-by-name", "cpu: asked 750m, used 750m of 1250m").await?;
 
     // More of what runs waits, too, and the old count runs on.
     let mark = scene.mark();
     scene.apply(&production("web", 5, "250m")).await?;
-    waits(scene, "web", "cpu: asked 1250m, used 500m (500m of it by this job) of 1, 250m too much").await?;
+    waits(scene, "web", "cpu: asked 1250m, used 750m (500m of it by this job) of 1250m, 250m too much")
+        .await?;
     scene.stays_untouched(mark, STILL).await?;
     there.untouched_since(mark)?;
     let held = role_until(scene, "three that wait", |role| number(role, "/status/quota/held") == 3).await?;
@@ -136,43 +145,43 @@ async fn shared(scene: &Scene, there: &Scene) -> Result<()> {
     scene.apply(&production("web", 1, "250m")).await?;
     there.running("second-by-name", 3).await?;
     scene.running("web", 1).await?;
-    waits(there, "first-by-name", "cpu: asked 750m, used 1 of 1").await?;
+    waits(there, "first-by-name", "cpu: asked 750m, used 1250m of 1250m").await?;
     ensure!(there.live("first-by-name").is_empty(), "what waits has Pods");
 
     // A config that costs too much is refused before anything is touched.
     let mark = there.calm().await?;
     let costly = production("second-by-name", 3, "300m");
     there.apply(&costly).await?;
-    waits(there, "second-by-name", "cpu: asked 900m, used 1 (750m of it by this job) of 1").await?;
+    waits(there, "second-by-name", "cpu: asked 900m, used 1250m (750m of it by this job) of 1250m").await?;
     there.stays_untouched(mark, STILL).await?;
     ensure!(there.updates_count().await? == 0, "an update was begun that quota does not allow");
 
     // A quota below what is used takes nothing away, and says so.
     allow(scene, "200m").await?;
-    role_until(scene, "OverCommitted by 800m", |role| {
+    role_until(scene, "OverCommitted by 1050m", |role| {
         condition(role, "OverCommitted")
-            .is_some_and(|(status, _, message)| status == "True" && message.contains("800m cpu"))
+            .is_some_and(|(status, _, message)| status == "True" && message.contains("1050m cpu"))
     })
     .await?;
     scene.stays_untouched(mark, STILL).await?;
     there.untouched_since(mark)?;
 
     // With more of it all goes on: what runs already first, then who waits.
-    allow(scene, "1150m").await?;
+    allow(scene, "1400m").await?;
     there.update_in("second-by-name", 1, "ROLLED_FORWARD").await?;
     ensure!(there.live("first-by-name").is_empty(), "what does not fit has Pods");
-    allow(scene, "1900m").await?;
+    allow(scene, "2150m").await?;
     there.running("first-by-name", 3).await?;
     let all = role_until(scene, "nobody waits, nothing is under way", |role| {
         number(role, "/status/quota/held") == 0
             && at(role, "/status/quota/grants").is_null()
-            && text(role, "/status/quota/production/cpu") == "1900m"
+            && text(role, "/status/quota/production/cpu") == "2150m"
             && condition(role, "OverCommitted").is_some_and(|(status, ..)| status == "False")
     })
     .await?;
     let split = at(&all, "/status/quota/namespaces");
     let used: Vec<&str> = (0..2).map(|nth| text(split, &format!("/{nth}/production/cpu"))).collect();
-    ensure!(used == ["250m", "1650m"], "by namespace: {split}");
+    ensure!(used == ["500m", "1650m"], "by namespace: {split}");
     Ok(())
 }
 
@@ -189,6 +198,92 @@ async fn shown(scene: &Scene, service: &str) -> Result<()> {
         Ok(wait::when(found, shown.to_string()))
     })
     .await
+}
+
+/// Waits until the policies know this quota of CPU.
+async fn known(scene: &Scene, cpu: &str) -> Result<()> {
+    wait::until("the policies to know the quota", LONG, || async {
+        let namespace = scene.world.kube.namespaces().get(&scene.namespace).await?;
+        let quota = namespace.metadata.annotations.unwrap_or_default().remove("borealis.dev/quota");
+        let quota = quota.unwrap_or_default();
+        Ok(wait::when(quota.starts_with(&format!("cpu={cpu},")), quota))
+    })
+    .await
+}
+
+/// What `kubectl apply` says to the service, which is not applied.
+async fn asked(scene: &Scene, service: &Service) -> Result<Ended> {
+    let file = scene.world.folder.join(format!("{}-asked.json", scene.namespace));
+    std::fs::write(&file, service.manifest(&scene.namespace).to_string())?;
+    let file = file.to_string_lossy();
+    let args = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--filename", &*file];
+    scene.world.cluster.kubectl_ended(&args).await
+}
+
+/// Waits until the API server goes by what was last written for it.
+async fn asked_until(scene: &Scene, service: &Service, words: Option<&str>) -> Result<()> {
+    wait::until(&format!("{words:?} to {}", service.name()), LONG, || async {
+        let ended = asked(scene, service).await?;
+        let as_wanted = words.map_or(ended.success, |words| !ended.success && ended.stderr.contains(words));
+        Ok(wait::when(as_wanted, format!("{}{}", ended.stdout, ended.stderr)))
+    })
+    .await
+}
+
+async fn refused(scene: Scene) -> Result<()> {
+    role(&scene, &[&scene.namespace], "1").await?;
+    known(&scene, "1").await?;
+    let words =
+        "insufficient quota of role quota-refused: cpu: asked 1250m, the whole quota is 1; ask for less";
+    asked_until(&scene, &production("web", 5, "250m"), Some(words)).await?;
+    let said = asked(&scene, &production("web", 5, "250m")).await?.stderr;
+    scene.note(said.trim().to_owned());
+
+    // Limits count where nothing is requested, and so does what the quota does not name.
+    let limited = |limits: Value| {
+        Service::new("web", 2).set("/tier", json!("preferred")).container_field("resources", limits)
+    };
+    for (what, resources, words) in [
+        ("limits", json!({"limits": {"cpu": 1}}), "cpu: asked 2, the whole quota is 1;"),
+        ("memory", json!({"requests": {"memory": "600Mi"}}), "memory: asked 1200Mi, the whole quota is 1Gi"),
+        (
+            "what it does not name",
+            json!({"limits": {"example.com/gpu": 1}, "requests": {"example.com/gpu": 1}}),
+            "example.com/gpu: asked 2, the whole quota is 0;",
+        ),
+    ] {
+        let ended = asked(&scene, &limited(resources)).await?;
+        ensure!(!ended.success && ended.stderr.contains(words), "{what}: {}{}", ended.stdout, ended.stderr);
+    }
+    // The whole of it may be asked for, and other tiers are not limited.
+    let plain = production("web", 5, "250m").set("/tier", json!("preemptible"));
+    let requests = json!({ "requests": { "cpu": "250m" } });
+    let unnamed = Service::new("web", 5).container_field("resources", requests);
+    let tenths = production("web", 10, "0.1");
+    for (what, service) in [
+        ("all of it", production("web", 4, "250m")),
+        ("ten tenths", tenths),
+        ("a tier that is not limited", plain),
+        ("no tier", unnamed),
+    ] {
+        let ended = asked(&scene, &service).await?;
+        ensure!(ended.success, "{what}: {}{}", ended.stdout, ended.stderr);
+    }
+
+    // More of it lets it in.
+    allow(&scene, "1250m").await?;
+    asked_until(&scene, &production("web", 5, "250m"), None).await?;
+    scene.apply(&production("web", 5, "250m")).await?;
+    scene.running("web", 5).await?;
+    // With less of it nothing may grow, and what shrinks is let through, though it is still too much.
+    allow(&scene, "500m").await?;
+    asked_until(&scene, &production("web", 6, "250m"), Some("cpu: asked 1500m, the whole quota is 500m"))
+        .await?;
+    let same = production("web", 5, "250m").container_field("image", json!("example.test/web:other"));
+    let ended = asked(&scene, &same).await?;
+    ensure!(ended.success, "a change that asks for no more: {}{}", ended.stdout, ended.stderr);
+    scene.apply(&production("web", 4, "250m")).await?;
+    scene.running("web", 4).await.map(drop)
 }
 
 async fn unclaimed(scene: Scene) -> Result<()> {

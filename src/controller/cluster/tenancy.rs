@@ -113,7 +113,7 @@ impl Round for TenancyRound {
         for mend in seen.annotations {
             let done = self.writer.annotate(&mend.name, &mend.uid, mend.patch).await;
             if sum.add("the annotations of namespace", &mend.name, done).is_ok() {
-                info!(namespace = mend.name, "a namespace has another role, or other classes");
+                info!(namespace = mend.name, "a namespace has another role, or its role says something else");
             }
         }
         for (row, rendered) in &seen.frameworks {

@@ -90,10 +90,8 @@ pub struct NamespaceRow {
     pub labels: BTreeMap<String, String>,
     /// The environment of its jobs.
     pub environment: Arc<str>,
-    /// The role that its annotation says.
-    pub role: Option<String>,
-    /// The PriorityClasses that its annotation allows.
-    pub classes: Option<String>,
+    /// What its annotations of ours say, by their keys.
+    pub notes: BTreeMap<&'static str, String>,
 }
 
 impl Object {
@@ -226,8 +224,10 @@ impl NamespaceRow {
             object,
             labels: meta.labels.clone().unwrap_or_default(),
             environment: label(meta, labels::ENVIRONMENT).unwrap_or(labels::DEFAULT_ENVIRONMENT).into(),
-            role: annotation(meta, labels::ROLE).map(ToOwned::to_owned),
-            classes: annotation(meta, labels::CLASSES).map(ToOwned::to_owned),
+            notes: labels::OF_NAMESPACES
+                .into_iter()
+                .filter_map(|key| Some((key, annotation(meta, key)?.to_owned())))
+                .collect(),
         }
     }
 }

@@ -89,7 +89,8 @@ async fn what_tenancy_becomes_is_there_after_a_round_and_nothing_is_written_twic
     let annotations = world.get("namespaces", "prod")["metadata"]["annotations"].clone();
     assert_eq!(
         annotations,
-        json!({"borealis.dev/role": "web", "borealis.dev/classes": "borealis-preemptible-20000"})
+        json!({"borealis.dev/role": "web", "borealis.dev/classes": "borealis-preemptible-20000",
+            "borealis.dev/quota": "cpu=0,memory=0,ephemeral-storage=0", "borealis.dev/production": ""})
     );
     assert_eq!(world.turn().await.1, Vec::<String>::new());
     tokio::time::sleep(LIST * 2).await;
