@@ -46,6 +46,12 @@ pub fn amounts_of(amounts: &Resources) -> impl Iterator<Item = (&str, i64)> {
     three.into_iter().chain(extended.iter().map(|(name, amount)| (&**name, *amount)))
 }
 
+/// The amount of a resource.
+#[must_use]
+pub fn amount(amounts: &Resources, name: &str) -> i64 {
+    amounts_of(amounts).find(|(known, _)| *known == name).map_or(0, |(_, amount)| amount)
+}
+
 /// Amounts in a sentence: `2 cpu, 4Gi memory`.
 pub struct Told<'a>(pub &'a Resources);
 

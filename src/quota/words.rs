@@ -6,21 +6,18 @@ use borealis_core::{
     plan::Problem,
 };
 
-use crate::api::amounts::{amounts_of, text};
+use crate::api::amounts::{amount, amounts_of, text};
 
 /// That a job waits for quota.
 #[must_use]
 pub fn exceeded(role: &str, shortage: &Shortage) -> Problem {
     let Shortage { asked, has, used, quota, missing } = shortage;
-    let of = |all: &Resources, name: &str| {
-        amounts_of(all).find(|(known, _)| *known == name).map_or(0, |(_, amount)| amount)
-    };
     let lacking: Vec<String> = amounts_of(missing)
-        .filter(|(_, amount)| *amount > 0)
-        .map(|(name, amount)| {
-            let told = |all| text(name, of(all, name));
-            let (asked, used, quota, missing) = (told(asked), told(used), told(quota), text(name, amount));
-            let own = match of(has, name) {
+        .filter(|(_, over)| *over > 0)
+        .map(|(name, over)| {
+            let told = |all: &Resources| text(name, amount(all, name));
+            let (asked, used, quota, missing) = (told(asked), told(used), told(quota), text(name, over));
+            let own = match amount(has, name) {
                 0 => String::new(),
                 has => format!(" ({} of it by this job)", text(name, has)),
             };

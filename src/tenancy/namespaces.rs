@@ -8,15 +8,16 @@ use std::{
     sync::Arc,
 };
 
-use borealis_core::model::Role;
+use borealis_core::model::{Resources, Role};
 use serde_json::{Value, json};
 
 use crate::{
     api::{
-        amounts::{amounts_of, text},
-        labels,
+        amounts::{amount, amounts_of, text},
+        labels, quantity,
+        role_quota::RoleQuota,
     },
-    index::{NamespaceRow, Tenancy},
+    index::{NamespaceRow, RoleRow, Tenancy},
 };
 
 /// What stands for the tier of services that name none.
@@ -39,6 +40,7 @@ pub struct Mend {
 /// The namespaces whose annotations are not as they shall be.
 #[must_use]
 pub fn mend(tenancy: &Tenancy) -> Vec<Mend> {
+    let rows: HashMap<&str, &RoleRow> = tenancy.roles().map(|row| (&*row.object.name, row)).collect();
     let mut roles: HashMap<Arc<str>, Notes> = HashMap::new();
     let mut one = |row: &NamespaceRow| {
         let tenant = tenancy.tenant(&row.object.name);
@@ -46,8 +48,11 @@ pub fn mend(tenancy: &Tenancy) -> Vec<Mend> {
             return mend_one(row, &Notes::new());
         }
         let (role, name) = (&tenant.role, &row.object.name);
-        let wanted = roles.entry(Arc::clone(&role.name));
-        mend_one(row, wanted.or_insert_with(|| notes(tenancy, role, &tenancy.classes(name))))
+        let wanted = roles.entry(Arc::clone(&role.name)).or_insert_with(|| {
+            let status = rows.get(&*role.name).and_then(|row| row.status.as_ref()?.quota.as_ref());
+            notes(tenancy, role, &tenancy.classes(name), status)
+        });
+        mend_one(row, wanted)
     };
     tenancy.namespaces().filter(|row| !row.object.deleting).filter_map(&mut one).collect()
 }
@@ -64,17 +69,35 @@ fn mend_one(row: &NamespaceRow, wanted: &Notes) -> Option<Mend> {
 }
 
 /// What the namespaces of an AuroraRole say.
-fn notes(tenancy: &Tenancy, role: &Role, classes: &[String]) -> Notes {
+fn notes(tenancy: &Tenancy, role: &Role, classes: &[String], status: Option<&RoleQuota>) -> Notes {
     let is_production = |name: &str| tenancy.tier(name).is_some_and(|tier| tier.is_production());
     let no_tier = is_production(&role.default_tier).then_some(NO_TIER);
     let named = role.tiers.iter().map(|tier| &**tier).filter(|tier| is_production(tier));
     let production: Vec<&str> = no_tier.into_iter().chain(named).collect();
     let quota: Vec<String> =
         amounts_of(&role.quota).map(|(name, amount)| format!("{name}={}", text(name, amount))).collect();
-    Notes::from([
+    let mut notes = Notes::from([
         (labels::ROLE, role.name.to_string()),
         (labels::CLASSES, classes.join(",")),
         (labels::QUOTA, quota.join(",")),
         (labels::PRODUCTION, production.join(",")),
-    ])
+    ]);
+    notes.extend(status.and_then(|status| full(&role.quota, status)).map(|full| (labels::FULL, full)));
+    notes
+}
+
+/// Of which resources all that the quota allows is in use, as the quota loop has recorded it. Not how much that is: it
+/// says the same for as long as there is no room.
+fn full(quota: &Resources, status: &RoleQuota) -> Option<String> {
+    let mut used = quantity::resources(Some(&status.production));
+    used.add(&quantity::resources(Some(&status.foreign)));
+    let all = amounts_of(&used).map(|(name, used)| (name, used, amount(quota, name)));
+    let full: Vec<String> = all
+        .filter(|(_, used, limit)| *used > 0 && used >= limit)
+        .map(|(name, _, limit)| match limit {
+            0 => format!("{name}: it has none"),
+            limit => format!("{name}: all of {} is in use", text(name, limit)),
+        })
+        .collect();
+    (!full.is_empty()).then(|| full.join("; "))
 }

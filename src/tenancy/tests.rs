@@ -185,6 +185,44 @@ fn claimed_namespaces_say_whose_they_are_and_others_nothing() {
 }
 
 #[test]
+fn a_namespace_says_of_what_its_role_s_quota_is_used_up_and_no_more_than_that() {
+    let world = World::new();
+    let amounts = |cpu: &str, memory: &str| json!({"cpu": cpu, "memory": memory});
+    let mut version = 30;
+    let mut full = |limit: &Value, production: &Value, foreign: &Value| {
+        version += 1;
+        let mut meta = meta("web", 20);
+        meta["resourceVersion"] = json!(version.to_string());
+        meta["generation"] = json!(version);
+        let quota = json!({"limit": limit, "production": production, "foreign": foreign});
+        world.0.told(
+            Kind::Role,
+            json!({"metadata": meta, "spec": {"namespaces": {"matchLabels": {"team": "web"}}, "quota": limit},
+                "status": {"quota": quota}}),
+        );
+        world.look(|it| namespaces::mend(it)[0].patch["metadata"]["annotations"]["borealis.dev/full"].clone())
+    };
+    let limit = amounts("8", "4Gi");
+    for (production, foreign, wanted) in [
+        (amounts("0", "0"), amounts("0", "0"), Value::Null),
+        (amounts("5", "1Gi"), amounts("2999m", "1Gi"), Value::Null),
+        (amounts("5", "1Gi"), amounts("3", "1Gi"), json!("cpu: all of 8 is in use")),
+        (amounts("5", "1Gi"), amounts("4", "1Gi"), json!("cpu: all of 8 is in use")),
+        (
+            amounts("8", "4Gi"),
+            amounts("0", "0"),
+            json!("cpu: all of 8 is in use; memory: all of 4Gi is in use"),
+        ),
+        (amounts("0", "0"), json!({"example.com/gpu": "1"}), json!("example.com/gpu: it has none")),
+    ] {
+        assert_eq!(full(&limit, &production, &foreign), wanted, "{production} {foreign}");
+    }
+    let used = amounts("5", "1Gi");
+    assert_eq!(full(&amounts("6", "4Gi"), &used, &used), json!("cpu: all of 6 is in use"));
+    assert_eq!(full(&amounts("11", "4Gi"), &used, &used), Value::Null, "a raised quota leaves room at once");
+}
+
+#[test]
 fn two_roles_that_claim_a_namespace_both_say_so() {
     let world = World::new();
     world.role(21, "older", &json!({"quota": {"cpu": 1}}));

@@ -11,15 +11,16 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
     ResourceExt,
-    api::{DeleteParams, DynamicObject, ListParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
 use super::{
     LONG,
-    tenancy::{PREEMPTIBLE, PREFERRED, claim_all},
+    tenancy::{PREEMPTIBLE, PREFERRED, claim_all, pod},
 };
 use crate::{
     command::Ended,
@@ -44,6 +45,11 @@ pub(super) fn all() -> Vec<Scenario> {
             "quota-refused",
             "what asks for more than its role's whole quota is refused when it is applied, and what shrinks is not",
             |s| Box::pin(refused(s)),
+        ),
+        Scenario::new(
+            "quota-pods",
+            "Pods of no service are refused while their role's quota is used up, and let in again when there is room",
+            |s| Box::pin(pods(s)),
         ),
         Scenario::new("quota-unclaimed", "without an AuroraRole only the default tier may be used", |s| {
             Box::pin(unclaimed(s))
@@ -284,6 +290,69 @@ async fn refused(scene: Scene) -> Result<()> {
     ensure!(ended.success, "a change that asks for no more: {}{}", ended.stdout, ended.stderr);
     scene.apply(&production("web", 4, "250m")).await?;
     scene.running("web", 4).await.map(drop)
+}
+
+/// A Pod of a class of ours that asks for half a CPU.
+fn plain(name: &str, class: &str) -> Result<Pod> {
+    let requests = json!({ "requests": { "cpu": "500m", "memory": "1Mi" } });
+    pod(
+        name,
+        &json!({}),
+        &json!({
+            "priorityClassName": class,
+            "containers": [{ "name": "main", "image": "example.test/a:1", "resources": requests }],
+        }),
+    )
+}
+
+async fn pods(scene: Scene) -> Result<()> {
+    role(&scene, &[&scene.namespace], "1").await?;
+    let pods = scene.world.kube.pods(&scene.namespace);
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    for name in ["first", "second"] {
+        pods.create(&PostParams::default(), &plain(name, PREFERRED)?).await?;
+    }
+    let words = "the quota of role quota-pods leaves no room for Pods of tier preferred (cpu: all of 1 is in use); wait until";
+    let third = plain("third", PREFERRED)?;
+    let said = wait::until("a third Pod to be refused", LONG, || async {
+        Ok(match pods.create(&dry, &third).await {
+            Err(kube::Error::Api(status)) if status.message.contains(words) => {
+                Look::Done(status.message.clone())
+            }
+            other => Look::NotYet(format!("{other:?}")),
+        })
+    })
+    .await?;
+    scene.note(said);
+    // Nobody else is concerned: Pods of other tiers, services of tiers that are not limited, and changes of what is there.
+    pods.create(&dry, &plain("other", PREEMPTIBLE)?).await.context("a tier that is not limited")?;
+    pods.create(&dry, &pod("none", &json!({}), &json!({}))?).await.context("no tier")?;
+    let note = Patch::Merge(json!({ "metadata": { "labels": { "team": "web" } } }));
+    pods.patch("first", &PatchParams::default(), &note).await.context("a change of a Pod that is there")?;
+    // A service waits for what such Pods leave.
+    scene.apply(&production("web", 1, "500m")).await?;
+    waits(&scene, "web", "cpu: asked 500m, used 1 of 1, 500m too much").await?;
+
+    // What is granted first is gone for the others; where more is left Pods are let in again.
+    pods.delete("first", &DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() }).await?;
+    scene.running("web", 1).await?;
+    allow(&scene, "1500m").await?;
+    wait::until("a third Pod to be let in", LONG, || async {
+        let made = pods.create(&dry, &third).await;
+        Ok(made.map_or_else(|error| Look::NotYet(error.to_string()), |_| Look::Done(())))
+    })
+    .await?;
+    allow(&scene, "1").await?;
+    wait::until("it to be refused again", LONG, || async {
+        Ok(wait::when(pods.create(&dry, &third).await.is_err(), "it is let in"))
+    })
+    .await?;
+    scene.kubectl(&["delete", "asvc", "web"]).await?;
+    wait::until("a third Pod to be let in with the service gone", LONG, || async {
+        let made = pods.create(&dry, &third).await;
+        Ok(made.map_or_else(|error| Look::NotYet(error.to_string()), |_| Look::Done(())))
+    })
+    .await
 }
 
 async fn unclaimed(scene: Scene) -> Result<()> {

@@ -95,7 +95,8 @@ async fn apply(scene: &Scene, what: &str, object: &Value) -> Result<()> {
     scene.kubectl(&["apply", "--filename", &file.to_string_lossy()]).await.map(drop)
 }
 
-fn pod(name: &str, meta: &Value, spec: &Value) -> Result<Pod> {
+/// A Pod on a simulated node, with more in its metadata and its spec.
+pub(super) fn pod(name: &str, meta: &Value, spec: &Value) -> Result<Pod> {
     let mut pod = json!({
         "metadata": {"name": name},
         "spec": {"nodeSelector": {SIMULATED: "true"}, "containers": [{"name": "main", "image": "example.test/a:1"}]},
