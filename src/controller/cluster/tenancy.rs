@@ -3,7 +3,9 @@
 //!
 //! Decides when it is looked at, not what shall be there, which `tenancy` says. What there is of classes and policies is
 //! listed now and then, and assumed in between: nobody but the operator may change them. One object that can't be written
-//! keeps none of the others from it. Turned by `turn`.
+//! keeps none of the others from it, and is tried again ever later (`tries`). Turned by `turn`.
+
+mod tries;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -18,8 +20,9 @@ use k8s_openapi::{
 use kube::ResourceExt;
 use serde_json::json;
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
+use self::tries::{AGAIN, Tries};
 use super::Round;
 use crate::{
     api::{AuroraRole, Framework, Tier, role::AuroraRoleStatus},
@@ -35,10 +38,10 @@ use crate::{
 
 /// How often classes and policies are listed, should somebody have changed them all the same.
 const LIST: Duration = Duration::from_secs(60);
-/// How soon all is tried again that failed.
-const AGAIN: Duration = Duration::from_secs(5);
 /// How often it is counted who uses a tier.
 const COUNT: Duration = Duration::from_secs(10);
+/// What is written of a Tier's class.
+const CLASS: &str = "PriorityClass";
 /// Held by a Tier that is used, so that it stays until it is not, whoever deletes it.
 const IN_USE: &str = "borealis.dev/in-use";
 
@@ -49,6 +52,7 @@ pub struct TenancyRound {
     /// The operator's account, whose Pods frameworks leave alone.
     account: String,
     listed: Option<(Instant, Listed)>,
+    tries: Tries,
     /// The Pods of each tier as they were last counted: what is told of them must not be news at every look.
     ranked: Option<(Instant, BTreeMap<Arc<str>, usize>)>,
 }
@@ -69,19 +73,6 @@ struct Seen {
     users: BTreeMap<Arc<str>, Users>,
 }
 
-/// Whether all went well.
-struct Sum(bool);
-
-impl Sum {
-    fn add<T>(&mut self, what: &str, name: &str, done: Result<T, Refusal>) -> Result<T, Refusal> {
-        if let Err(why) = &done {
-            self.0 = false;
-            warn!(name, why, "{what} could not be written; tried again soon");
-        }
-        done
-    }
-}
-
 impl Round for TenancyRound {
     const NAME: &'static str = "tenancy";
 
@@ -95,10 +86,10 @@ impl Round for TenancyRound {
             }
         };
         let seen = self.look(now);
-        let mut sum = Sum(true);
+        let mut tries = std::mem::take(&mut self.tries);
         let foreign = classes::foreign(listed.1.classes.values());
         for row in &seen.tiers {
-            let class = self.keep_class(row, &mut listed.1.classes, &mut sum).await;
+            let class = self.keep_class(row, &mut listed.1.classes, &mut tries).await;
             let users = seen.users.get(&row.object.name).cloned().unwrap_or_default();
             self.keep_tier(
                 row,
@@ -106,42 +97,42 @@ impl Round for TenancyRound {
                 &users,
                 &foreign,
                 now,
-                &mut sum,
+                &mut tries,
             )
             .await;
         }
         for mend in seen.annotations {
-            let done = self.writer.annotate(&mend.name, &mend.uid, mend.patch).await;
-            if sum.add("the annotations of namespace", &mend.name, done).is_ok() {
+            let write = self.writer.annotate(&mend.name, &mend.uid, mend.patch);
+            if tries.write("the annotations of namespace", &mend.name, write).await.is_ok() {
                 info!(namespace = mend.name, "a namespace has another role, or its role says something else");
             }
         }
         for (row, rendered) in &seen.frameworks {
             let kept = match rendered {
-                Ok(rendered) => self.keep_policy(rendered, &mut listed.1, &mut sum).await,
+                Ok(rendered) => self.keep_policy(rendered, &mut listed.1, &mut tries).await,
                 Err(why) => Err(why.clone()),
             };
             let policy = kept.as_ref().copied().map_err(String::as_str);
             let wanted = self.index.tenancy(|it| statuses::framework(row, policy, it, now));
             if row.status.as_ref() != Some(&wanted) {
                 let object = &row.object;
-                let done =
-                    self.writer.tell::<Framework>(&object.name, &object.uid.to_string(), &wanted).await;
-                let _ = sum.add("the status of Framework", &object.name, done);
+                let uid = object.uid.to_string();
+                let write = self.writer.tell::<Framework>(&object.name, &uid, &wanted);
+                let _ = tries.write("the status of Framework", &object.name, write).await;
             }
         }
         for (row, wanted) in &seen.roles {
             if !says(row.status.as_ref(), wanted) {
                 let object = &row.object;
-                let done =
-                    self.writer.tell::<AuroraRole>(&object.name, &object.uid.to_string(), wanted).await;
-                let _ = sum.add("the status of AuroraRole", &object.name, done);
+                let uid = object.uid.to_string();
+                let write = self.writer.tell::<AuroraRole>(&object.name, &uid, wanted);
+                let _ = tries.write("the status of AuroraRole", &object.name, write).await;
             }
         }
-        let well = sum.0;
-        // After a failure it is not known what there is.
-        self.listed = well.then_some(listed);
-        Some(if well { COUNT } else { AGAIN })
+        let due = tries.next();
+        self.tries = tries;
+        self.listed = Some(listed);
+        Some(due.map_or(COUNT, |due| due.saturating_duration_since(Instant::now()).min(COUNT)))
     }
 }
 
@@ -149,11 +140,14 @@ impl TenancyRound {
     /// A loop that writes by this writer; `namespace` is the operator's.
     pub fn new(index: Arc<Index>, writer: TenancyWriter, namespace: &str) -> Self {
         let account = format!("system:serviceaccount:{namespace}:borealis");
-        Self { index, writer, account, listed: None, ranked: None }
+        Self { index, writer, account, listed: None, tries: Tries::default(), ranked: None }
     }
 
     async fn take_listed(&mut self) -> Result<(Instant, Listed), Refusal> {
-        if let Some((at, listed)) = self.listed.take().filter(|(at, _)| at.elapsed() < LIST) {
+        // A class that could not be written is compared with what there is before it is tried again.
+        if let Some((at, listed)) =
+            self.listed.take().filter(|(at, _)| at.elapsed() < LIST && !self.tries.is_due(CLASS))
+        {
             return Ok((at, listed));
         }
         let at = Instant::now();
@@ -197,7 +191,7 @@ impl TenancyRound {
         &self,
         row: &TierRow,
         classes: &mut BTreeMap<String, PriorityClass>,
-        sum: &mut Sum,
+        tries: &mut Tries,
     ) -> Result<(), String> {
         let Some(tier) = &row.tier else { return Ok(()) };
         let wanted = classes::class(&row.object, tier);
@@ -205,13 +199,13 @@ impl TenancyRound {
         let written = match classes::compare(&wanted, classes.get(&name)) {
             Verdict::Keep => return Ok(()),
             Verdict::Conflict(why) => return Err(why),
-            Verdict::Create => self.writer.create(&wanted).await,
+            Verdict::Create => tries.write(CLASS, &name, self.writer.create(&wanted)).await,
             Verdict::Mend(patch) => {
                 let uid = classes.get(&name).and_then(ResourceExt::uid).unwrap_or_default();
-                self.writer.merge(&name, &uid, patch).await
+                tries.write(CLASS, &name, self.writer.merge(&name, &uid, patch)).await
             }
         };
-        let class = sum.add("PriorityClass", &name, written)?;
+        let class = written?;
         info!(class = name, "a tier's PriorityClass is there");
         classes.insert(name, class);
         Ok(())
@@ -225,7 +219,7 @@ impl TenancyRound {
         users: &Users,
         foreign: &[classes::Foreign],
         now: Timestamp,
-        sum: &mut Sum,
+        tries: &mut Tries,
     ) {
         let (name, uid) = (&row.object.name, row.object.uid.to_string());
         let held = row.object.finalizers.iter().any(|held| held == IN_USE);
@@ -235,15 +229,15 @@ impl TenancyRound {
             let all: Vec<String> = others.chain(hold.then(|| IN_USE.to_owned())).collect();
             // The whole list is written, others' with ours: on the very version that it was read from.
             let body = json!({"metadata": {"finalizers": all, "resourceVersion": row.version.to_string()}});
-            let done = self.writer.merge::<Tier>(name, &uid, body).await;
-            if sum.add("the finalizers of Tier", name, done).is_ok() && row.object.deleting {
+            let write = self.writer.merge::<Tier>(name, &uid, body);
+            if tries.write("the finalizers of Tier", name, write).await.is_ok() && row.object.deleting {
                 return;
             }
         }
         let wanted = statuses::tier(row, class, users, foreign, now);
         if row.status.as_ref() != Some(&wanted) {
-            let done = self.writer.tell::<Tier>(name, &uid, &wanted).await;
-            let _ = sum.add("the status of Tier", name, done);
+            let write = self.writer.tell::<Tier>(name, &uid, &wanted);
+            let _ = tries.write("the status of Tier", name, write).await;
         }
     }
 
@@ -252,13 +246,13 @@ impl TenancyRound {
         &self,
         rendered: &Rendered,
         listed: &mut Listed,
-        sum: &mut Sum,
+        tries: &mut Tries,
     ) -> Result<(), String> {
         let Rendered { policy, binding } = rendered;
         let is_same = |known: &MutatingAdmissionPolicy| known.spec == policy.spec;
-        self.keep(policy, &mut listed.policies, is_same, sum).await?;
+        self.keep(policy, &mut listed.policies, is_same, tries).await?;
         let is_same = |known: &MutatingAdmissionPolicyBinding| known.spec == binding.spec;
-        self.keep(binding, &mut listed.bindings, is_same, sum).await
+        self.keep(binding, &mut listed.bindings, is_same, tries).await
     }
 
     async fn keep<K: TenancyKind>(
@@ -266,7 +260,7 @@ impl TenancyRound {
         wanted: &K,
         known: &mut BTreeMap<String, K>,
         says_the_same: impl Fn(&K) -> bool,
-        sum: &mut Sum,
+        tries: &mut Tries,
     ) -> Result<(), String> {
         let name = wanted.name_any();
         let is_right = |found: &K| says_the_same(found) && owner(found.meta()) == owner(wanted.meta());
@@ -274,8 +268,7 @@ impl TenancyRound {
             return Ok(());
         }
         let kind = K::kind(&());
-        let applied = self.writer.apply(wanted).await;
-        let applied = sum.add(&kind, &name, applied)?;
+        let applied = tries.write(&kind, &name, self.writer.apply(wanted)).await?;
         info!(%kind, name, "a framework's policy says what it shall");
         known.insert(name, applied);
         Ok(())

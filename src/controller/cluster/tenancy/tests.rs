@@ -111,6 +111,9 @@ async fn one_that_can_not_be_written_keeps_none_of_the_others_from_it() {
     let ready =
         |world: &World| world.get("tiers", "preemptible")["status"]["conditions"][0]["reason"].clone();
     assert_eq!(ready(&world), "NoPriorityClass");
+    assert_eq!(world.turn().await, (Some(AGAIN), vec![]), "not at once, whoever wakes it");
+    assert_eq!(ready(&world), "NoPriorityClass");
+    tokio::time::sleep(AGAIN).await;
     let (rest, writes) = world.turn().await;
     assert_eq!(rest, Some(COUNT));
     assert_eq!(
@@ -122,6 +125,27 @@ async fn one_that_can_not_be_written_keeps_none_of_the_others_from_it() {
         ]
     );
     assert_eq!(ready(&world), "Ready");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_never_can_be_written_is_tried_ever_later_and_nothing_is_listed_for_it() {
+    let mut world = World::new();
+    let refusal = Effect::Refuse(Answer::new(403, "Forbidden", "no"));
+    world.api.inject(Fault::once("patch", "namespaces", refusal).times(usize::MAX));
+    let (mut tries, mut lists) = (Vec::new(), 0);
+    let began = Instant::now();
+    while began.elapsed() < LIST * 4 {
+        let rest = world.round.round().await;
+        world.watch();
+        let calls = world.api.take_calls();
+        lists += calls.iter().filter(|call| call.verb == "list").count();
+        if calls.iter().any(|call| call.verb == "patch" && call.place.resource == "namespaces") {
+            tries.push(began.elapsed().as_secs());
+        }
+        tokio::time::sleep(rest.unwrap()).await;
+    }
+    assert_eq!(tries, [0, 5, 15, 35, 75, 135, 195]);
+    assert_eq!(lists, 3 * 4, "now and then, as ever");
 }
 
 #[tokio::test(start_paused = true)]
@@ -192,6 +216,7 @@ async fn a_finalizer_of_others_that_came_meanwhile_is_not_overwritten() {
     world.turn().await;
     let finalizers = |world: &World| world.get("tiers", "preemptible")["metadata"]["finalizers"].clone();
     assert_eq!(finalizers(&world), json!(["example.com/theirs"]), "the watch has not shown it");
+    tokio::time::sleep(AGAIN).await;
     world.turn().await;
     assert_eq!(finalizers(&world), json!(["example.com/theirs", IN_USE]));
 }
