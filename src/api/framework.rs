@@ -124,7 +124,7 @@ pub struct FrameworkStatus {
     /// Name of its MutatingAdmissionPolicy and of the binding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
-    /// Ready: whether the API server knows of it.
+    /// Ready: whether the API server knows of it. Overlap: whether an older Framework may be about the same Pods.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,

@@ -9,6 +9,7 @@ mod cel;
 pub mod classes;
 pub mod frameworks;
 pub mod namespaces;
+mod overlap;
 pub mod statuses;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;

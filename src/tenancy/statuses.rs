@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::{
     classes::Foreign,
     frameworks::{policy_name, tiers},
-    listed,
+    listed, overlap,
 };
 use crate::{
     api::{
@@ -28,6 +28,8 @@ use crate::{
 pub const OUTRANKED: &str = "Outranked";
 /// On a Tier: it is being deleted, and waits until nobody uses it any more.
 pub const IN_USE: &str = "InUse";
+/// On a Framework: an older one may be about the same Pods.
+pub const OVERLAP: &str = "Overlap";
 /// On an AuroraRole: another one claims a namespace, too.
 pub const CONFLICT: &str = "Conflict";
 /// On an AuroraRole: more is in use than its quota allows.
@@ -285,6 +287,19 @@ pub fn framework(
     FrameworkStatus {
         observed_generation: Some(generation),
         policy: Some(policy_name(&row.object.name)),
-        conditions: conditions(vec![ready], recorded, generation, now),
+        conditions: conditions(vec![ready, overlaps(row, tenancy)], recorded, generation, now),
     }
+}
+
+fn overlaps(row: &FrameworkRow, tenancy: &Tenancy) -> Said {
+    let older = overlap::older(row, tenancy);
+    if older.is_empty() {
+        return Said::new(OVERLAP, false, "Settled", "");
+    }
+    let message = format!(
+        "a Pod may be of Framework {} as well, and has the tier and priority of either then; have serviceAccounts, \
+         namespaces or podSelector keep them apart",
+        listed(older)
+    );
+    Said::new(OVERLAP, true, "OlderFramework", message)
 }

@@ -388,6 +388,27 @@ fn a_namespace_that_merely_has_the_name_of_an_aurora_role_is_not_its_own() {
 }
 
 #[test]
+fn of_two_frameworks_that_may_meet_the_younger_says_so() {
+    let world = World::new();
+    world.role(20, "web", &json!({}));
+    world.framework(21, "spark", &json!({"role": "web"}));
+    world.framework(22, "airflow", &json!({"role": "web", "namespaces": ["prod"]}));
+    let overlap = |name: &str| {
+        world.look(|it| {
+            let row = it.frameworks().find(|row| *row.object.name == *name).unwrap();
+            said(&statuses::framework(row, Ok(()), it, now()).conditions, statuses::OVERLAP)
+        })
+    };
+    let (status, _, message) = overlap("airflow");
+    assert_eq!(status, "True");
+    assert!(message.starts_with("a Pod may be of Framework spark as well"), "{message}");
+    assert_eq!(overlap("spark").0, "False");
+    world.framework(23, "spark", &json!({"role": "web", "namespaces": ["test"]}));
+    assert_eq!(overlap("airflow").0, "False");
+    assert_eq!(overlap("spark").0, "False");
+}
+
+#[test]
 fn a_framework_says_what_stands_in_its_way() {
     let world = World::new();
     world.role(20, "web", &json!({}));
