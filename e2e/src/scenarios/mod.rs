@@ -20,6 +20,7 @@ mod nodes;
 mod preemption;
 mod pulses;
 mod quota;
+mod quota_admission;
 mod real_node;
 mod refused;
 mod spark;
@@ -69,6 +70,7 @@ pub fn all() -> Vec<Scenario> {
         fence::all(),
         tenancy::all(),
         quota::all(),
+        quota_admission::all(),
         failover::all(),
         chaos::all(),
     ]
