@@ -274,14 +274,15 @@ impl Operator<'_> {
             let hosts = self.settings.check_hosts.clone();
             Checks::new(hosts, self.fence.clone(), self.metrics.clone(), move |key| queue.add(key))
         };
+        let (pending, verdicts) = self.explain(&index, &queue, &opening, tasks);
         tasks.spawn(self.preemption(
             &index,
             &executor,
             announcer,
             opening.clone(),
             Arc::clone(&freeze.frozen),
+            verdicts,
         ));
-        let pending = self.explain(&index, &queue, &opening, tasks);
         let controller = Controller {
             index,
             queue,
@@ -314,18 +315,19 @@ impl Operator<'_> {
         queue: &Arc<Queue<ServiceKey>>,
         opening: &Opening,
         tasks: &mut JoinSet<()>,
-    ) -> PendingTable {
+    ) -> (PendingTable, Verdicts) {
         let table = PendingTable::default();
         let (shown, known) = (table.clone(), Arc::clone(index));
         self.health.show("pending", move || shown.show(&known));
         let (index, queue, metrics) = (Arc::clone(index), Arc::clone(queue), self.metrics.clone());
         let explaining = PendingLoop::new(index, table.clone(), queue, metrics);
+        let verdicts = explaining.verdicts.clone();
         let (may, end) = (May { fence: self.fence.clone(), opening: opening.clone() }, self.end.clone());
         tasks.spawn(async move {
             let follower = Arc::clone(&explaining.follower);
             cluster::turn(explaining, may, follower.woken(), end).await;
         });
-        table
+        (table, verdicts)
     }
 
     /// Starts the loop that keeps what tenancy becomes.
@@ -351,8 +353,9 @@ impl Operator<'_> {
         announcer: Announcer,
         opening: Opening,
         frozen: Arc<AtomicBool>,
+        verdicts: Verdicts,
     ) -> impl Future<Output = ()> + use<> {
-        let (log, verdicts) = (DecisionLog::default(), Verdicts::default());
+        let log = DecisionLog::default();
         let shown = log.clone();
         self.health.show("preemptions", move || shown.json());
         let changes = index.changes();

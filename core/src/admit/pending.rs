@@ -256,7 +256,7 @@ impl Many {
 }
 
 /// The instance of a service's Pod, whose name is `<job>-<instance>-<run>`.
-fn instance(claim: &Claim) -> Option<Instance> {
+pub fn instance(claim: &Claim) -> Option<Instance> {
     let rest = claim.name.strip_prefix(&*claim.owner.job).filter(|_| claim.owner.ours)?;
     rest.strip_prefix('-')?.split_once('-')?.0.parse().ok()
 }

@@ -1,7 +1,7 @@
 //! The loop that finds out why Pods have no place, and the table in which services and people find it.
 //!
 //! Decides when is looked: at most once a second, when something has changed. What is found is
-//! `borealis_core::admit::pending`'s. A service is planned again when other instances wait than before, or for other
+//! `borealis_core::admit::pending`'s; what preemption does about it, or why it does nothing, is `preemption`'s. A service is planned again when other instances wait than before, or for other
 //! reasons; where only numbers differ, now and then. Run by `operator`, once for the process.
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
 
 use borealis_core::{
     admit::pending::{Explainer, Group, Job, Waiting},
-    model::{Pending, PendingReason},
+    model::{Pending, PendingReason, Ranges},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -21,7 +21,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::Round;
+use super::{
+    Round,
+    preemption::{Kind, Remark, Verdicts},
+};
 use crate::{
     ServiceKey,
     controller::Queue,
@@ -43,11 +46,18 @@ pub struct PendingTable(Arc<Mutex<BTreeMap<Job, Entry>>>);
 #[derive(Debug)]
 struct Entry {
     waiting: Waiting,
+    /// What preemption says of them.
+    remarks: Vec<Remark>,
+    /// What of it makes a difference to the service, besides numbers.
+    shape: Vec<Shape>,
     /// What the service is told.
     told: Arc<[Pending]>,
     /// When it was told that.
     at: Instant,
 }
+
+/// What makes a difference: reason and topic, which instances, and what preemption does for them.
+type Shape = (PendingReason, String, Ranges, Option<Kind>);
 
 impl PendingTable {
     /// What keeps the Pods of a service off the nodes.
@@ -58,17 +68,24 @@ impl PendingTable {
     }
 
     /// Takes what was found; returns the services that are to be told.
-    fn put(&self, found: BTreeMap<Job, Waiting>, now: Instant) -> Vec<ServiceKey> {
+    fn put(
+        &self,
+        found: BTreeMap<Job, Waiting>,
+        mut said: BTreeMap<Job, Vec<Remark>>,
+        now: Instant,
+    ) -> Vec<ServiceKey> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *all);
         let mut news = Vec::new();
         for (job, waiting) in found {
-            let told: Arc<[Pending]> = waiting.groups.iter().filter_map(told).collect();
+            let remarks = said.remove(&job).unwrap_or_default();
+            let (shape, told): (Vec<_>, Vec<_>) =
+                waiting.groups.iter().flat_map(|group| tell(group, &remarks)).unzip();
             let entry = match before.remove(&job) {
-                Some(entry) if is_settled(&entry, &told, now) => Entry { waiting, ..entry },
+                Some(entry) if is_settled(&entry, &shape, &told, now) => Entry { waiting, remarks, ..entry },
                 _ => {
                     news.extend(service(&job));
-                    Entry { waiting, told, at: now }
+                    Entry { waiting, remarks, shape, told: told.into(), at: now }
                 }
             };
             all.insert(job, entry);
@@ -91,7 +108,7 @@ impl PendingTable {
     pub fn show(&self, index: &Index) -> Value {
         let jobs: Vec<Value> = {
             let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            all.iter().map(|(job, entry)| job_json(job, &entry.waiting)).collect()
+            all.iter().map(|(job, entry)| job_json(job, &entry.waiting, &entry.remarks)).collect()
         };
         let mut keys = index.keys();
         keys.sort();
@@ -106,21 +123,27 @@ impl PendingTable {
 }
 
 /// Whether what was told says as much as what would be told now.
-fn is_settled(entry: &Entry, told: &Arc<[Pending]>, now: Instant) -> bool {
-    let shape = |told: &Arc<[Pending]>| -> Vec<_> {
-        told.iter().map(|it| (it.reason, it.topic.clone(), it.instances.clone())).collect()
-    };
-    entry.told == *told || (shape(&entry.told) == shape(told) && now.duration_since(entry.at) < NUMBERS_STAND)
+fn is_settled(entry: &Entry, shape: &[Shape], told: &[Pending], now: Instant) -> bool {
+    *entry.told == *told || (entry.shape == shape && now.duration_since(entry.at) < NUMBERS_STAND)
 }
 
-fn told(group: &Group) -> Option<Pending> {
+/// What a service is told of a group: that apart of which preemption has something to say.
+fn tell(group: &Group, remarks: &[Remark]) -> Vec<(Shape, Pending)> {
     let Group { reason, topic, detail, instances, .. } = group;
-    (!instances.is_empty()).then(|| Pending {
-        reason: *reason,
-        topic: topic.clone(),
-        detail: detail.clone(),
-        instances: instances.clone(),
+    let mut rest = instances.clone();
+    let mut all = Vec::new();
+    for remark in remarks {
+        let among: Ranges = rest.iter().filter(|it| remark.instances.contains(*it)).collect();
+        among.iter().for_each(|it| rest.remove(it));
+        all.push((Some(remark.kind), format!("{detail}; {}", remark.words), among));
+    }
+    all.push((None, detail.clone(), rest));
+    let told = all.into_iter().filter(|(.., instances)| !instances.is_empty());
+    told.map(|(kind, detail, instances)| {
+        let shape = (*reason, topic.clone(), instances.clone(), kind);
+        (shape, Pending { reason: *reason, topic: topic.clone(), detail, instances })
     })
+    .collect()
 }
 
 fn service(job: &Job) -> Option<ServiceKey> {
@@ -132,7 +155,7 @@ fn unplaced(status: Option<&borealis_core::model::ServiceStatus>) -> Option<Stri
     (!placed.holds).then(|| placed.message.clone())
 }
 
-fn job_json(job: &Job, waiting: &Waiting) -> Value {
+fn job_json(job: &Job, waiting: &Waiting, remarks: &[Remark]) -> Value {
     let Job { namespace, name, ours } = job;
     json!({
         "namespace": **namespace,
@@ -142,7 +165,13 @@ fn job_json(job: &Job, waiting: &Waiting) -> Value {
         "tier": waiting.owner.tier.as_ref().map(|tier| tier.name.to_string()),
         "priority": waiting.owner.priority,
         "groups": waiting.groups.iter().map(group_json).collect::<Vec<_>>(),
+        "preemption": remarks.iter().map(remark_json).collect::<Vec<_>>(),
     })
+}
+
+fn remark_json(remark: &Remark) -> Value {
+    let Remark { kind, words, pods, instances } = remark;
+    json!({"verdict": kind.name(), "words": words, "pods": pods, "instances": instances.to_string()})
 }
 
 fn group_json(group: &Group) -> Value {
@@ -186,6 +215,8 @@ pub struct PendingLoop {
     pub follower: Arc<Follower>,
     /// Where what is found is put.
     pub table: PendingTable,
+    /// What preemption says of those who wait.
+    pub verdicts: Verdicts,
     /// Which services are planned next.
     pub queue: Arc<Queue<ServiceKey>>,
     /// What counts.
@@ -203,7 +234,8 @@ impl PendingLoop {
         metrics: Metrics,
     ) -> Self {
         let (follower, next) = (index.changes(), Instant::now());
-        Self { index, follower, table, queue, metrics, explainer: Explainer::default(), next }
+        let verdicts = Verdicts::new(Arc::clone(&follower));
+        Self { index, follower, table, verdicts, queue, metrics, explainer: Explainer::default(), next }
     }
 }
 
@@ -222,8 +254,9 @@ impl Round for PendingLoop {
             self.index.board(|board| self.explainer.look(board, *sample, now));
             yield_now().await;
         }
-        let found = self.index.board(|board| self.explainer.report(board));
-        for key in self.table.put(found, Instant::now()) {
+        let (found, said) =
+            self.index.board(|board| (self.explainer.report(board), self.verdicts.by_job(board)));
+        for key in self.table.put(found, said, Instant::now()) {
             self.queue.add(&key);
         }
         self.metrics.unplaced(&self.table.counts());

@@ -6,11 +6,11 @@
 
 mod log;
 mod news;
+mod verdicts;
 
 use std::{
-    collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -20,7 +20,7 @@ use borealis_core::{
     admit::Board,
     admit::{
         memory::Memory,
-        pass::{Action, Decisions, Situation, Told, Verdict, decide},
+        pass::{Action, Decisions, Situation, Told, decide},
         slots::{Bounds, Mode},
     },
     model::{Slot, SlotFailure, Uid},
@@ -30,8 +30,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-pub use self::log::DecisionLog;
 use self::news::News;
+pub(super) use self::verdicts::{Kind, Remark};
+pub use self::{log::DecisionLog, verdicts::Verdicts};
 use super::Round;
 use crate::{
     api::slot::Preempted,
@@ -58,24 +59,6 @@ pub struct PreemptionSettings {
     pub victims_per_minute: u32,
     /// The freeze switch.
     pub frozen: Arc<AtomicBool>,
-}
-
-/// What is the matter with each Pod that waits, as preemption last saw it. Clones are the same table.
-#[derive(Debug, Clone, Default)]
-pub struct Verdicts(Arc<Mutex<HashMap<Uid, Verdict>>>);
-
-impl Verdicts {
-    /// What is the matter with a Pod, if it waits and was looked at.
-    pub fn of(&self, pod: Uid) -> Option<Verdict> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&pod).cloned()
-    }
-
-    /// What was decided anew; the rest stays as long as its Pods wait.
-    fn put(&self, new: BTreeMap<Uid, Verdict>, waits: impl Fn(Uid) -> bool) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|uid, _| waits(*uid));
-        all.extend(new);
-    }
 }
 
 /// The loop of preemption.
@@ -171,10 +154,9 @@ impl PreemptionLoop {
             };
             let mut decisions = decide(&situation, memory);
             let jobs = decisions.actions.iter().filter_map(|action| job(board, action)).collect();
-            let news = News::of(board, &decisions.actions);
+            let changed = verdicts.put(board, std::mem::take(&mut decisions.verdicts));
+            let news = News::of(board, &decisions.actions, &changed);
             decisions.told.iter().for_each(|told| log.note(board, told, now));
-            let waits = |uid| board.claim(uid).is_some_and(|claim| claim.node.is_none());
-            verdicts.put(std::mem::take(&mut decisions.verdicts), waits);
             (decisions, jobs, news)
         })
     }

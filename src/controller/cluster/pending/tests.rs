@@ -53,8 +53,9 @@ fn found(of: &[(&str, bool, Group)]) -> BTreeMap<Job, Waiting> {
 fn services_are_told_when_others_wait_or_for_another_reason() {
     let table = PendingTable::default();
     let start = Instant::now();
-    let put =
-        |after: u64, of: &[(&str, bool, Group)]| table.put(found(of), start + Duration::from_secs(after));
+    let put = |after: u64, of: &[(&str, bool, Group)]| {
+        table.put(found(of), BTreeMap::new(), start + Duration::from_secs(after))
+    };
     let detail = |name: &str| table.of(&key(name)).first().map(|pending| pending.detail.clone());
     let (web, batch) = (group(" on 3", "0-2"), group("", ""));
     assert_eq!(put(0, &[("web", true, web.clone()), ("etl", false, batch.clone())]), [key("web")]);
@@ -78,6 +79,28 @@ fn services_are_told_when_others_wait_or_for_another_reason() {
 }
 
 #[test]
+fn a_service_is_told_what_preemption_does_for_which_instances() {
+    let (table, start) = (PendingTable::default(), Instant::now());
+    let put = |after: u64, kind, words: &str, instances: &str| {
+        let remark = Remark { kind, words: words.into(), pods: 1, instances: instances.parse().unwrap() };
+        let said = [(job("web", true), vec![remark])].into();
+        let found = found(&[("web", true, group(" on 3", "0-2"))]);
+        table.put(found, said, start + Duration::from_secs(after))
+    };
+    let told = || -> Vec<_> {
+        let told = table.of(&key("web"));
+        told.iter().map(|it| (it.instances.to_string(), format!("{}{}", it.topic, it.detail))).collect()
+    };
+    let of = |instances: &str, words: &str| (instances.to_owned(), format!("Insufficient cpu on 3{words}"));
+    assert_eq!(put(0, Kind::Early, "soon", "1-2"), [key("web")]);
+    assert_eq!(told(), [of("1-2", "; soon"), of("0", "")]);
+    assert_eq!(put(1, Kind::Early, "later", "1-2"), [], "numbers alone can wait");
+    assert_eq!(put(2, Kind::Limited, "no more", "1-2"), [key("web")], "something else is said of them");
+    assert_eq!(put(3, Kind::Limited, "no more", "0-7"), [key("web")]);
+    assert_eq!(told(), [of("0-2", "; no more")]);
+}
+
+#[test]
 fn all_that_is_known_is_shown_as_json() {
     let (table, at) = (PendingTable::default(), Timestamp::UNIX_EPOCH);
     let count = Count { veto: Veto::Dedicated, hosts: 2, score: 1 };
@@ -90,7 +113,13 @@ fn all_that_is_known_is_shown_as_json() {
         failed: vec![("web-1-1".into(), failed)],
         ..group(" on 3", "0-1")
     };
-    table.put(found(&[("web", true, group)]), Instant::now());
+    let remark = Remark {
+        kind: Kind::DryRun,
+        words: "who would end".into(),
+        pods: 1,
+        instances: "1".parse().unwrap(),
+    };
+    table.put(found(&[("web", true, group)]), [(job("web", true), vec![remark])].into(), Instant::now());
     let index = Index::new(Metrics::default(), |_| ());
     let epoch = "1970-01-01T00:00:00Z";
     let expected = json!({
@@ -103,6 +132,7 @@ fn all_that_is_known_is_shown_as_json() {
                 "slots": [{"pod": "web-0-1", "node": "n1", "since": epoch, "leaving": ["dev/batch-1-1"]}],
                 "failedSlots": [{"pod": "web-1-1", "node": "n2", "why": "Taken", "nextAfter": epoch}],
             }],
+            "preemption": [{"verdict": "dryRun", "words": "who would end", "pods": 1, "instances": "1"}],
         }],
         "services": [],
     });

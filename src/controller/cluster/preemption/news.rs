@@ -9,13 +9,17 @@ use std::{
 };
 
 use borealis_core::{
-    admit::{Board, pass::Action},
+    admit::{
+        Board,
+        pass::{Action, Verdict},
+    },
     model::{Claim, Uid},
     plan::Event,
 };
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
 
+use super::verdicts::{Kind, Remark, remarks};
 use crate::{
     ServiceKey,
     api::AuroraService,
@@ -26,9 +30,14 @@ use crate::{
 /// How many nodes are named in one event.
 const NAMED: usize = 3;
 
-/// What a round has to tell, by the Pod whose write it hangs on.
+/// What a round has to tell.
 #[derive(Debug, Default)]
-pub(super) struct News(BTreeMap<Uid, Item>);
+pub(super) struct News {
+    /// By the Pod whose write it hangs on.
+    done: BTreeMap<Uid, Item>,
+    /// What is not done for whom, and why.
+    held_back: Vec<(About, Remark)>,
+}
 
 /// One piece of news.
 #[derive(Debug)]
@@ -57,9 +66,9 @@ enum What {
 }
 
 impl News {
-    /// What there will be to tell once these are done.
-    pub(super) fn of(board: &Board, actions: &[Action]) -> Self {
-        let news = actions.iter().filter_map(|action| match action {
+    /// What there will be to tell once these are done, and of verdicts that were others before.
+    pub(super) fn of(board: &Board, actions: &[Action], changed: &BTreeMap<Uid, Verdict>) -> Self {
+        let done = actions.iter().filter_map(|action| match action {
             Action::Withdraw { claim, node, why, .. } => {
                 let words = format!("the room kept on node {node} {}", why.words());
                 Some((*claim, Item { about: about(board.claim(*claim)?), what: What::Failed(words) }))
@@ -82,12 +91,14 @@ impl News {
                 Some((*victim, Item { about: about(who), what }))
             }
         });
-        Self(news.collect())
+        let remarks = remarks(board, changed.iter(), about).into_iter();
+        let held_back = remarks.flat_map(|(whom, all)| all.into_iter().map(move |it| (whom.clone(), it)));
+        Self { done: done.collect(), held_back: held_back.collect() }
     }
 
     /// The write of this Pod was not done.
     pub(super) fn withhold(&mut self, pod: Uid) {
-        self.0.remove(&pod);
+        self.done.remove(&pod);
     }
 
     /// Tells it.
@@ -104,7 +115,7 @@ impl News {
         let mut rooms: BTreeMap<About, (usize, usize, BTreeSet<Arc<str>>)> = BTreeMap::new();
         let mut ends: BTreeMap<(About, String), usize> = BTreeMap::new();
         let mut events = Vec::new();
-        for Item { about, what } in self.0.into_values() {
+        for Item { about, what } in self.done.into_values() {
             match what {
                 What::Room { node, victims } => {
                     let (pods, ended, nodes) = rooms.entry(about).or_default();
@@ -134,7 +145,27 @@ impl News {
             let words = format!("{} ended to make room for others: {rule}", count(pods, "Pod"));
             (about, event(true, "Preempted", words))
         }));
+        events.extend(self.held_back.into_iter().filter_map(|(about, remark)| {
+            let words = format!("{} without a place: {}", count(remark.pods as usize, "Pod"), remark.words);
+            Some((about, event(false, held_back(remark.kind)?, words)))
+        }));
         events
+    }
+}
+
+/// The reason of the event that tells of it; the rest is told by others, or about to be over.
+fn held_back(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::DryRun => Some("PreemptionDryRun"),
+        Kind::Limited => Some("PreemptionLimited"),
+        Kind::Frozen => Some("PreemptionFrozen"),
+        Kind::Early
+        | Kind::BacksOff(_)
+        | Kind::Leaving
+        | Kind::Budget
+        | Kind::Scheduler
+        | Kind::Nobody
+        | Kind::Unknown(_) => None,
     }
 }
 
@@ -202,7 +233,11 @@ mod tests {
     fn events(items: Vec<(About, What)>) -> Vec<(About, String)> {
         let items = items.into_iter().enumerate();
         let items = items.map(|(n, (about, what))| (Uid::new(n as u128), Item { about, what }));
-        News(items.collect()).events().into_iter().map(|(about, event)| (about, event.message)).collect()
+        News { done: items.collect(), ..News::default() }
+            .events()
+            .into_iter()
+            .map(|(about, event)| (about, event.message))
+            .collect()
     }
 
     #[test]
@@ -235,5 +270,15 @@ mod tests {
             (service("batch"), "2 Pods ended to make room for others: by rule".to_owned()),
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_is_held_back_is_told_and_what_will_be_over_is_not() {
+        let remark = |kind, pods| Remark { kind, words: "why".into(), pods, instances: Default::default() };
+        let held_back =
+            vec![(service("web"), remark(Kind::DryRun, 3)), (service("web"), remark(Kind::Early, 1))];
+        let events = News { held_back, ..News::default() }.events();
+        let told: Vec<_> = events.iter().map(|(_, event)| (event.reason, event.message.as_str())).collect();
+        assert_eq!(told, [("PreemptionDryRun", "3 Pods without a place: why")]);
     }
 }

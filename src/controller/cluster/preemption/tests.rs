@@ -88,7 +88,7 @@ async fn world() -> World {
         metrics,
         settings,
         log: DecisionLog::default(),
-        verdicts: Verdicts::default(),
+        verdicts: Verdicts::new(index.changes()),
         kept: Kept::default(),
     };
     api.take_calls();
@@ -211,4 +211,19 @@ async fn nothing_is_written_without_the_lease() {
     world.api.take_calls();
     world.gate.close();
     assert_eq!(world.round().await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_says_who_would_end_and_writes_nothing() {
+    let mut world = world().await;
+    world.what.settings.mode = Mode::DryRun;
+    assert_eq!(world.round().await, Vec::<String>::new());
+    let said = world.index.board(|board| world.what.verdicts.by_job(board));
+    let words: Vec<&str> = said.values().flatten().map(|remark| remark.words.as_str()).collect();
+    assert_eq!(words, ["in a dry run of preemption, 1 Pod would end on node n1"]);
+    world.what.settings.frozen.store(true, Ordering::Relaxed);
+    world.round().await;
+    let said = world.index.board(|board| world.what.verdicts.by_job(board));
+    let words: Vec<&str> = said.values().flatten().map(|remark| remark.words.as_str()).collect();
+    assert_eq!(words, ["nobody ends for it while the cluster is frozen"]);
 }
