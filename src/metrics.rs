@@ -4,16 +4,12 @@
 //! Every value a label can take that somebody may alert on is there from the start, at zero. Cheap to clone; all
 //! clones count into the same registry, which `server` prints.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
-    time::Duration,
-};
+mod preemption;
+mod quota;
 
-use borealis_core::{
-    admit::ledger::{Report, Usage},
-    model::{PendingReason, Resources, SlotFailure, TaskState, UpdateState},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use borealis_core::model::{PendingReason, TaskState, UpdateState};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text},
     metrics::{
@@ -25,12 +21,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{
-    api::amounts::{CPU, amounts_of},
-    checks::Kind,
-    index::Extent,
-    lease::Fence,
-};
+use self::{preemption::Preemption, quota::Quota};
+use crate::{checks::Kind, index::Extent, lease::Fence};
 
 /// What a call to the API server does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -70,11 +62,6 @@ struct Measured {
     outcome: &'static str,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Failure {
-    reason: &'static str,
-}
-
 impl Measured {
     const ALL: [Kind; 3] = [Kind::Holds, Kind::Fails, Kind::Unanswered];
 
@@ -86,19 +73,6 @@ impl Measured {
         };
         Self { outcome }
     }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfRole {
-    role: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Amount {
-    role: String,
-    resource: String,
-    /// `limit`, or what of it is used: `production`, `foreign`, and what counts for nothing: `dedicated`, `non_production`.
-    part: &'static str,
 }
 
 /// The operator's metrics.
@@ -129,57 +103,8 @@ struct Inner {
     impossible: Counter,
     checks: Family<Measured, Counter>,
     unplaced: Family<Pending, Gauge>,
-    quota: Family<Amount, Gauge<f64, AtomicU64>>,
-    held: Family<OfRole, Gauge>,
-    /// The resources that are told of each role, to be taken back with it.
-    told: Mutex<BTreeMap<String, BTreeSet<String>>>,
+    quota: Quota,
     preemption: Preemption,
-}
-
-/// What counts of preemption.
-struct Preemption {
-    searches: Counter,
-    slots: Counter,
-    victims: Counter,
-    failed: Family<Failure, Counter>,
-    over_evictions: Counter,
-    latency: Histogram,
-    pass: Histogram,
-}
-
-impl Default for Preemption {
-    fn default() -> Self {
-        Self {
-            searches: Counter::default(),
-            slots: Counter::default(),
-            victims: Counter::default(),
-            failed: Family::default(),
-            over_evictions: Counter::default(),
-            latency: Histogram::new(exponential_buckets(0.004, 2.0, 14)),
-            pass: Histogram::new(exponential_buckets(0.000_1, 4.0, 10)),
-        }
-    }
-}
-
-impl Preemption {
-    fn register(&self, r: &mut Registry) {
-        r.register("preemption_searches", "Searches for room for a Pod that waits", self.searches.clone());
-        r.register("preemption_slots", "Slots found: room that was kept for a Pod", self.slots.clone());
-        r.register("preemption_victims", "Pods ended to make room", self.victims.clone());
-        r.register("preemption_failed_slots", "Slots that came to nothing, by reason", self.failed.clone());
-        let over = "Pods ended for one that then got its room elsewhere";
-        r.register("preemption_over_evictions", over, self.over_evictions.clone());
-        r.register_with_unit(
-            "preemption_decision",
-            "Time from the end of a tier's delay to the decision who has to go",
-            Unit::Seconds,
-            self.latency.clone(),
-        );
-        r.register_with_unit("preemption_pass", "Time a pass takes", Unit::Seconds, self.pass.clone());
-        for why in SlotFailure::ALL {
-            let _ = self.failed.get_or_create(&Failure { reason: why.name() });
-        }
-    }
 }
 
 impl Default for Metrics {
@@ -209,9 +134,7 @@ impl Default for Metrics {
             checks: Family::default(),
             unplaced: Family::default(),
             preemption: Preemption::default(),
-            quota: Family::default(),
-            held: Family::default(),
-            told: Mutex::default(),
+            quota: Quota::default(),
         };
         inner.register();
         inner.start_at_zero();
@@ -261,9 +184,7 @@ impl Inner {
             "Pods of the whole cluster without a place, by the nearest reason; 0 where the lease is not held";
         r.register("unplaced_pods", pending, self.unplaced.clone());
         self.preemption.register(r);
-        let quota = "Quota of each role and what of it is used, by resource: CPUs, bytes, units";
-        r.register("quota", quota, self.quota.clone());
-        r.register("quota_held_services", "Services that wait for quota, by role", self.held.clone());
+        self.quota.register(r);
     }
 
     fn start_at_zero(&self) {
@@ -393,84 +314,6 @@ impl Metrics {
         self.0.checks.get_or_create(&Measured::of(kind)).inc();
     }
 
-    /// So many searches for room were made.
-    pub fn preemption_searches(&self, count: u32) {
-        self.0.preemption.searches.inc_by(count.into());
-    }
-
-    /// Room is kept for a Pod from now on.
-    pub fn slot_found(&self) {
-        self.0.preemption.slots.inc();
-    }
-
-    /// A Pod was told to end to make room.
-    pub fn victim(&self) {
-        self.0.preemption.victims.inc();
-    }
-
-    /// Room that was kept came to nothing.
-    pub fn slot_failed(&self, why: SlotFailure) {
-        self.0.preemption.failed.get_or_create(&Failure { reason: why.name() }).inc();
-    }
-
-    /// So many Pods were ended for one that got its room elsewhere.
-    pub fn over_evicted(&self, count: u32) {
-        self.0.preemption.over_evictions.inc_by(count.into());
-    }
-
-    /// A Pod's victims were chosen so long after its tier's delay.
-    pub fn preemption_latency(&self, latency: Duration) {
-        self.0.preemption.latency.observe(latency.as_secs_f64());
-    }
-
-    /// A pass has taken so long.
-    pub fn preemption_pass(&self, took: Duration) {
-        self.0.preemption.pass.observe(took.as_secs_f64());
-    }
-
-    /// A role has this quota, and this of it is used.
-    pub fn quota(&self, role: &str, report: &Report<'_>) {
-        let Usage { production, dedicated, non_production } = report.usage;
-        let none = Resources::NONE;
-        let parts = [
-            ("limit", report.quota.unwrap_or(&none)),
-            ("production", production),
-            ("foreign", report.foreign),
-            ("dedicated", dedicated),
-            ("non_production", non_production),
-        ];
-        let named = parts.iter().flat_map(|(_, amounts)| amounts_of(amounts));
-        let resources: BTreeSet<String> = named.map(|(name, _)| name.to_owned()).collect();
-        for (part, amounts) in parts {
-            for resource in &resources {
-                let amount = amounts_of(amounts).find(|(name, _)| name == resource).map_or(0, |(_, it)| it);
-                let label = Amount { role: role.to_owned(), resource: resource.clone(), part };
-                self.0.quota.get_or_create(&label).set(whole(resource, amount));
-            }
-        }
-        self.0.held.get_or_create(&OfRole { role: role.to_owned() }).set(signed(report.held));
-        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = told.insert(role.to_owned(), resources.clone()).unwrap_or_default();
-        self.take_back(role, before.difference(&resources));
-    }
-
-    /// There is no such role any more.
-    pub fn no_quota(&self, role: &str) {
-        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(resources) = told.remove(role) else { return };
-        self.take_back(role, resources.iter());
-        self.0.held.remove(&OfRole { role: role.to_owned() });
-    }
-
-    fn take_back<'a>(&self, role: &str, resources: impl Iterator<Item = &'a String>) {
-        for resource in resources {
-            for part in ["limit", "production", "foreign", "dedicated", "non_production"] {
-                let label = Amount { role: role.to_owned(), resource: resource.clone(), part };
-                self.0.quota.remove(&label);
-            }
-        }
-    }
-
     /// Everything in the text format of OpenMetrics.
     ///
     /// # Errors
@@ -488,12 +331,6 @@ impl Metrics {
 /// Aurora's spelling: `Running` is RUNNING.
 fn task_state(state: TaskState) -> String {
     format!("{state:?}").to_uppercase()
-}
-
-/// An amount in whole units.
-#[expect(clippy::cast_precision_loss, reason = "a metric is a floating-point number")]
-fn whole(resource: &str, amount: i64) -> f64 {
-    if resource == CPU { amount as f64 / 1_000.0 } else { amount as f64 }
 }
 
 fn signed(count: usize) -> i64 {

@@ -5,37 +5,28 @@
 //! lease nothing is finished: the program leaves at once. Decides nothing about services. Called by `main`, and by
 //! tests with a client of their own.
 
-use std::{
-    future::Future,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+mod cluster;
+
+use std::{future::Future, sync::Arc, time::Duration};
 
 use borealis_core::plan::plan;
 use kube::{Client, Config};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::Notify,
     task::{JoinError, JoinSet},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{info, warn};
 
+use self::cluster::Whole;
 use crate::{
     ServiceKey,
     admission::{TooOld, check_fence, check_version, wait_for_kinds},
-    apply::{Announcer, Executor, Learn, RoleWriter, TenancyWriter, events},
+    apply::{Executor, Learn, events},
     checks::Checks,
-    controller::{
-        self, Controller, Opening, Queue,
-        cluster::{
-            self, DecisionLog, Kept, May, PendingLoop, PendingTable, PreemptionLoop, QuotaRound,
-            TenancyRound, Verdicts,
-        },
-        keep_open, opening, plan_all,
-    },
+    controller::{self, Controller, Queue, cluster::May, keep_open, opening, plan_all},
     freeze::Freeze,
     index::{Index, Watches},
     lease::{Elector, Fence, Gate, Lost, fence},
@@ -267,22 +258,23 @@ impl Operator<'_> {
         tasks.spawn(expire_secrets(Arc::clone(&index), self.settings.secret_interval, self.end.clone()));
         tasks.spawn(keep_open(self.fence.clone(), sender, barrier, begin, self.end.clone()));
         let may = May { fence: self.fence.clone(), opening: opening.clone() };
-        self.start_tenancy(&index, may.clone(), tasks);
-        self.start_quota(&index, &queue, &quota, may, tasks);
+        let pending = self.start_cluster(
+            &Whole {
+                index: Arc::clone(&index),
+                queue: Arc::clone(&queue),
+                quota: Arc::clone(&quota),
+                writes: executor.preemption(),
+                announcer,
+                frozen: Arc::clone(&freeze.frozen),
+            },
+            &may,
+            tasks,
+        );
         let checks = {
             let queue = Arc::clone(&queue);
             let hosts = self.settings.check_hosts.clone();
             Checks::new(hosts, self.fence.clone(), self.metrics.clone(), move |key| queue.add(key))
         };
-        let (pending, verdicts) = self.explain(&index, &queue, &opening, tasks);
-        tasks.spawn(self.preemption(
-            &index,
-            &executor,
-            announcer,
-            opening.clone(),
-            Arc::clone(&freeze.frozen),
-            verdicts,
-        ));
         let controller = Controller {
             index,
             queue,
@@ -304,106 +296,6 @@ impl Operator<'_> {
             },
         };
         AbortOnDropHandle::new(tokio::spawn(controller.run(self.stop.clone())))
-    }
-}
-
-impl Operator<'_> {
-    /// Has it found out why Pods have no place, and shows it.
-    fn explain(
-        &self,
-        index: &Arc<Index>,
-        queue: &Arc<Queue<ServiceKey>>,
-        opening: &Opening,
-        tasks: &mut JoinSet<()>,
-    ) -> (PendingTable, Verdicts) {
-        let table = PendingTable::default();
-        let (shown, known) = (table.clone(), Arc::clone(index));
-        self.health.show("pending", move || shown.show(&known));
-        let (index, queue, metrics) = (Arc::clone(index), Arc::clone(queue), self.metrics.clone());
-        let explaining = PendingLoop::new(index, table.clone(), queue, metrics);
-        let verdicts = explaining.verdicts.clone();
-        let (may, end) = (May { fence: self.fence.clone(), opening: opening.clone() }, self.end.clone());
-        tasks.spawn(async move {
-            let follower = Arc::clone(&explaining.follower);
-            cluster::turn(explaining, may, follower.woken(), end).await;
-        });
-        (table, verdicts)
-    }
-
-    /// Starts the loop that keeps what tenancy becomes.
-    fn start_tenancy(&self, index: &Arc<Index>, may: May, tasks: &mut JoinSet<()>) {
-        let writer = TenancyWriter::new(
-            self.client.clone(),
-            self.settings.limits(),
-            self.fence.clone(),
-            self.metrics.clone(),
-        );
-        let woken = Arc::new(Notify::new());
-        index.wake_on_tenancy(Arc::clone(&woken));
-        let round = TenancyRound::new(Arc::clone(index), writer, &self.settings.namespace);
-        let stop = self.stop.clone();
-        tasks.spawn(async move { cluster::turn(round, may, &woken, stop).await });
-    }
-
-    /// The loop of preemption.
-    fn preemption(
-        &self,
-        index: &Arc<Index>,
-        executor: &Executor,
-        announcer: Announcer,
-        opening: Opening,
-        frozen: Arc<AtomicBool>,
-        verdicts: Verdicts,
-    ) -> impl Future<Output = ()> + use<> {
-        let log = DecisionLog::default();
-        let shown = log.clone();
-        self.health.show("preemptions", move || shown.json());
-        let changes = index.changes();
-        let what = PreemptionLoop {
-            index: Arc::clone(index),
-            writes: executor.preemption(),
-            announcer,
-            metrics: self.metrics.clone(),
-            settings: self.settings.preemption(frozen),
-            log,
-            verdicts,
-            kept: Kept::default(),
-        };
-        let may = May { fence: self.fence.clone(), opening };
-        let stop = self.stop.clone();
-        async move { cluster::turn(what, may, changes.woken(), stop).await }
-    }
-
-    /// Starts the loop that grants quota.
-    fn start_quota(
-        &self,
-        index: &Arc<Index>,
-        queue: &Arc<Queue<ServiceKey>>,
-        quota: &Arc<Quota>,
-        may: May,
-        tasks: &mut JoinSet<()>,
-    ) {
-        let (client, fence) = (self.client.clone(), self.fence.clone());
-        let writer = RoleWriter::new(client, self.settings.limits(), fence, self.metrics.clone());
-        index.wake_on_tenancy(Arc::clone(&quota.woken));
-        let follower = index.changes();
-        let (followed, woken) = (Arc::clone(&follower), Arc::clone(&quota.woken));
-        tasks.spawn(async move {
-            loop {
-                followed.woken().notified().await;
-                woken.notify_one();
-            }
-        });
-        let round = QuotaRound::new(
-            Arc::clone(index),
-            Arc::clone(quota),
-            writer,
-            Arc::clone(queue),
-            self.metrics.clone(),
-            follower,
-        );
-        let (woken, stop) = (Arc::clone(&quota.woken), self.stop.clone());
-        tasks.spawn(async move { cluster::turn(round, may, &woken, stop).await });
     }
 }
 

@@ -178,17 +178,9 @@ impl Preemption {
             Err(Failed::Busy { why, .. }) if why.contains("disruption budget") => return Wrote::Budget(why),
             Err(failed) => return wrote(Err(failed)),
         }
-        let note = serde_json::to_string(&victim.note).unwrap_or_default();
-        let body = json!({"metadata": {"annotations": {labels::PREEMPTED: note}}});
-        let patch = merge(&pod.uid, body);
-        let parameters = PatchParams::default();
-        let patched = self
-            .calls
-            .write(Verb::patch, |_| async { pods.patch(&pod.name, &parameters, &patch).await })
-            .await;
-        if let Ok(pod) = patched {
-            self.index.learn_pod(&pod);
-        }
+        // It is ended, whether or not it can be told.
+        let body = json!({"metadata": {"annotations": annotations(victim)}});
+        self.patch_status(pod, merge(&pod.uid, body)).await;
         Wrote::Done
     }
 

@@ -37,7 +37,7 @@ use super::Round;
 use crate::{
     api::slot::Preempted,
     apply::{Announcer, PodRef, Preemption, Victim, Wrote},
-    index::Index,
+    index::{Follower, Index},
     metrics::Metrics,
 };
 
@@ -65,6 +65,8 @@ pub struct PreemptionSettings {
 pub struct PreemptionLoop {
     /// What is known.
     pub index: Arc<Index>,
+    /// Wakes it.
+    pub changes: Arc<Follower>,
     /// What writes.
     pub writes: Preemption,
     /// Tells people.

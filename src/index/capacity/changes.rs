@@ -38,15 +38,15 @@ impl Changes {
 }
 
 /// One who follows the changes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Follower {
-    woken: Notify,
+    woken: Arc<Notify>,
     changes: Mutex<Changes>,
 }
 
 impl Follower {
     /// Notified when something has changed.
-    pub fn woken(&self) -> &Notify {
+    pub fn woken(&self) -> &Arc<Notify> {
         &self.woken
     }
 
@@ -66,9 +66,9 @@ impl Follower {
 pub(super) struct Followers(Vec<Weak<Follower>>);
 
 impl Followers {
-    /// One more, as long as it is held. It begins with everything to look at, but for roles.
-    pub(super) fn follow(&mut self) -> Arc<Follower> {
-        let follower = Arc::new(Follower::default());
+    /// One more, as long as it is held, who is woken by `woken`. It begins with everything to look at, but for roles.
+    pub(super) fn follow(&mut self, woken: Arc<Notify>) -> Arc<Follower> {
+        let follower = Arc::new(Follower { woken, changes: Mutex::default() });
         follower.tell(&Changes { pending: true, room: true, hosts: true, roles: BTreeSet::new() });
         self.0.retain(|follower| follower.strong_count() > 0);
         self.0.push(Arc::downgrade(&follower));

@@ -27,6 +27,7 @@ use borealis_core::{
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::watcher::Event;
+use tokio::sync::Notify;
 
 use self::{
     changes::Followers,
@@ -195,7 +196,12 @@ impl Index {
 
     /// Follows the changes of nodes and Pods, as long as what is returned is held.
     pub fn changes(&self) -> Arc<Follower> {
-        self.capacity().followers.follow()
+        self.changes_waking(Arc::default())
+    }
+
+    /// The same, for one who is also woken by others.
+    pub fn changes_waking(&self, woken: Arc<Notify>) -> Arc<Follower> {
+        self.capacity().followers.follow(woken)
     }
 
     /// How much is known of the cluster.

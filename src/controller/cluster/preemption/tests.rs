@@ -83,6 +83,7 @@ async fn world() -> World {
     };
     let what = PreemptionLoop {
         index: Arc::clone(&index),
+        changes: index.changes(),
         writes: executor.preemption(),
         announcer,
         metrics,

@@ -1,0 +1,100 @@
+//! What is measured of quota, by role.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
+};
+
+use borealis_core::{
+    admit::ledger::{Report, Usage},
+    model::Resources,
+};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use super::{Metrics, signed};
+use crate::api::amounts::{CPU, amounts_of};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRole {
+    role: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Amount {
+    role: String,
+    resource: String,
+    /// `limit`, or what of it is used: `production`, `foreign`, and what counts for nothing: `dedicated`, `non_production`.
+    part: &'static str,
+}
+
+/// What is measured of quota.
+#[derive(Default)]
+pub(super) struct Quota {
+    amounts: Family<Amount, Gauge<f64, AtomicU64>>,
+    held: Family<OfRole, Gauge>,
+    /// The resources that are told of each role, to be taken back with it.
+    told: Mutex<BTreeMap<String, BTreeSet<String>>>,
+}
+
+impl Quota {
+    pub(super) fn register(&self, r: &mut Registry) {
+        let quota = "Quota of each role and what of it is used, by resource: CPUs, bytes, units";
+        r.register("quota", quota, self.amounts.clone());
+        r.register("quota_held_services", "Services that wait for quota, by role", self.held.clone());
+    }
+}
+
+impl Metrics {
+    /// A role has this quota, and this of it is used.
+    pub fn quota(&self, role: &str, report: &Report<'_>) {
+        let Usage { production, dedicated, non_production } = report.usage;
+        let none = Resources::NONE;
+        let parts = [
+            ("limit", report.quota.unwrap_or(&none)),
+            ("production", production),
+            ("foreign", report.foreign),
+            ("dedicated", dedicated),
+            ("non_production", non_production),
+        ];
+        let named = parts.iter().flat_map(|(_, amounts)| amounts_of(amounts));
+        let resources: BTreeSet<String> = named.map(|(name, _)| name.to_owned()).collect();
+        for (part, amounts) in parts {
+            for resource in &resources {
+                let amount = amounts_of(amounts).find(|(name, _)| name == resource).map_or(0, |(_, it)| it);
+                let label = Amount { role: role.to_owned(), resource: resource.clone(), part };
+                self.0.quota.amounts.get_or_create(&label).set(whole(resource, amount));
+            }
+        }
+        self.0.quota.held.get_or_create(&OfRole { role: role.to_owned() }).set(signed(report.held));
+        let mut told = self.0.quota.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = told.insert(role.to_owned(), resources.clone()).unwrap_or_default();
+        self.take_back(role, before.difference(&resources));
+    }
+
+    /// There is no such role any more.
+    pub fn no_quota(&self, role: &str) {
+        let mut told = self.0.quota.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(resources) = told.remove(role) else { return };
+        self.take_back(role, resources.iter());
+        self.0.quota.held.remove(&OfRole { role: role.to_owned() });
+    }
+
+    fn take_back<'a>(&self, role: &str, resources: impl Iterator<Item = &'a String>) {
+        for resource in resources {
+            for part in ["limit", "production", "foreign", "dedicated", "non_production"] {
+                let label = Amount { role: role.to_owned(), resource: resource.clone(), part };
+                self.0.quota.amounts.remove(&label);
+            }
+        }
+    }
+}
+
+/// An amount in whole units.
+#[expect(clippy::cast_precision_loss, reason = "a metric is a floating-point number")]
+fn whole(resource: &str, amount: i64) -> f64 {
+    if resource == CPU { amount as f64 / 1_000.0 } else { amount as f64 }
+}
