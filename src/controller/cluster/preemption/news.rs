@@ -161,6 +161,7 @@ fn held_back(kind: Kind) -> Option<&'static str> {
         Kind::Frozen => Some("PreemptionFrozen"),
         Kind::Early
         | Kind::BacksOff(_)
+        | Kind::Ahead
         | Kind::Leaving
         | Kind::Budget
         | Kind::Scheduler

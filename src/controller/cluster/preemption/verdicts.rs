@@ -39,6 +39,8 @@ pub enum Kind {
     Early,
     /// Its last slot came to nothing, and the next is not looked for yet.
     BacksOff(SlotFailure),
+    /// Another waits that ranks higher and would take the room.
+    Ahead,
     /// Its role has had its victims for this minute.
     Limited,
     /// The cluster is frozen.
@@ -63,6 +65,7 @@ impl Kind {
         match self {
             Self::Early => "early",
             Self::BacksOff(_) => "backsOff",
+            Self::Ahead => "ahead",
             Self::Limited => "limited",
             Self::Frozen => "frozen",
             Self::DryRun => "dryRun",
@@ -79,10 +82,12 @@ impl Kind {
         Some(match verdict {
             Verdict::Early(_) => Self::Early,
             Verdict::Backoff { why, .. } => Self::BacksOff(*why),
+            Verdict::Behind(_) => Self::Ahead,
             Verdict::Limited(_) => Self::Limited,
             Verdict::Frozen => Self::Frozen,
             Verdict::Would(_) => Self::DryRun,
             Verdict::Kept { waits, .. } => match waits {
+                WaitsFor::Ahead => Self::Ahead,
                 WaitsFor::Budget => Self::Budget,
                 WaitsFor::Scheduler | WaitsFor::Elsewhere => Self::Scheduler,
                 WaitsFor::Victims | WaitsFor::Frozen => return None,
@@ -202,7 +207,7 @@ impl Many {
                     self.go(board, claim, leaving.iter().copied());
                 }
             }
-            Verdict::Frozen => {}
+            Verdict::Frozen | Verdict::Behind(_) => {}
         }
     }
 
@@ -222,6 +227,7 @@ impl Many {
             Kind::BacksOff(why) => {
                 format!("the room kept on {nodes} {}; other room is looked for at {until:.0}", why.words())
             }
+            Kind::Ahead => "a Pod that ranks higher waits and would take the room: it comes first".to_owned(),
             Kind::Limited => {
                 format!("its role has had as many victims in a minute as it may; more at {until:.0}")
             }

@@ -83,6 +83,10 @@ fn times_and_nodes_are_told() {
             "its role has had as many victims in a minute as it may; more at 1970-01-01T00:01:30Z",
         ),
         (
+            Verdict::Behind(Uid::new(9)),
+            "a Pod that ranks higher waits and would take the room: it comes first",
+        ),
+        (
             failed("n1"),
             "the room kept on node n1 was taken by another Pod; other room is looked for at 1970-01-01T00:01:30Z",
         ),
