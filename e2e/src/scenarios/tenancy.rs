@@ -307,7 +307,8 @@ async fn elsewhere(scene: &Scene) -> Result<()> {
     }
     let namespace = scene.namespace.as_str();
     let (role, classes) = ("borealis.dev/role=prod", format!("borealis.dev/classes={PREFERRED}"));
-    for note in [role, &classes, "borealis.dev/role-"] {
+    let quota = ["borealis.dev/quota=cpu=1000", "borealis.dev/production=preferred", "borealis.dev/full=no"];
+    for note in [role, &classes, "borealis.dev/role-"].into_iter().chain(quota) {
         let args = ["annotate", "--overwrite", "namespace", namespace, note];
         let ended = cluster.kubectl_ended(&args).await?;
         let words = "only Borealis itself writes borealis.dev/";
