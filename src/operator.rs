@@ -173,7 +173,10 @@ impl Operator<'_> {
         let watches = Arc::new(Watches::start(&self.client, &index, &self.end, tasks));
         let again = {
             let (index, queue) = (Arc::clone(&index), Arc::clone(&queue));
-            move || plan_all(&index, &queue)
+            move || {
+                plan_all(&index, &queue);
+                index.wake_followers();
+            }
         };
         let (mut freeze, follow) =
             Freeze::watch(self.client.clone(), &self.settings.namespace, self.end.clone(), again);

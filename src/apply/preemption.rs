@@ -34,6 +34,9 @@ const DISRUPTION_TARGET: &str = "DisruptionTarget";
 /// The reason that our victims have in it.
 pub const PREEMPTION_REASON: &str = "PreemptionByBorealis";
 
+/// What the API server says, with code 500, of a Pod that it can't evict.
+const SEVERAL_BUDGETS: &str = "more than one PodDisruptionBudget";
+
 /// What came of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wrote {
@@ -176,6 +179,8 @@ impl Preemption {
             Ok(_) => {}
             // What it says of a budget that is used up, and while it counts.
             Err(Failed::Busy { why, .. }) if why.contains("disruption budget") => return Wrote::Budget(why),
+            // The API server evicts nobody whom several budgets are about, however often it is asked.
+            Err(Failed::Unknown(why)) if why.contains(SEVERAL_BUDGETS) => return Wrote::Budget(why),
             Err(failed) => return wrote(Err(failed)),
         }
         // It is ended, whether or not it can be told.

@@ -51,7 +51,7 @@ impl Preemption {
         r.register("preemption_slots", "Slots found: room that was kept for a Pod", self.slots.clone());
         r.register("preemption_victims", "Pods ended to make room", self.victims.clone());
         r.register("preemption_failed_slots", "Slots that came to nothing, by reason", self.failed.clone());
-        let over = "Pods ended for one that then got its room elsewhere";
+        let over = "Pods ended for one that then got its room elsewhere, or for a slot that came to nothing";
         r.register("preemption_over_evictions", over, self.over_evictions.clone());
         r.register_with_unit(
             "preemption_decision",
@@ -87,7 +87,7 @@ impl Metrics {
         self.0.preemption.failed.get_or_create(&Failure { reason: why.name() }).inc();
     }
 
-    /// So many Pods were ended for one that got its room elsewhere.
+    /// So many Pods were ended for one that got its room elsewhere, or whose slot came to nothing.
     pub fn over_evicted(&self, count: u32) {
         self.0.preemption.over_evictions.inc_by(count.into());
     }

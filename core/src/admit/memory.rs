@@ -120,6 +120,16 @@ impl Memory {
         self.spend_at(role, victims, now);
     }
 
+    /// So many of those who were to end for this role by what was decided at this time do not: it was not written.
+    pub fn refund(&mut self, role: &str, victims: usize, decided: Timestamp) {
+        let Some(spent) = self.spent.get_mut(role) else { return };
+        let victims = u32::try_from(victims).unwrap_or(u32::MAX);
+        if let Some((_, count)) = spent.iter_mut().find(|(at, count)| *at == decided && *count >= victims) {
+            *count -= victims;
+        }
+        spent.retain(|(_, count)| *count > 0);
+    }
+
     fn spend_at(&mut self, role: &Arc<str>, victims: usize, at: Timestamp) {
         let victims = u32::try_from(victims).unwrap_or(u32::MAX);
         self.spent.entry(Arc::clone(role)).or_default().push_back((at, victims));
@@ -181,6 +191,19 @@ mod tests {
         assert_eq!(memory.may_spend("a", 3, 3, at(60)), Err(at(90)));
         memory.refresh(std::iter::empty(), at(90));
         assert!(memory.spent.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_written_is_given_back() {
+        let (mut memory, role): (_, Arc<str>) = (Memory::default(), "a".into());
+        memory.spend(&role, 2, at(0));
+        memory.spend(&role, 2, at(30));
+        memory.refund("b", 2, at(30));
+        memory.refund("a", 2, at(29));
+        assert_eq!(memory.may_spend("a", 4, 1, at(30)), Err(at(60)), "nothing of that was decided then");
+        memory.refund("a", 2, at(30));
+        assert_eq!(memory.may_spend("a", 4, 2, at(30)), Ok(()));
+        assert_eq!(memory.may_spend("a", 4, 3, at(30)), Err(at(60)));
     }
 
     #[test]

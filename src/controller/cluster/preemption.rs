@@ -2,8 +2,11 @@
 //!
 //! Decides nothing: `borealis_core::admit` says who has to go for whom. What was done is in the index when the next
 //! pass begins, since answers to writes are learned at once; a Pod of which it is not known what became of it is read
-//! before that. Run by `operator`, once for the process.
+//! before that, and left out if it can't be read. A Pod whose note can't be written is left alone for a while. Run by `operator`, once for the process.
 
+mod hold;
+mod job;
+mod kept;
 mod log;
 mod news;
 mod verdicts;
@@ -16,27 +19,25 @@ use std::{
     time::Duration,
 };
 
-use borealis_core::{
-    admit::Board,
-    admit::{
-        memory::Memory,
-        pass::{Action, Decisions, Situation, Told, decide},
-        slots::{Bounds, Mode},
-    },
-    model::{Slot, SlotFailure, Uid},
+use borealis_core::admit::{
+    pass::{Decisions, Situation, Told, decide},
+    slots::{Bounds, Mode},
 };
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use self::news::News;
 pub(super) use self::verdicts::{Kind, Remark};
-pub use self::{log::DecisionLog, verdicts::Verdicts};
+use self::{
+    job::{Job, job},
+    log::Known,
+    news::News,
+};
+pub use self::{kept::Kept, log::DecisionLog, verdicts::Verdicts};
 use super::Round;
 use crate::{
-    api::slot::Preempted,
-    apply::{Announcer, PodRef, Preemption, Victim, Wrote},
+    apply::{Announcer, Preemption, Wrote},
     index::{Follower, Index},
     metrics::Metrics,
 };
@@ -48,6 +49,8 @@ const PORTION: usize = 128;
 /// How soon to look again where the API server did not answer.
 const DOUBT: Duration = Duration::from_secs(1);
 
+/// How many times a Pod is read in vain before the others no longer wait for it.
+const READS: u32 = 3;
 /// How room is made.
 #[derive(Debug, Clone)]
 pub struct PreemptionSettings {
@@ -83,20 +86,6 @@ pub struct PreemptionLoop {
     pub kept: Kept,
 }
 
-/// What the loop remembers between rounds; all of it may be lost.
-#[derive(Default)]
-pub struct Kept {
-    memory: Memory,
-    /// Pods of which it is not known what became.
-    doubts: Vec<PodRef>,
-}
-
-/// A write that a pass wants.
-enum Job {
-    Note { pod: PodRef, claim: Uid, slot: Slot, node: Option<Arc<str>>, failed: Option<SlotFailure> },
-    End { victim: Victim, uid: Uid },
-}
-
 impl Round for PreemptionLoop {
     const NAME: &'static str = "preemption";
 
@@ -109,47 +98,72 @@ impl Round for PreemptionLoop {
         let (decisions, jobs, mut news) = self.decide(now);
         self.metrics.preemption_pass(began.elapsed());
         self.count(&decisions);
+        let jobs = self.leave_out(jobs, &mut news, now);
         let wrote = self.carry_out(jobs).await;
         let is_done = wrote.is_empty();
         let busy = self.conclude(wrote, &mut news, now);
         news.announce(&self.announcer, &self.index);
-        match (busy, decisions.rest || !is_done) {
-            (Some(after), _) => Some(after),
-            (None, true) => Some(Duration::ZERO),
-            (None, false) => {
-                let next = decisions.next_check?;
-                Some(Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or_default())
-            }
+        if busy.is_some() {
+            return busy;
         }
+        if decisions.rest || !is_done {
+            return Some(Duration::ZERO);
+        }
+        let next = decisions.next_check.map(|next| next.duration_since(Timestamp::now()));
+        let next = next.map(|next| Duration::try_from(next).unwrap_or_default());
+        let doubt = (!self.kept.doubts.is_empty()).then_some(DOUBT);
+        self.kept.next_pause(began).into_iter().chain(next).chain(doubt).min()
     }
 }
 
 impl PreemptionLoop {
-    /// Reads those of whom it is not known what became; whether all is known now.
+    /// Reads those of whom it is not known what became; whether that is known now, but of those who can't be read.
     async fn settle(&mut self) -> bool {
         let doubts = std::mem::take(&mut self.kept.doubts);
-        for pod in doubts {
-            if !self.writes.settle(&pod).await {
-                self.kept.doubts.push(pod);
+        for (pod, reads) in doubts {
+            if self.writes.settle(&pod).await {
+                continue;
             }
+            if reads + 1 == READS {
+                warn!(
+                    pod = format!("{}/{}", pod.namespace, pod.name),
+                    "it can't be read; left out until it can"
+                );
+            }
+            self.kept.doubts.push((pod, reads.saturating_add(1)));
         }
-        self.kept.doubts.is_empty()
+        self.kept.doubts.iter().all(|(_, reads)| *reads >= READS)
+    }
+
+    /// Leaves those out who are in doubt, or whose note could not be written a moment ago.
+    fn leave_out(&mut self, jobs: Vec<Job>, news: &mut News, now: Timestamp) -> Vec<Job> {
+        let at = Instant::now();
+        self.kept.forget(at);
+        let (jobs, left): (Vec<_>, Vec<_>) =
+            jobs.into_iter().partition(|job| !self.kept.leaves_alone(job, at));
+        for job in left {
+            self.kept.give_back(&job, now);
+            news.withhold(job.pod().1);
+        }
+        jobs
     }
 
     /// One pass, under the lock of the board, and what is needed of the board to carry it out.
     fn decide(&mut self, now: Timestamp) -> (Decisions, Vec<Job>, News) {
-        let bounds = self.index.victim_bounds();
+        let victims_per_minute = self.index.victim_bounds();
         let settings = &self.settings;
+        let frozen = settings.frozen.load(Ordering::Relaxed);
+        let bounds = self.kept.hold.bounds(&settings.bounds, frozen, now);
         let memory = &mut self.kept.memory;
-        let (log, verdicts) = (&self.log, &self.verdicts);
-        self.index.board_and_budgets(|board, budgets| {
+        let verdicts = &self.verdicts;
+        let (decisions, jobs, news, known) = self.index.board_and_budgets(|board, budgets| {
             let situation = Situation {
                 board,
                 budgets,
-                bounds: &settings.bounds,
+                bounds: &bounds,
                 mode: settings.mode,
-                frozen: settings.frozen.load(Ordering::Relaxed),
-                victims_per_minute: &bounds,
+                frozen,
+                victims_per_minute: &victims_per_minute,
                 usual_victims_per_minute: settings.victims_per_minute,
                 portion: PORTION,
                 now,
@@ -158,9 +172,11 @@ impl PreemptionLoop {
             let jobs = decisions.actions.iter().filter_map(|action| job(board, action)).collect();
             let changed = verdicts.put(board, std::mem::take(&mut decisions.verdicts));
             let news = News::of(board, &decisions.actions, &changed);
-            decisions.told.iter().for_each(|told| log.note(board, told, now));
-            (decisions, jobs, news)
-        })
+            let known = Known::of(board, &decisions.told);
+            (decisions, jobs, news, known)
+        });
+        decisions.told.iter().for_each(|told| self.log.note(&known, told, now));
+        (decisions, jobs, news)
     }
 
     fn count(&self, decisions: &Decisions) {
@@ -192,20 +208,21 @@ impl PreemptionLoop {
     fn conclude(&mut self, wrote: Vec<(Job, Wrote)>, news: &mut News, now: Timestamp) -> Option<Duration> {
         let mut busy = None;
         for (job, wrote) in wrote {
-            let (pod, uid) = match &job {
-                Job::Note { pod, claim, .. } => (pod, *claim),
-                Job::End { victim, uid } => (&victim.pod, *uid),
-            };
+            let (pod, uid) = job.pod();
             let name = format!("{}/{}", pod.namespace, pod.name);
             match (&wrote, &job) {
                 (Wrote::Done, _) => self.done(&job, &name),
-                (Wrote::Changed, Job::Note { .. }) => debug!(pod = name, "it has changed; looked at again"),
+                (Wrote::Changed, Job::Note { .. }) => {
+                    debug!(pod = name, "it has changed; looked at again");
+                    self.kept.pause(uid);
+                }
                 // Its end is on its way, or it has another name.
                 (Wrote::Changed, Job::End { .. }) => self.kept.memory.ended(uid, now),
                 (Wrote::Budget(why), _) => self.kept.memory.refuse(uid, true, why, now),
                 (Wrote::Refused(why), Job::Note { .. }) => {
                     warn!(pod = name, why, "room can't be kept for it");
                     self.kept.memory.put_off(uid, now);
+                    self.kept.pause(uid);
                 }
                 (Wrote::Refused(why), Job::End { .. }) => {
                     warn!(pod = name, why, "it can't be ended");
@@ -217,16 +234,19 @@ impl PreemptionLoop {
                 }
                 (Wrote::Unknown(why), _) => {
                     debug!(pod = name, why, "it is not known what became of it");
-                    self.kept.doubts.push(pod.clone());
+                    self.kept.doubts.push((pod.clone(), 0));
                 }
                 (Wrote::Fenced, _) => busy = Some(DOUBT),
             }
-            if wrote == Wrote::Done {
-                if let Job::End { .. } = job {
-                    self.kept.memory.ended(uid, now);
+            match (&wrote, &job) {
+                (Wrote::Done, Job::End { .. }) => self.kept.memory.ended(uid, now),
+                (Wrote::Done, Job::Note { .. }) => self.kept.resume(uid),
+                // It may stand.
+                (Wrote::Unknown(_), _) => news.withhold(uid),
+                _ => {
+                    self.kept.give_back(&job, now);
+                    news.withhold(uid);
                 }
-            } else {
-                news.withhold(uid);
             }
         }
         busy
@@ -243,9 +263,10 @@ impl PreemptionLoop {
                     info!(pod = name, %node, "its nomination was lost; it is written again");
                 }
             }
-            Job::Note { failed, .. } => {
+            Job::Note { failed, in_vain, .. } => {
                 if let Some(why) = failed {
                     self.metrics.slot_failed(*why);
+                    self.metrics.over_evicted(*in_vain);
                     info!(pod = name, why = why.name(), "the room for it came to nothing");
                 }
             }
@@ -253,35 +274,6 @@ impl PreemptionLoop {
                 self.metrics.victim();
                 info!(pod = name, node = %victim.note.node, rule = victim.note.rule, "ended to make room");
             }
-        }
-    }
-}
-
-/// What an action asks to be written, unless its Pod is gone.
-fn job(board: &Board, action: &Action) -> Option<Job> {
-    match action {
-        Action::Withdraw { claim, slot, why, .. } => {
-            let pod = PodRef::of(board.claim(*claim)?);
-            Some(Job::Note { pod, claim: *claim, slot: slot.clone(), node: None, failed: Some(*why) })
-        }
-        Action::Keep { claim, slot, node } => {
-            let pod = PodRef::of(board.claim(*claim)?);
-            let node = Some(Arc::clone(node));
-            Some(Job::Note { pod, claim: *claim, slot: slot.clone(), node, failed: None })
-        }
-        Action::End { victim, claim, node, rule, budget } => {
-            let (for_whom, who) = (board.claim(*claim)?, board.claim(*victim)?);
-            let is_of_role = for_whom.owner.role == who.owner.role;
-            let name = || format!("{}/{}", for_whom.owner.namespace, for_whom.name);
-            let note = Preempted {
-                rule: rule.to_string(),
-                preemptor: for_whom.uid.to_string(),
-                name: is_of_role.then(name),
-                node: Arc::clone(node),
-            };
-            let pod = PodRef::of(who);
-            let end = Victim { pod, budget: *budget, note };
-            Some(Job::End { victim: end, uid: *victim })
         }
     }
 }

@@ -75,6 +75,11 @@ impl Followers {
         follower
     }
 
+    /// Wakes all although nothing has changed here.
+    pub(super) fn wake(&self) {
+        self.0.iter().filter_map(Weak::upgrade).for_each(|follower| follower.woken.notify_one());
+    }
+
     pub(super) fn tell(&self, changes: &Changes) {
         if !changes.is_empty() {
             self.0.iter().filter_map(Weak::upgrade).for_each(|follower| follower.tell(changes));

@@ -204,6 +204,11 @@ impl Index {
         self.capacity().followers.follow(woken)
     }
 
+    /// Wakes all who follow: something else that they go by has changed, such as the freeze switch.
+    pub fn wake_followers(&self) {
+        self.capacity().followers.wake();
+    }
+
     /// How much is known of the cluster.
     pub fn extent(&self) -> Extent {
         let capacity = self.capacity();

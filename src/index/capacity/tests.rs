@@ -300,3 +300,15 @@ fn followers_are_told_what_concerns_them() {
     );
     assert_eq!(told(), (false, true, false));
 }
+
+#[test]
+fn followers_can_be_woken_though_nothing_has_changed() {
+    let fixture = Fixture::new();
+    let follower = fixture.index.changes();
+    let woken = || futures::FutureExt::now_or_never(follower.woken().notified()).is_some();
+    follower.take();
+    assert!(woken() && !woken());
+    fixture.index.wake_followers();
+    assert!(woken(), "the freeze switch may have changed");
+    assert!(follower.take().is_empty());
+}

@@ -3,13 +3,13 @@
 //! Bounded, in memory, and of this process only. Decides nothing. Written by the loop; read by `server`.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use borealis_core::{
     admit::{Board, Cost, Decision, Outcome, Why, pass::Told},
-    model::{NodeId, Uid},
+    model::{NodeId, Owner, Uid},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -49,8 +49,8 @@ impl DecisionLog {
     }
 
     /// Notes something that a pass has told. What it found for a Pod before and finds again is one entry.
-    pub(super) fn note(&self, board: &Board, told: &Told, now: Timestamp) {
-        let (pod, what) = describe(board, told);
+    pub(super) fn note(&self, known: &Known, told: &Told, now: Timestamp) {
+        let (pod, what) = describe(known, told);
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = entries.iter_mut().rev().find(|entry| entry.pod == pod);
         if let Some(known) = known.filter(|known| known.what == what) {
@@ -65,16 +65,53 @@ impl DecisionLog {
     }
 }
 
-fn describe(board: &Board, told: &Told) -> (Uid, Value) {
+/// Who the Pods and nodes are that a pass tells of: taken off the board under its lock, so that the words need none.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pods: HashMap<Uid, (Box<str>, Arc<Owner>)>,
+    nodes: HashMap<NodeId, Arc<str>>,
+}
+
+impl Known {
+    pub(super) fn of(board: &Board, told: &[Told]) -> Self {
+        let mut known = Self::default();
+        for told in told {
+            match told {
+                Told::Decided(decision) | Told::Would(decision) => known.take(board, decision),
+                Told::Withdrawn { claim, .. } | Told::Placed { claim, .. } => known.pod(board, *claim),
+            }
+        }
+        known
+    }
+
+    fn take(&mut self, board: &Board, decision: &Decision) {
+        let Decision { claim, outcome, rejected } = decision;
+        let victims = outcome.victims().iter().map(|victim| victim.uid);
+        let leaving = if let Outcome::Wait { leaving, .. } = outcome { leaving.as_slice() } else { &[] };
+        for uid in victims.chain(leaving.iter().copied()).chain([*claim]) {
+            self.pod(board, uid);
+        }
+        for host in rejected.iter().map(|rejected| rejected.host).chain(outcome.host()) {
+            self.nodes.extend(board.host(host).map(|found| (host, Arc::clone(&found.name))));
+        }
+    }
+
+    fn pod(&mut self, board: &Board, uid: Uid) {
+        let found = board.claim(uid).map(|claim| (claim.name.clone(), Arc::clone(&claim.owner)));
+        self.pods.extend(found.map(|found| (uid, found)));
+    }
+}
+
+fn describe(known: &Known, told: &Told) -> (Uid, Value) {
     match told {
-        Told::Decided(decision) => (decision.claim, decided(board, decision)),
+        Told::Decided(decision) => (decision.claim, decided(known, decision)),
         Told::Would(decision) => {
-            let mut what = decided(board, decision);
+            let mut what = decided(known, decision);
             what["dryRun"] = true.into();
             (decision.claim, what)
         }
         Told::Withdrawn { claim, node, why } => {
-            let mut what = about(board, *claim);
+            let mut what = about(known, *claim);
             what["outcome"] = "withdrawn".into();
             what["node"] = (**node).into();
             what["reason"] = why.name().into();
@@ -82,7 +119,7 @@ fn describe(board: &Board, told: &Told) -> (Uid, Value) {
             (*claim, what)
         }
         Told::Placed { claim, node, here, in_vain } => {
-            let mut what = about(board, *claim);
+            let mut what = about(known, *claim);
             what["outcome"] = if *here { "placed" } else { "placedElsewhere" }.into();
             what["node"] = (**node).into();
             what["endedInVain"] = (*in_vain).into();
@@ -92,11 +129,10 @@ fn describe(board: &Board, told: &Told) -> (Uid, Value) {
 }
 
 /// Who a Pod is.
-fn about(board: &Board, uid: Uid) -> Value {
-    let Some(claim) = board.claim(uid) else { return json!({"uid": uid.to_string()}) };
-    let owner = &claim.owner;
+fn about(known: &Known, uid: Uid) -> Value {
+    let Some((name, owner)) = known.pods.get(&uid) else { return json!({"uid": uid.to_string()}) };
     json!({
-        "pod": format!("{}/{}", owner.namespace, claim.name),
+        "pod": format!("{}/{}", owner.namespace, name),
         "uid": uid.to_string(),
         "job": *owner.job,
         "role": *owner.role,
@@ -105,10 +141,10 @@ fn about(board: &Board, uid: Uid) -> Value {
     })
 }
 
-fn decided(board: &Board, decision: &Decision) -> Value {
-    let mut what = about(board, decision.claim);
-    let name = |host: NodeId| board.host(host).map_or("", |host| &*host.name);
-    let pods = |all: &[Uid]| -> Vec<Value> { all.iter().map(|uid| about(board, *uid)).collect() };
+fn decided(known: &Known, decision: &Decision) -> Value {
+    let mut what = about(known, decision.claim);
+    let name = |host: NodeId| known.nodes.get(&host).map_or("", |name| &**name);
+    let pods = |all: &[Uid]| -> Vec<Value> { all.iter().map(|uid| about(known, *uid)).collect() };
     match &decision.outcome {
         Outcome::Fits { host } => {
             what["outcome"] = "fits".into();
@@ -126,7 +162,7 @@ fn decided(board: &Board, decision: &Decision) -> Value {
             what["cost"] = costs(cost);
             what["proven"] = (*proven).into();
             let victims = victims.iter().map(|victim| {
-                let mut who = about(board, victim.uid);
+                let mut who = about(known, victim.uid);
                 who["rule"] = victim.rule.to_string().into();
                 who
             });

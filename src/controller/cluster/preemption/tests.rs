@@ -1,6 +1,6 @@
 //! The loop against an API server: what it writes, in which order, and what it does when that fails.
 
-use borealis_core::model::Slot;
+use borealis_core::model::{Slot, SlotFailure};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -154,6 +154,8 @@ async fn a_pod_that_has_changed_is_looked_at_again() {
     let mut world = world().await;
     world.api.inject(Fault::once("patch", "pods", refusal(409, "Conflict", "the object has been modified")));
     assert_eq!(world.round().await, ["patch pods/new/status 409"]);
+    assert_eq!(world.round().await, Vec::<String>::new(), "it is left alone for a moment");
+    tokio::time::advance(Duration::from_millis(100)).await;
     assert_eq!(world.round().await, ["patch pods/new/status 200"]);
 }
 
@@ -169,9 +171,9 @@ async fn what_became_of_a_write_is_found_out_before_the_next_pass() {
     assert_eq!(world.round().await, ["patch pods/old/status 200", "delete pods/old 200"], "the slot stood");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_budget_has_its_say() {
-    let mut world = world().await;
+/// The same with a disruption budget that is about the one on the node, and allows one to go.
+async fn world_with_budget() -> World {
+    let world = world().await;
     let budget = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
         "metadata": {"name": "b", "namespace": "batch"}, "spec": {"selector": {"matchLabels": {"a": "b"}}}});
     world.api.create("poddisruptionbudgets", budget);
@@ -190,6 +192,12 @@ async fn a_budget_has_its_say() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_has_its_say() {
+    let mut world = world_with_budget().await;
     world.round().await;
     let full = "Cannot evict pod as it would violate the pod's disruption budget.";
     world.api.inject(Fault::once("evict", "pods", refusal(429, "TooManyRequests", full)));
@@ -227,4 +235,60 @@ async fn a_dry_run_says_who_would_end_and_writes_nothing() {
     let said = world.index.board(|board| world.what.verdicts.by_job(board));
     let words: Vec<&str> = said.values().flatten().map(|remark| remark.words.as_str()).collect();
     assert_eq!(words, ["nobody ends for it while the cluster is frozen"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_written_costs_a_role_nothing() {
+    let mut world = world().await;
+    let role = "prod";
+    world.api.merge("auroraroles", "", role, &json!({"spec": {"maxVictimsPerMinute": 1}}));
+    while world.index.victim_bounds().get(role) != Some(&1) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    world.api.inject(Fault::once("patch", "pods", refusal(409, "Conflict", "the object has been modified")));
+    world.round().await;
+    tokio::time::advance(Duration::from_millis(100)).await;
+    assert_eq!(world.round().await, ["patch pods/new/status 200"], "its one victim is still to be had");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_under_several_budgets_is_refused_once_and_for_a_while() {
+    let mut world = world_with_budget().await;
+    world.round().await;
+    let several =
+        "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+    world.api.inject(Fault::once("evict", "pods", refusal(500, "InternalError", several)));
+    assert_eq!(world.round().await, ["evict pods/old/eviction 500"]);
+    assert_eq!(world.round().await, ["patch pods/new/status 200"], "the slot is given up");
+    assert_eq!(world.note().unwrap().failed.unwrap().why, SlotFailure::Budget);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_can_not_be_read_holds_up_nobody_else() {
+    let mut world = world().await;
+    world.api.inject(Fault::once("patch", "pods", Effect::Hang));
+    world.what.round().await;
+    for _ in 0..READS {
+        world.api.inject(Fault::once("get", "pods", refusal(500, "InternalError", "it can't be decoded")));
+    }
+    for _ in 1..READS {
+        world.what.round().await;
+        assert_eq!(world.what.log.json()["decisions"][0]["times"], Value::Null, "the pass waits for it");
+    }
+    world.api.take_calls();
+    assert_eq!(world.round().await, Vec::<String>::new(), "nothing is written for it");
+    assert_eq!(world.what.log.json()["decisions"][0]["times"], 2, "but others are looked at");
+    assert_eq!(world.round().await, ["patch pods/new/status 200"], "it can be read again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn victims_of_a_slot_that_came_to_nothing_ended_in_vain() {
+    let mut world = world().await;
+    world.round().await;
+    world.round().await;
+    world.what.settings.mode = Mode::Off;
+    assert_eq!(world.round().await, ["patch pods/new/status 200"], "the slot is given up");
+    let (_gate, fence) = fence();
+    let printed = world.what.metrics.print(&fence).unwrap();
+    assert!(printed.contains("preemption_over_evictions_total 1\n"), "{printed}");
 }
