@@ -362,6 +362,7 @@ mod tests {
             "borealis_index_pending_pods 0",
             "borealis_check_measurements_total{outcome=\"unanswered\"} 0",
             "borealis_preemption_victims_total 0",
+            "borealis_preemption_dry_runs_total 0",
             "borealis_preemption_failed_slots_total{reason=\"Taken\"} 0",
             "borealis_preemption_decision_seconds_count 0",
         ] {

@@ -85,6 +85,10 @@ pub struct TierSpec {
     /// for roles nor for quota. Cannot be changed. Default: `Borealis`.
     #[serde(default)]
     pub preemption: Preemption,
+    /// Whether room for its Pods is only told of: it is decided and said who would end for them, and nobody does. Only
+    /// where Borealis makes room. Default: false.
+    #[serde(default)]
+    pub dry_run: bool,
     /// How long a Pod is without a place before others go for it. Unit: seconds. Default: 5.
     #[serde(default = "default_delay")]
     #[schemars(range(min = 0, max = 86400))]

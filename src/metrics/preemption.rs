@@ -25,6 +25,7 @@ pub(super) struct Preemption {
     searches: Counter,
     slots: Counter,
     victims: Counter,
+    dry_runs: Counter,
     failed: Family<Failure, Counter>,
     over_evictions: Counter,
     latency: Histogram,
@@ -37,6 +38,7 @@ impl Default for Preemption {
             searches: Counter::default(),
             slots: Counter::default(),
             victims: Counter::default(),
+            dry_runs: Counter::default(),
             failed: Family::default(),
             over_evictions: Counter::default(),
             latency: Histogram::new(exponential_buckets(0.004, 2.0, 14)),
@@ -50,6 +52,8 @@ impl Preemption {
         r.register("preemption_searches", "Searches for room for a Pod that waits", self.searches.clone());
         r.register("preemption_slots", "Slots found: room that was kept for a Pod", self.slots.clone());
         r.register("preemption_victims", "Pods ended to make room", self.victims.clone());
+        let dry = "Searches of dry runs by which Pods would have ended";
+        r.register("preemption_dry_runs", dry, self.dry_runs.clone());
         r.register("preemption_failed_slots", "Slots that came to nothing, by reason", self.failed.clone());
         let over = "Pods ended for one that then got its room elsewhere, or for a slot that came to nothing";
         r.register("preemption_over_evictions", over, self.over_evictions.clone());
@@ -80,6 +84,11 @@ impl Metrics {
     /// A Pod was told to end to make room.
     pub fn victim(&self) {
         self.0.preemption.victims.inc();
+    }
+
+    /// Pods would have ended to make room, were it no dry run.
+    pub fn dry_run(&self) {
+        self.0.preemption.dry_runs.inc();
     }
 
     /// Room that was kept came to nothing.

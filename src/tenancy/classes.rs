@@ -29,7 +29,7 @@ const SYSTEM: &str = "system-";
 #[must_use]
 pub fn policy(tier: &Tier) -> &'static str {
     match tier.preemption {
-        Preemption::Borealis => NEVER,
+        Preemption::Borealis | Preemption::DryRun => NEVER,
         Preemption::Scheduler => PREEMPTS,
     }
 }

@@ -24,7 +24,7 @@ use super::{
     memory::Memory,
     slots::{Bounds, Mode, WaitsFor},
 };
-use crate::model::{Claim, Held, NodeId, Slot, SlotFailure, Uid};
+use crate::model::{Claim, Held, NodeId, Preemption, Slot, SlotFailure, Uid};
 
 /// What a pass is given.
 #[derive(Debug, Clone, Copy)]
@@ -249,6 +249,12 @@ fn conclude<B>(given: &Situation<'_, B>, memory: &mut Memory, all: &mut Decision
         all.told.push(Told::Placed { claim: *uid, node: Arc::clone(&held.node), here, in_vain });
         false
     });
+}
+
+/// Whether room is made for this Pod: its tier may be on trial.
+fn mode<B>(given: &Situation<'_, B>, claim: &Claim) -> Mode {
+    let is_on_trial = claim.owner.tier.as_ref().is_some_and(|tier| tier.preemption == Preemption::DryRun);
+    if given.mode == Mode::On && is_on_trial { Mode::DryRun } else { given.mode }
 }
 
 fn later(at: Timestamp, by: SignedDuration) -> Timestamp {

@@ -35,6 +35,8 @@ impl Tier {
 pub enum Preemption {
     /// Borealis, by Aurora's rule.
     Borealis,
+    /// Nobody yet: Borealis only says who would go.
+    DryRun,
     /// The scheduler, by priority alone.
     Scheduler,
 }

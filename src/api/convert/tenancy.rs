@@ -29,6 +29,7 @@ pub fn tier(object: &Tier) -> Result<model::Tier, Invalid> {
         revocable: spec.revocable,
         band: spec.band,
         preemption: match spec.preemption {
+            Preemption::Borealis if spec.dry_run => model::Preemption::DryRun,
             Preemption::Borealis => model::Preemption::Borealis,
             Preemption::Scheduler => model::Preemption::Scheduler,
         },
@@ -117,6 +118,16 @@ mod tests {
             grace_seconds: None,
         };
         assert_eq!(read_tier(&json!({"preemptible": true, "band": 7})), Ok(expected));
+    }
+
+    #[test]
+    fn only_what_borealis_makes_room_for_can_be_on_trial() {
+        for (preemption, expected) in
+            [("Borealis", model::Preemption::DryRun), ("Scheduler", model::Preemption::Scheduler)]
+        {
+            let spec = json!({"preemptible": false, "band": 7, "preemption": preemption, "dryRun": true});
+            assert_eq!(read_tier(&spec).unwrap().preemption, expected);
+        }
     }
 
     #[test]

@@ -185,8 +185,10 @@ impl PreemptionLoop {
             self.metrics.preemption_latency(Duration::try_from(*latency).unwrap_or_default());
         }
         for told in &decisions.told {
-            if let Told::Placed { in_vain, .. } = told {
-                self.metrics.over_evicted(*in_vain);
+            match told {
+                Told::Placed { in_vain, .. } => self.metrics.over_evicted(*in_vain),
+                Told::Would(_) => self.metrics.dry_run(),
+                Told::Decided(_) | Told::Withdrawn { .. } => {}
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Situation, Slots, is_standing};
+use super::{Situation, Slots, is_standing, mode};
 use crate::{
     admit::{
         Board, Budgets, Group, Rule, Veto,
@@ -57,7 +57,7 @@ pub(super) fn look<B: Budgets>(
         Some(node) if Some(node) == host => Place::Here,
         Some(_) => Place::Elsewhere,
     };
-    let (frozen, mode) = (given.frozen, given.mode);
+    let (frozen, mode) = (given.frozen, mode(given, claim));
     Looked { seen: Seen { place, nomination, room, standing, leaving, frozen, mode }, host, rules }
 }
 

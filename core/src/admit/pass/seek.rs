@@ -6,7 +6,7 @@ use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Action, Decisions, Situation, Slots, Told, Verdict, ahead::Ahead, later, look};
+use super::{Action, Decisions, Situation, Slots, Told, Verdict, ahead::Ahead, later, look, mode};
 use crate::{
     admit::{
         Ask, Board, Budgets, Decision, Given, Group, Outcome,
@@ -67,18 +67,25 @@ pub(super) fn seek<B: Budgets>(
     if due.is_empty() {
         return;
     }
-    let asks: Vec<Ask> = due.iter().map(|(claim, _)| ask(given.board, memory, claim)).collect();
+    // A dry run by itself: nobody waits for Pods to leave that do not.
+    let (dry, real): (Vec<_>, Vec<_>) = due.iter().partition(|(claim, _)| mode(given, claim) == Mode::DryRun);
+    let asks = |of: Vec<(&Claim, Timestamp)>| -> Vec<Ask> {
+        of.iter().map(|(claim, _)| ask(given.board, memory, claim)).collect()
+    };
+    let (dry, real) = (asks(dry), asks(real));
     let budgets = Left { budgets: given.budgets, memory: &*memory, pledged: &slots.pledged };
     let given_to_search =
         Given { board: given.board, budgets: &budgets, leaving: &slots.leaving, now: given.now };
-    let decisions = search(&given_to_search, &asks);
+    let mut decisions = search(&given_to_search, &real);
+    decisions.extend(search(&given_to_search, &dry));
     all.searched = u32::try_from(decisions.len()).unwrap_or(u32::MAX);
     let due: BTreeMap<Uid, (&Claim, Timestamp)> =
         due.into_iter().map(|(claim, ripe)| (claim.uid, (claim, ripe))).collect();
     let mut leaving = slots.leaving.clone();
     for decision in decisions {
         let Some((claim, ripe)) = due.get(&decision.claim) else { continue };
-        let taker = decision.slot().and_then(|(host, victims)| {
+        let really = decision.slot().filter(|_| mode(given, claim) == Mode::On);
+        let taker = really.and_then(|(host, victims)| {
             leaving.extend(victims.iter().map(|victim| victim.uid));
             ahead.taker(claim, host, &leaving)
         });
@@ -108,7 +115,7 @@ fn take<B: Budgets>(
         all.verdicts.insert(claim.uid, Verdict::Found(decision));
         return;
     };
-    if given.mode == Mode::DryRun {
+    if mode(given, claim) == Mode::DryRun {
         let next = memory.in_vain(claim.uid, given.now);
         all.by(next);
         all.told.push(Told::Would(decision.clone()));

@@ -3,6 +3,7 @@
 //! Each scenario fills nodes of its own with work of its namespace, which no AuroraRole claims; production is that of a
 //! team with a role and a quota. `slots` is about room that is kept while others want it, too.
 
+mod dry_run;
 mod slots;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -51,6 +52,7 @@ pub(super) fn all() -> Vec<Scenario> {
             |s| Box::pin(young(s)),
         ),
     ];
+    all.push(dry_run::scenario());
     all.extend(slots::all());
     all
 }

@@ -19,7 +19,7 @@ struct World {
     what: PreemptionLoop,
     index: Arc<Index>,
     gate: Gate,
-    _watches: Watches,
+    watches: Watches,
     _tasks: JoinSet<()>,
 }
 
@@ -93,7 +93,7 @@ async fn world() -> World {
         kept: Kept::default(),
     };
     api.take_calls();
-    World { api, what, index, gate, _watches: watches, _tasks: tasks }
+    World { api, what, index, gate, watches, _tasks: tasks }
 }
 
 impl World {
@@ -227,14 +227,47 @@ async fn a_dry_run_says_who_would_end_and_writes_nothing() {
     let mut world = world().await;
     world.what.settings.mode = Mode::DryRun;
     assert_eq!(world.round().await, Vec::<String>::new());
-    let said = world.index.board(|board| world.what.verdicts.by_job(board));
-    let words: Vec<&str> = said.values().flatten().map(|remark| remark.words.as_str()).collect();
-    assert_eq!(words, ["in a dry run of preemption, 1 Pod would end on node n1"]);
+    assert_eq!(said(&world), ["in a dry run of preemption, 1 Pod would end on node n1"]);
     world.what.settings.frozen.store(true, Ordering::Relaxed);
     world.round().await;
+    assert_eq!(said(&world), ["nobody ends for it while the cluster is frozen"]);
+}
+
+/// What is said of the Pods that wait.
+fn said(world: &World) -> Vec<String> {
     let said = world.index.board(|board| world.what.verdicts.by_job(board));
-    let words: Vec<&str> = said.values().flatten().map(|remark| remark.words.as_str()).collect();
-    assert_eq!(words, ["nobody ends for it while the cluster is frozen"]);
+    said.into_values().flatten().map(|remark| remark.words).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_can_be_on_trial_and_keeps_nobody_else_waiting() {
+    let mut world = world().await;
+    let mut trial = tier("trial", false, 30_000);
+    trial["spec"]["dryRun"] = true.into();
+    world.api.create("tiers", trial);
+    // It ranks the same and has waited longer.
+    let mut pod = pod("trial", "prod", "borealis-trial-30000", 30_000);
+    pod["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "400m".into();
+    world.api.create("pods", pod);
+    let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+        "lastTransitionTime": "2025-12-31T00:00:00Z"});
+    world.api.merge("pods", "prod", "trial", &json!({"status": {"conditions": [condition]}}));
+    world.watches.barrier().await;
+    let is_known = || {
+        world.index.board(|board| {
+            let trial = board.claims().find(|claim| &*claim.name == "trial");
+            trial.is_some_and(|claim| claim.unschedulable.is_some() && claim.owner.tier.is_some())
+        })
+    };
+    while !is_known() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    world.api.take_calls();
+    assert_eq!(world.round().await, ["patch pods/new/status 200"], "room is kept for the other");
+    assert_eq!(said(&world), ["in a dry run of preemption, 1 Pod would end on node n1"]);
+    let (_gate, fence) = fence();
+    let printed = world.what.metrics.print(&fence).unwrap();
+    assert!(printed.contains("preemption_dry_runs_total 1\n"), "{printed}");
 }
 
 #[tokio::test(start_paused = true)]
