@@ -2,6 +2,8 @@
 //!
 //! Set up once by the binary `borealis-e2e` and by the demo; scenarios reach it through `scene`.
 
+mod extra;
+
 use std::{
     path::{Path, PathBuf},
     sync::Mutex,

@@ -1,8 +1,9 @@
 //! Preemption: production gets its room on nodes full of other work, at the price that the rule names and no other.
 //!
 //! Each scenario fills nodes of its own with work of its namespace, which no AuroraRole claims; production is that of a
-//! team with a role and a quota. `slots` is about room that is kept while others want it, too.
+//! team with a role and a quota. `slots` is about room that is kept while others want it, too, `at_size` about many at once.
 
+mod at_size;
 mod dry_run;
 mod slots;
 
@@ -54,6 +55,7 @@ pub(super) fn all() -> Vec<Scenario> {
     ];
     all.push(dry_run::scenario());
     all.extend(slots::all());
+    all.extend(at_size::all());
     all
 }
 
