@@ -3,20 +3,28 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use kube::api::ListParams;
 use serde_json::json;
 
 use super::{CPUS, create, disband, exactly, preferred, remain, team, victims, work};
-use crate::{runner::Scenario, scene::Scene, wait};
+use crate::{runner::Scenario, scene::Scene, service::Service, wait};
 
 /// How long a change of leaders may take.
 const ELECTION: Duration = Duration::from_secs(40);
+/// How many times something is changed back and forth that has the scheduler try again.
+const TRIES: u32 = 3;
 
 pub(super) fn all() -> Vec<Scenario> {
     vec![
         Scenario::new("preemption-rival", "a rival of the same class does not get room that is kept", |s| {
             Box::pin(rival(s))
         }),
+        Scenario::new(
+            "preemption-slow-victims",
+            "room is kept for as long as a victim takes to end, whatever the scheduler tries meanwhile",
+            |s| Box::pin(slow_victims(s)),
+        ),
         Scenario::new(
             "preemption-higher",
             "who is of a higher class gets it, and the slot is looked for again",
@@ -57,6 +65,76 @@ async fn rival(scene: Scene) -> Result<()> {
     exactly(&scene, mark, "batch", 1, "not preemptible goes before")?;
     disband(shop).await?;
     disband(rivals).await
+}
+
+/// One victim ends at once, the other after a minute and a half. Meanwhile half of the node is free, rivals of the same
+/// rank would fit there, and the scheduler tries again and again to place the Pod that the room is kept for.
+async fn slow_victims(scene: Scene) -> Result<()> {
+    let nodes = scene.world.claim_nodes(&scene.namespace, 2).await?;
+    let shop = team(&scene, "shop", &[("preferred", 30_000)]).await?;
+    let rivals = team(&scene, "rivals", &[("preferred", 30_000)]).await?;
+    let half =
+        |name: &str, instances: u32, stop: u32| work(&scene.namespace, name, instances, CPUS / 2, stop);
+    // The victims are on the first node, and the rivals have the second.
+    scene.kubectl(&["cordon", &nodes[1]]).await?;
+    scene.apply(&half("slow", 1, 90)).await?;
+    scene.apply(&half("quick", 1, 0)).await?;
+    scene.running("slow", 1).await?;
+    scene.running("quick", 1).await?;
+    scene.kubectl(&["uncordon", &nodes[1]]).await?;
+    rivals.apply(&preferred(half("rival", 2, 1))).await?;
+    rivals.running("rival", 2).await?;
+    scene.apply(&Service::new("elsewhere", 2 * TRIES)).await?;
+    scene.running("elsewhere", 2 * TRIES).await?;
+    let mark = scene.mark();
+    shop.apply(&preferred(work(&scene.namespace, "shop", 1, CPUS, 1))).await?;
+    kept(&shop, "shop", 1).await?;
+    let uid = shop.uid_of("shop", 0)?;
+    rivals.apply(&preferred(half("rival", 4, 1))).await?;
+    for victim in ["slow", "quick"] {
+        wait::until(&format!("{victim} to be told to end"), super::super::LONG, || async {
+            Ok(wait::when(victims(&scene, mark, victim).len() == 1, "it is not"))
+        })
+        .await?;
+    }
+    for _ in 0..TRIES {
+        // That a cordoned node becomes usable has the scheduler try again, and so has a Pod that ends anywhere.
+        scene.kubectl(&["cordon", &nodes[1]]).await?;
+        let elsewhere = scene.live("elsewhere").into_iter().find(|pod| !pod.ending);
+        let elsewhere = elsewhere.context("nobody is left to end elsewhere")?;
+        scene.kubectl(&["delete", "pod", "--wait=false", &elsewhere.name]).await?;
+        tried(&shop, "1 Insufficient cpu").await?;
+        scene.kubectl(&["uncordon", &nodes[1]]).await?;
+        tried(&shop, "2 Insufficient cpu").await?;
+    }
+    let slow = scene.live("slow").into_iter().any(|pod| pod.ending);
+    ensure!(slow, "the slow victim has ended before the last try");
+    wait::until("shop to run", super::super::LONG, || async {
+        let up = shop.live("shop").iter().filter(|pod| pod.is_up()).count();
+        Ok(wait::when(up == 1, format!("{up} run")))
+    })
+    .await?;
+    ensure!(shop.uid_of("shop", 0)? == uid, "another Pod than that for which room was kept");
+    ensure!(shop.live("shop")[0].node.as_ref() == Some(&nodes[0]), "room was kept on another node");
+    remain(&rivals, "rival", 2, 2).await?;
+    for victim in ["slow", "quick"] {
+        exactly(&scene, mark, victim, 1, "not preemptible goes before")?;
+    }
+    scene.note(format!("{} tries of the scheduler in vain between", 2 * TRIES));
+    disband(shop).await?;
+    disband(rivals).await
+}
+
+/// Waits until the scheduler has tried in vain to place the shop's Pod, and says this of the nodes.
+async fn tried(shop: &Scene, words: &str) -> Result<()> {
+    wait::until(&format!("the scheduler to say {words:?}"), super::super::LONG, || async {
+        let pods = shop.world.kube.pods(&shop.namespace).list(&ListParams::default()).await?.items;
+        let conditions = pods.into_iter().filter_map(|pod| pod.status?.conditions).flatten();
+        let placed = conditions.filter(|condition| condition.type_ == "PodScheduled");
+        let said: Vec<String> = placed.filter_map(|condition| condition.message).collect();
+        Ok(wait::when(said.iter().any(|said| said.contains(words)), format!("{said:?}")))
+    })
+    .await
 }
 
 async fn higher(scene: Scene) -> Result<()> {
