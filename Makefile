@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test check e2e e2e-full sim generate verify deny cluster cluster-down clean \
-        bench bench-cluster build unit go-test
+        bench bench-cluster bench-storm build unit go-test
 
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 SIM := borealis-core/sim
@@ -56,6 +56,12 @@ bench-cluster: ## Service against Deployment on 500 nodes: INSTANCES=4000 NODES=
 	cargo build --locked --package borealis-e2e --bin borealis-bench
 	@e2e/cluster/build >/dev/null
 	@BOREALIS_OPERATOR=$(TARGET)/release/borealis BOREALIS_LOG=info,kube=warn $(TARGET)/debug/borealis-bench
+
+bench-storm: ## Production at once on full nodes, Borealis against the scheduler: STORM=1000 NODES=1000 RUNS=1
+	cargo build --release --locked --package borealis --bin borealis
+	cargo build --locked --package borealis-e2e --bin borealis-storm
+	@e2e/cluster/build >/dev/null
+	@BOREALIS_OPERATOR=$(TARGET)/release/borealis BOREALIS_LOG=info,kube=warn $(TARGET)/debug/borealis-storm
 
 go-test:
 	@e2e/cluster/build >/dev/null

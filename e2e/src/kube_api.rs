@@ -61,6 +61,11 @@ impl KubeApi {
         self.custom(namespace, "AuroraUpdate", "auroraupdates")
     }
 
+    /// AuroraRoles.
+    pub fn roles(&self) -> Api<DynamicObject> {
+        Api::all_with(self.client.clone(), &resource("AuroraRole", "auroraroles"))
+    }
+
     fn custom(&self, namespace: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), namespace, &resource(kind, plural))
     }

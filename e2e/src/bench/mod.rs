@@ -1,25 +1,34 @@
-//! The cluster benchmark: one service and one Deployment of the same size, brought up and rolled on one cluster.
+//! The benchmarks on a cluster: one service and one Deployment of the same size, brought up and rolled (`steps`), and
+//! production that arrives at once where all is full (`storm`).
 //!
-//! `steps` is what is done, `probe` reads clocks and counters around each step, `process` and `counters` are where
-//! from, `table` says it. Wall time on a machine of two cores is mostly the API server's; what a controller itself
-//! costs in CPU, memory and writes is what is compared. Called by the binary `borealis-bench`.
+//! `ground` is the cluster they stand on, `probe` reads clocks and counters around each step, `process` and `counters`
+//! are where from, `table` says it. Wall time on a machine of two cores is mostly the API server's; what a controller
+//! itself costs in CPU, memory and writes is what is compared. Called by the binaries `borealis-bench` and
+//! `borealis-storm`.
 
 mod counters;
+mod ground;
 mod probe;
 mod process;
 mod steps;
+pub mod storm;
 mod table;
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 pub use self::{
-    probe::{Phase, Probe},
+    ground::{Ground, on_cluster},
+    probe::Phase,
     steps::{Bench, Order},
     table::{markdown, run_json},
 };
 
 /// The benchmark's cluster.
 pub const CLUSTER: &str = "bench";
+/// How long one step may take.
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// How much of everything.
 #[derive(Debug, Clone, Copy)]

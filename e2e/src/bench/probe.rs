@@ -1,6 +1,6 @@
 //! Reads all clocks and counters at one moment; two readings make a phase.
 //!
-//! Called by `steps` around each step.
+//! Called by `ground` around each step.
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, time::Duration};
 
@@ -22,7 +22,7 @@ pub(super) const OPERATOR: &str = "borealis";
 pub(super) const CONTROLLERS: &str = "kube-controller-manager";
 
 /// Where to read.
-pub struct Probe {
+pub(super) struct Probe {
     api: Client,
     controllers: Client,
     operator: Option<Client>,
@@ -31,7 +31,7 @@ pub struct Probe {
 }
 
 /// What was read.
-pub struct Reading {
+pub(super) struct Reading {
     busy: f64,
     own: f64,
     programs: BTreeMap<String, Usage>,
@@ -75,7 +75,7 @@ impl Probe {
     ///
     /// # Errors
     /// When the cluster's record can't be read.
-    pub async fn new(kubeconfig: &Path) -> Result<Self> {
+    pub(super) async fn new(kubeconfig: &Path) -> Result<Self> {
         let record = kubeconfig.with_file_name("state.json");
         let record = fs::read_to_string(&record).with_context(|| format!("{}", record.display()))?;
         let record: Value = serde_json::from_str(&record)?;
@@ -102,14 +102,14 @@ impl Probe {
     ///
     /// # Errors
     /// When there can't be a client for it.
-    pub fn operator_is(&mut self, pid: u32, address: SocketAddr) -> Result<()> {
+    pub(super) fn operator_is(&mut self, pid: u32, address: SocketAddr) -> Result<()> {
         self.operator = Some(Client::try_from(Config::new(format!("http://{address}/").parse()?))?);
         self.programs.insert(OPERATOR.to_owned(), pid);
         Ok(())
     }
 
     /// From now on there is no operator.
-    pub fn operator_is_gone(&mut self) {
+    pub(super) fn operator_is_gone(&mut self) {
         self.operator = None;
         self.programs.remove(OPERATOR);
     }
@@ -118,7 +118,7 @@ impl Probe {
     ///
     /// # Errors
     /// When any of the programs does not answer, or is gone.
-    pub async fn read(&self) -> Result<Reading> {
+    pub(super) async fn read(&self) -> Result<Reading> {
         let usage = |(name, pid): (&String, &u32)| Ok((name.clone(), process::usage(*pid)?));
         Ok(Reading {
             api_writes: counters::api_writes(&metrics(&self.api).await.context("the API server")?),
@@ -139,7 +139,7 @@ impl Probe {
     ///
     /// # Errors
     /// When a program is gone.
-    pub fn forget_peaks(&self) -> Result<()> {
+    pub(super) fn forget_peaks(&self) -> Result<()> {
         self.programs.values().try_for_each(|pid| process::forget_peak(*pid))
     }
 }
@@ -150,7 +150,7 @@ async fn metrics(client: &Client) -> Result<String> {
 
 impl Phase {
     /// What lies between two readings.
-    pub fn between(
+    pub(super) fn between(
         name: &'static str,
         by: Option<&'static str>,
         wall: Duration,

@@ -3,18 +3,11 @@
 //! Service and Deployment have the same Pods, the same size, and as much may be down at once. Called by the binary
 //! `borealis-bench`, once a run.
 
-use std::{
-    future::Future,
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{future::Future, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt};
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Pod, ServiceAccount},
-};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
     Api,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
@@ -22,21 +15,17 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    Sizes,
-    probe::{CONTROLLERS, OPERATOR, Phase, Probe},
+    LIMIT, Sizes,
+    ground::{Ground, none_left},
+    probe::{CONTROLLERS, OPERATOR, Phase},
 };
 use crate::{
     kube_api::{FIELD_MANAGER, KubeApi, condition, number, text},
-    operator::Operators,
     scene::update_name,
     service::Service,
     wait::{self, Look},
 };
 
-/// How long one step may take.
-const LIMIT: Duration = Duration::from_secs(900);
-/// How long after a step its stragglers are still counted: late Events, the last status.
-const REST: Duration = Duration::from_secs(5);
 /// How long it is looked at what a controller costs when nothing happens.
 const IDLE: Duration = Duration::from_secs(20);
 /// Connections of the bare loop.
@@ -57,25 +46,16 @@ pub enum Order {
 
 /// One run.
 pub struct Bench<'a> {
-    kube: &'a KubeApi,
-    operators: &'a Operators,
-    address: SocketAddr,
-    probe: Probe,
+    ground: &'a mut Ground,
     sizes: Sizes,
     /// What was measured so far.
     pub phases: Vec<Phase>,
 }
 
 impl<'a> Bench<'a> {
-    /// A run on this cluster, with an operator that does not run yet and will serve at this address.
-    pub fn new(
-        kube: &'a KubeApi,
-        operators: &'a Operators,
-        address: SocketAddr,
-        probe: Probe,
-        sizes: Sizes,
-    ) -> Self {
-        Self { kube, operators, address, probe, sizes, phases: Vec::new() }
+    /// A run on this cluster.
+    pub fn new(ground: &'a mut Ground, sizes: Sizes) -> Self {
+        Self { ground, sizes, phases: Vec::new() }
     }
 
     /// Does all of it.
@@ -83,12 +63,7 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// When any step does not come true.
     pub async fn run(&mut self, order: Order) -> Result<()> {
-        self.kube.make_namespace(NAMESPACE).await?;
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.kube.client.clone(), NAMESPACE);
-        wait::until("the namespace's service account", LIMIT, || async {
-            Ok(Look::Done(accounts.get("default").await?))
-        })
-        .await?;
+        self.ground.make_namespace(NAMESPACE).await?;
         if order == Order::ServiceFirst {
             self.with_operator().await?;
             self.deployment().await?;
@@ -99,24 +74,21 @@ impl<'a> Bench<'a> {
         self.posts().await
     }
 
-    /// The service, with an operator for that time only: what is no business of its costs it nothing.
     async fn with_operator(&mut self) -> Result<()> {
-        let operators = self.operators;
-        operators.start_all().await?;
-        operators.leader(Duration::from_secs(60)).await?;
-        let pid = *operators.pids().await.first().context("the operator does not run")?;
-        self.probe.operator_is(pid, self.address)?;
-        tokio::select! {
-            done = self.service() => done?,
-            () = ended(operators, pid) => bail!("the operator ended by itself"),
-        }
-        self.probe.operator_is_gone();
-        operators.stop_all().await
+        let Self { ground, sizes, phases } = self;
+        ground
+            .with_operator(async |ground| {
+                let mut bench = Bench::new(ground, *sizes);
+                let result = bench.service().await;
+                phases.append(&mut bench.phases);
+                result
+            })
+            .await
     }
 
     async fn service(&mut self) -> Result<()> {
         let Sizes { instances, batch, .. } = self.sizes;
-        let kube = self.kube;
+        let kube = &self.ground.kube.clone();
         let service = |version| template(instances, version).batch(batch);
         self.measure("service comes up", Some(OPERATOR), async {
             apply(kube, &service(1)).await?;
@@ -149,7 +121,7 @@ impl<'a> Bench<'a> {
 
     async fn deployment(&mut self) -> Result<()> {
         let sizes = self.sizes;
-        let kube = self.kube;
+        let kube = &self.ground.kube.clone();
         self.measure("Deployment comes up", Some(CONTROLLERS), roll_out(kube, sizes, 1)).await?;
         self.measure("Deployment at rest", Some(CONTROLLERS), idle()).await?;
         self.measure("rolling update", Some(CONTROLLERS), roll_out(kube, sizes, 2)).await?;
@@ -159,8 +131,8 @@ impl<'a> Bench<'a> {
     }
 
     async fn posts(&mut self) -> Result<()> {
-        let (kube, instances) = (self.kube, self.sizes.instances);
-        self.measure("bare loop of POSTs", None, post_all(kube, instances)).await
+        let (kube, instances) = (self.ground.kube.clone(), self.sizes.instances);
+        self.measure("bare loop of POSTs", None, post_all(&kube, instances)).await
     }
 
     async fn measure(
@@ -169,15 +141,7 @@ impl<'a> Bench<'a> {
         by: Option<&'static str>,
         work: impl Future<Output = Result<()>>,
     ) -> Result<()> {
-        self.probe.forget_peaks()?;
-        let before = self.probe.read().await?;
-        let begin = Instant::now();
-        work.await.context(name)?;
-        let wall = begin.elapsed();
-        tokio::time::sleep(REST).await;
-        let after = self.probe.read().await?;
-        let phase = Phase::between(name, by, wall, &before, &after);
-        println!("{:>8.1} s  {name}", wall.as_secs_f64());
+        let phase = self.ground.measure(name, by, work).await?;
         self.phases.push(phase);
         Ok(())
     }
@@ -186,13 +150,6 @@ impl<'a> Bench<'a> {
 /// The Pods of both: they stay up for a second before they count.
 fn template(instances: u32, version: u32) -> Service {
     Service::new(NAME, instances).version(version).set("/update/watchSeconds", json!(1))
-}
-
-/// Returns when the operator's process is not this one any more.
-async fn ended(operators: &Operators, pid: u32) {
-    while operators.running().await == [0] && operators.pids().await == [pid] {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
 }
 
 async fn idle() -> Result<()> {
@@ -272,7 +229,7 @@ async fn roll_out(kube: &KubeApi, sizes: Sizes, version: u32) -> Result<()> {
     .await
 }
 
-/// Makes Pods as fast as the API server takes them, and waits until all of them run.
+/// Makes the Pods without anybody's help, and waits until all of them run.
 async fn post_all(kube: &KubeApi, instances: u32) -> Result<()> {
     let pods = kube.pods(NAMESPACE);
     let spec = template(instances, 1).manifest(NAMESPACE)["spec"]["template"]["spec"].take();
@@ -280,25 +237,20 @@ async fn post_all(kube: &KubeApi, instances: u32) -> Result<()> {
         let metadata = json!({ "name": format!("{NAME}-{at}"), "labels": { "app": NAME } });
         Ok(serde_json::from_value(json!({ "metadata": metadata, "spec": spec }))?)
     };
-    let made = futures::stream::iter(0..instances).map(|at| {
-        let (pod, pods) = (pod(at), &pods);
-        async move { Ok::<_, anyhow::Error>(pods.create(&PostParams::default(), &pod?).await.map(|_| ())?) }
+    post(&pods, (0..instances).map(pod).collect::<Result<_>>()?).await?;
+    none_left(kube, NAMESPACE, "all Pods to run", ListParams::default().fields("status.phase!=Running")).await
+}
+
+/// Makes Pods as fast as the API server takes them.
+pub(super) async fn post(api: &Api<Pod>, pods: Vec<Pod>) -> Result<()> {
+    let made = futures::stream::iter(&pods).map(|pod| async {
+        api.create(&PostParams::default(), pod).await?;
+        Ok(())
     });
-    made.buffer_unordered(CONNECTIONS).try_collect::<()>().await?;
-    none_left(kube, "all Pods to run", ListParams::default().fields("status.phase!=Running")).await
+    made.buffer_unordered(CONNECTIONS).try_collect::<()>().await
 }
 
 /// Waits until the namespace has no Pods.
 async fn emptied(kube: &KubeApi) -> Result<()> {
-    none_left(kube, "the namespace to be empty", ListParams::default()).await
-}
-
-async fn none_left(kube: &KubeApi, what: &str, which: ListParams) -> Result<()> {
-    // From the API server's memory: a look that is a little old costs the cluster next to nothing.
-    let which = which.match_any();
-    wait::until(what, LIMIT, || async {
-        let left = kube.pods(NAMESPACE).list_metadata(&which).await?.items.len();
-        Ok(wait::when(left == 0, format!("{left} Pods left")))
-    })
-    .await
+    none_left(kube, NAMESPACE, "the namespace to be empty", ListParams::default()).await
 }

@@ -140,7 +140,7 @@ fn of<'a>(runs: &'a [Vec<Phase>], name: &str) -> Vec<&'a Phase> {
 }
 
 /// The median, and the least and the most where there are several.
-fn spread(values: &[f64], digits: usize) -> String {
+pub(super) fn spread(values: &[f64], digits: usize) -> String {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let (Some(least), Some(most)) = (sorted.first(), sorted.last()) else { return "–".to_owned() };
@@ -156,16 +156,16 @@ fn mib(kib: u64) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn count(number: u64) -> f64 {
+pub(super) fn count(number: u64) -> f64 {
     number as f64
 }
 
-fn row<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) -> fmt::Result {
+pub(super) fn row<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) -> fmt::Result {
     let cells: Vec<&str> = cells.into_iter().collect();
     writeln!(out, "| {} |", cells.join(" | "))
 }
 
-fn rule(out: &mut String, columns: usize) -> fmt::Result {
+pub(super) fn rule(out: &mut String, columns: usize) -> fmt::Result {
     writeln!(out, "|---|{}", "--:|".repeat(columns.saturating_sub(1)))
 }
 

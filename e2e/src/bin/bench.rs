@@ -4,27 +4,15 @@
 //! cluster is taken down, also when something fails.
 #![allow(clippy::print_stdout, reason = "it tells a person what it measured")]
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use borealis_e2e::{
-    bench::{self, Bench, CLUSTER, Order, Phase, Probe, Sizes},
-    cluster::{Cluster, Shape},
-    command,
-    kube_api::KubeApi,
-    operator::{self, Launch, Operators},
-    paths, world,
+    bench::{self, Bench, CLUSTER, Order, Sizes},
+    operator, paths,
 };
 use clap::Parser;
 use serde_json::json;
-
-/// Seconds the lease is held without renewal: the operator's own default. On a machine this full a shorter one
-/// would measure the lease.
-const LEASE_SECONDS: u32 = 15;
 
 /// Measures Borealis and a Deployment of the same size on a local cluster.
 #[derive(Debug, Parser)]
@@ -72,7 +60,13 @@ async fn run(args: &Args) -> Result<()> {
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         println!("run {} of {}, {order:?}, load before {}", number + 1, args.runs, load.trim());
         let mut phases = Vec::new();
-        let result = one(sizes, order, &folder, &mut phases).await;
+        let result = bench::on_cluster(&folder, sizes.nodes, async |ground| {
+            let mut bench = Bench::new(ground, sizes);
+            let result = bench.run(order).await;
+            phases.append(&mut bench.phases);
+            result
+        })
+        .await;
         written.push(bench::run_json(&format!("{order:?}"), load.trim(), &phases));
         // Also of a run that failed half way: what it measured before is true.
         let all = json!({ "sizes": sizes.json(), "runs": written });
@@ -84,45 +78,4 @@ async fn run(args: &Args) -> Result<()> {
         result?;
     }
     Ok(())
-}
-
-/// One run on a cluster of its own.
-async fn one(sizes: Sizes, order: Order, folder: &Path, phases: &mut Vec<Phase>) -> Result<()> {
-    let mut cluster = Cluster::named(CLUSTER).await?;
-    let result = tokio::select! {
-        result = on_cluster(sizes, order, &mut cluster, folder, phases) => result,
-        name = command::interrupted() => Err(anyhow::anyhow!("interrupted by {}", name?)),
-    };
-    cluster.down().await.context("the cluster left something behind")?;
-    result
-}
-
-async fn on_cluster(
-    sizes: Sizes,
-    order: Order,
-    cluster: &mut Cluster,
-    folder: &Path,
-    phases: &mut Vec<Phase>,
-) -> Result<()> {
-    cluster.up(Shape { nodes: sizes.nodes, real_node: false }).await?;
-    let kube = KubeApi::new(&cluster.kubeconfig).await?;
-    world::install(cluster).await?;
-    let address = free_address()?;
-    let launch = Launch::new(cluster, folder, paths::operator()?).await?;
-    let launch = Launch { lease_seconds: LEASE_SECONDS, listen: address, ..launch };
-    let operators = Operators::prepare(kube.clone(), launch, 1);
-    let probe = Probe::new(&cluster.kubeconfig).await?;
-    let mut bench = Bench::new(&kube, &operators, address, probe, sizes);
-    let result = bench.run(order).await;
-    phases.append(&mut bench.phases);
-    let stopped = operators.stop_all().await;
-    match result {
-        Ok(()) => stopped,
-        Err(error) => bail!("{error:#}\n{}", operators.log_tails(40).await),
-    }
-}
-
-/// An address that nobody listens at just now.
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
