@@ -29,6 +29,9 @@ struct Args {
     /// How many times, each on a cluster of its own; every other run has the scheduler first
     #[arg(long, env = "RUNS", default_value_t = 1)]
     runs: usize,
+    /// The first run has the scheduler first
+    #[arg(long)]
+    scheduler_first: bool,
 }
 
 #[tokio::main]
@@ -57,7 +60,7 @@ async fn run(args: &Args) -> Result<()> {
     let mut rounds: Vec<Round> = Vec::new();
     for number in 0..args.runs {
         let mut order = [By::Borealis, By::Scheduler];
-        if number % 2 == 1 {
+        if (number % 2 == 1) != args.scheduler_first {
             order.reverse();
         }
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
