@@ -26,6 +26,9 @@ pub struct RoleQuota {
     pub non_production: BTreeMap<String, Quantity>,
     /// What Pods of its production tiers request that belong to no AuroraService; it counts like `production`.
     pub foreign: BTreeMap<String, Quantity>,
+    /// What Pods of its other tiers, or of none, request that belong to no AuroraService; no quota limits that.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub foreign_non_production: BTreeMap<String, Quantity>,
     /// By how much `production` and `foreign` together are beyond the limit. Nothing is taken away for that.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub over: BTreeMap<String, Quantity>,
@@ -46,7 +49,7 @@ pub struct RoleQuota {
 }
 
 /// What is used in one namespace.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceUse {
     /// The namespace.
@@ -60,6 +63,12 @@ pub struct NamespaceUse {
     pub dedicated: BTreeMap<String, Quantity>,
     /// What they ask for that is preemptible or revocable.
     pub non_production: BTreeMap<String, Quantity>,
+    /// What Pods of production tiers request that belong to no AuroraService.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub foreign: BTreeMap<String, Quantity>,
+    /// What such Pods of other tiers, or of none, request.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub foreign_non_production: BTreeMap<String, Quantity>,
 }
 
 /// A service that waits for quota.

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 pub use grant::{grant, grant_object};
-pub use quota::{pending_grants, role_quota_object};
+pub use quota::{ForeignShare, pending_grants, role_quota_object};
 pub use service::{Identity, service, service_status, service_status_object};
 pub use settings::update_settings;
 pub use tenancy::{role, tier};

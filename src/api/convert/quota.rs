@@ -1,5 +1,7 @@
 //! `AuroraRole.status.quota`: out of the ledger's report, and the grants in it back.
 
+use std::collections::BTreeMap;
+
 use borealis_core::{
     admit::ledger::{JobName, Pending, Report, Shortage},
     model::Resources,
@@ -14,17 +16,26 @@ use crate::api::{
 /// Namespaces told of by name.
 const NAMESPACES: usize = 64;
 
+/// What Pods of no service request in one namespace.
+#[derive(Debug, Clone, Copy)]
+pub struct ForeignShare<'a> {
+    /// The namespace.
+    pub namespace: &'a str,
+    /// Of tiers that quota limits.
+    pub production: &'a Resources,
+    /// Of other tiers, or of none.
+    pub non_production: &'a Resources,
+}
+
 /// What to write of a role.
 #[must_use]
-pub fn role_quota_object(report: &Report<'_>, pending: &[Pending]) -> RoleQuota {
-    let namespaces =
-        report.namespaces.iter().take(NAMESPACES).map(|(namespace, (services, usage))| NamespaceUse {
-            namespace: namespace.to_string(),
-            services: count(*services),
-            production: quantities(&usage.production),
-            dedicated: quantities(&usage.dedicated),
-            non_production: quantities(&usage.non_production),
-        });
+pub fn role_quota_object(
+    report: &Report<'_>,
+    pending: &[Pending],
+    foreign: &[ForeignShare<'_>],
+) -> RoleQuota {
+    let mut foreign_non_production = Resources::NONE;
+    foreign.iter().for_each(|share| foreign_non_production.add(share.non_production));
     let held = |(job, shortage): &(JobName, Shortage)| HeldJob {
         namespace: job.namespace.to_string(),
         name: job.name.to_string(),
@@ -36,12 +47,31 @@ pub fn role_quota_object(report: &Report<'_>, pending: &[Pending]) -> RoleQuota 
         dedicated: quantities(&report.usage.dedicated),
         non_production: quantities(&report.usage.non_production),
         foreign: quantities(report.foreign),
+        foreign_non_production: quantities(&foreign_non_production),
         over: positive(&report.over),
-        namespaces: namespaces.collect(),
+        namespaces: namespaces(report, foreign),
         held: count(report.held),
         held_jobs: report.first_held.iter().map(held).collect(),
         grants: pending.iter().map(pending_object).collect(),
     }
+}
+
+fn namespaces(report: &Report<'_>, foreign: &[ForeignShare<'_>]) -> Vec<NamespaceUse> {
+    let mut all: BTreeMap<&str, NamespaceUse> = BTreeMap::new();
+    for (namespace, (services, usage)) in report.namespaces {
+        let one = all.entry(namespace).or_default();
+        one.services = count(*services);
+        one.production = quantities(&usage.production);
+        one.dedicated = quantities(&usage.dedicated);
+        one.non_production = quantities(&usage.non_production);
+    }
+    for share in foreign {
+        let one = all.entry(share.namespace).or_default();
+        one.foreign = quantities(share.production);
+        one.foreign_non_production = quantities(share.non_production);
+    }
+    let named = all.into_iter().map(|(name, one)| NamespaceUse { namespace: name.to_owned(), ..one });
+    named.take(NAMESPACES).collect()
 }
 
 /// The grants that stand in a role's status. One that can't be read is none: its service has not recorded it, so it is
@@ -103,7 +133,10 @@ mod tests {
         }
         let pending = ledger.decide("ads", Timestamp::from_second(99).unwrap()).unwrap().pending;
         ledger.set_role(&"ads".into(), Resources { memory: 1 << 30, ..cpu(1_500) }, pending.clone());
-        let object = role_quota_object(&ledger.report("ads").unwrap(), &pending);
+        let (production, others) = (cpu(250), cpu(125));
+        let share = |namespace| ForeignShare { namespace, production: &production, non_production: &others };
+        let foreign = [share("prod"), share("spark")];
+        let object = role_quota_object(&ledger.report("ads").unwrap(), &pending, &foreign);
         let stored: RoleQuota = serde_json::from_str(&serde_json::to_string(&object).unwrap()).unwrap();
         assert_eq!(stored, object);
         assert_eq!(pending_grants(&stored), pending);
@@ -115,6 +148,14 @@ mod tests {
         assert_eq!(text["held"], 1);
         assert_eq!(text["heldJobs"][0]["name"], "late");
         assert_eq!(text["heldJobs"][0]["missing"], serde_json::json!({"cpu": "2250m"}));
+        assert_eq!(text["foreignNonProduction"]["cpu"], "250m");
         assert_eq!(text["namespaces"][0]["services"], 2);
+        assert_eq!(text["namespaces"][0]["production"]["cpu"], "1500m");
+        let spark = &text["namespaces"][1];
+        assert_eq!((&spark["namespace"], &spark["services"]), (&"spark".into(), &0.into()));
+        assert_eq!(
+            (&spark["foreign"]["cpu"], &spark["foreignNonProduction"]["cpu"]),
+            (&"250m".into(), &"125m".into())
+        );
     }
 }

@@ -212,6 +212,7 @@ impl QuotaRound {
     async fn settle(&mut self, role: &Arc<str>, names: &mut BTreeSet<JobName>) -> bool {
         for _ in 0..WRITES {
             let Some(seen) = self.roles.get(role) else { return true };
+            let foreign = self.index.foreign(role);
             let (wanted, granted, must) = {
                 let mut state = self.quota.lock();
                 let decision = state.ledger.decide(role, Timestamp::now());
@@ -221,7 +222,12 @@ impl QuotaRound {
                     Some(decision) => (decision.pending, decision.granted),
                     None => (seen.pending(), Vec::new()),
                 };
-                (convert::role_quota_object(&report, &pending), granted, must)
+                let shares = foreign.iter().map(|(namespace, used)| convert::ForeignShare {
+                    namespace,
+                    production: &used.production,
+                    non_production: &used.non_production,
+                });
+                (convert::role_quota_object(&report, &pending, &shares.collect::<Vec<_>>()), granted, must)
             };
             if seen.quota.as_ref() == Some(&wanted) {
                 return true;
