@@ -190,21 +190,40 @@ impl<'a> Asker<'a> {
 ///
 /// The Pod need not be on the board, and is not in its own way if it is.
 pub fn vetoes(board: &Board, claim: &Claim) -> Vetoes {
-    let asker = Asker::new(&claim.owner, &claim.demand);
-    let mut around = Neighbours::new(board, &claim.owner, &claim.demand, true);
-    for (nominee, host) in expected(board, claim.uid, &claim.owner) {
-        around.expect(nominee, host, 1);
-    }
+    let (asker, around) = (Asker::new(&claim.owner, &claim.demand), around(board, claim));
     let (mut tally, mut misses) = (Tally::default(), Vec::new());
     for (host, room) in board.hosts() {
-        let nominees = board.nominees(host.id);
-        let kept: Vec<&Claim> = nominees
-            .filter(|nominee| nominee.uid != claim.uid && is_kept_from(nominee, &claim.owner))
-            .collect();
+        let kept = kept_from(board, host.id, claim);
         asker.misses(&around, (host, room), &kept, &[], &[], &mut misses);
         tally.count(host.id, &misses);
     }
     tally.vetoes()
+}
+
+/// Whether there is a node that a Pod fits on as things are. As with [`vetoes`], as far as is known here.
+pub(super) fn fits_somewhere(board: &Board, claim: &Claim) -> bool {
+    let (asker, around) = (Asker::new(&claim.owner, &claim.demand), around(board, claim));
+    let mut misses = Vec::new();
+    board.hosts().any(|(host, room)| {
+        let kept = kept_from(board, host.id, claim);
+        asker.misses(&around, (host, room), &kept, &[], &[], &mut misses);
+        misses.is_empty()
+    })
+}
+
+/// Who is around a Pod as things are, those with them that room is kept for.
+fn around<'a>(board: &'a Board, claim: &'a Claim) -> Neighbours<'a> {
+    let mut around = Neighbours::new(board, &claim.owner, &claim.demand, true);
+    for (nominee, host) in expected(board, claim.uid, &claim.owner) {
+        around.expect(nominee, host, 1);
+    }
+    around
+}
+
+/// For whom room is kept on a node, which is not this Pod's then.
+pub(super) fn kept_from<'b>(board: &'b Board, host: NodeId, claim: &Claim) -> Vec<&'b Claim> {
+    let others = board.nominees(host).filter(|nominee| nominee.uid != claim.uid);
+    others.filter(|nominee| is_kept_from(nominee, &claim.owner)).collect()
 }
 
 /// Counts vetoes, one node after the other.

@@ -8,7 +8,7 @@ use super::{Situation, Slots, is_standing, mode};
 use crate::{
     admit::{
         Board, Budgets, Group, Rule, Veto,
-        fit::{Asker, expected, is_kept_from},
+        fit::{Asker, expected, kept_from},
         may_preempt,
         memory::Memory,
         neighbours::Neighbours,
@@ -145,10 +145,7 @@ pub(super) fn first_veto(
             around.depart(other, host, 1);
         }
     }
-    let kept: Vec<&Claim> = board
-        .nominees(host.id)
-        .filter(|nominee| nominee.uid != claim.uid && is_kept_from(nominee, owner))
-        .collect();
+    let kept = kept_from(board, host.id, claim);
     let leaves = |other: &&Claim| other.ends.is_some() || leaving.contains(&other.uid);
     let gone: Vec<&Claim> = room.claims().iter().filter(leaves).collect();
     let mut misses = Vec::new();

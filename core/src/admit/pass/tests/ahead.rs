@@ -51,10 +51,6 @@ fn who_has_no_use_for_the_room_keeps_nobody_waiting() {
     let rows = [
         ("too large for it", asks(2, 1_500)),
         ("the same rank", asks_as(2, owner(&batch(), "other", 9), 500)),
-        ("waits in vain for long", {
-            let long_ago = NOW - Bounds::default().hold;
-            Claim { unschedulable: Some(long_ago), ..asks_as(2, native(), 500) }
-        }),
     ];
     for (what, other) in rows {
         let mut world = full();
@@ -63,10 +59,39 @@ fn who_has_no_use_for_the_room_keeps_nobody_waiting() {
         world.pass();
         assert!(world.claim(1).slot.is_some(), "{what}");
     }
+}
+
+#[test]
+fn one_is_waited_for_unless_it_does_not_take_the_room_that_there_is() {
+    let lately = NOW - SignedDuration::from_mins(1);
+    let long_ago = NOW - Bounds::default().hold;
+    for (since, is_room, is_waited_for) in
+        [(lately, false, true), (lately, true, true), (long_ago, false, true), (long_ago, true, false)]
+    {
+        let mut world = full();
+        if is_room {
+            world.board.set_host(host(9, 300));
+        }
+        world.put(of_the_same_role(1));
+        world.put(Claim { unschedulable: Some(since), ..asks_as(2, native(), 300) });
+        let verdict = world.pass().verdicts[&Uid::new(1)].clone();
+        assert_eq!(verdict == Verdict::Behind(Uid::new(2)), is_waited_for, "since {since}: {verdict:?}");
+        assert_eq!(world.claim(1).slot.is_none(), is_waited_for, "since {since}");
+    }
+}
+
+#[test]
+fn one_that_came_lately_is_waited_for_whoever_waits_besides_for_long() {
     let mut world = full();
+    world.board.set_host(host(9, 300));
     world.put(of_the_same_role(1));
-    world.put(asks_as(2, native(), 500));
-    assert_eq!(world.pass().verdicts[&Uid::new(1)], Verdict::Behind(Uid::new(2)));
+    let lately = asks_as(3, native(), 300);
+    for uid in [2, 4] {
+        let long_ago = Some(NOW - Bounds::default().hold);
+        world.put(Claim { uid: Uid::new(uid), unschedulable: long_ago, ..lately.clone() });
+    }
+    world.put(lately);
+    assert_eq!(world.pass().verdicts[&Uid::new(1)], Verdict::Behind(Uid::new(3)));
 }
 
 fn native() -> Owner {
