@@ -85,17 +85,18 @@ fn room_is_made_by_the_rule_and_for_little_more_than_it_takes() {
     if count >= 250 {
         assert!(total.victims > 5 * count, "too little happened: {total:?}");
     }
-    // Most are those that go for a Pod which then finds what a tenant has freed elsewhere: nobody can know of that before.
+    // Nobody can know what a tenant will free elsewhere.
     let over = total.too_many + total.in_vain;
-    assert!(count < 250 || over * 20 <= total.victims, "too many had to go: {total:?}");
+    assert!(count < 250 || over * 100 <= total.victims, "too many had to go: {total:?}");
+    let all = over + total.unforeseen;
+    assert!(count < 250 || all * 33 <= total.victims, "too many had to go: {total:?}");
 }
 
 #[test]
 fn nobody_goes_in_vain_where_no_room_comes_free_by_itself() {
     let (count, total) = share_all(Trouble::Arrivals);
-    // One in a hundred is the aim; over a thousand worlds it is one and a half.
-    let over = total.too_many + total.in_vain;
-    assert!(count < 250 || over * 50 <= total.victims, "too many had to go: {total:?}");
+    let over = total.too_many + total.in_vain + total.unforeseen;
+    assert!(count < 250 || over * 100 <= total.victims, "too many had to go: {total:?}");
     assert!(count < 250 || total.victims > 3 * count, "too little happened: {total:?}");
 }
 
@@ -106,5 +107,8 @@ fn room_is_made_by_the_rule_whatever_goes_wrong() {
         let least = total.crashes.min(total.dropped).min(total.failed);
         assert!(least > count / 10 && total.conflicts > 0, "too few faults of a kind: {total:?}");
         assert!(total.victims > 5 * count, "too little happened: {total:?}");
+        // More than elsewhere: leaders act by what they saw a while ago.
+        let over = total.too_many + total.in_vain;
+        assert!(over * 50 <= total.victims, "too many had to go: {total:?}");
     }
 }

@@ -14,15 +14,37 @@ use crate::{
         Board, Decision,
         pass::{Action, Decisions, Verdict},
     },
-    model::{Claim, Host, Uid},
+    model::{Claim, Host, NodeId, Uid},
 };
 
 /// What was seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
     tally: ShareTally,
-    /// For whom each victim was ended, where, and when.
-    ended: BTreeMap<Uid, (Uid, String, Timestamp)>,
+    /// What each victim was ended for.
+    ended: BTreeMap<Uid, Ended>,
+}
+
+/// What a victim was ended for.
+#[derive(Debug)]
+struct Ended {
+    /// The Pod.
+    claim: Uid,
+    /// Where that was to have its place.
+    node: String,
+    /// When.
+    at: Timestamp,
+    /// How it lost that room, as soon as it has.
+    lost: Option<Lost>,
+}
+
+/// How a Pod lost room that was made for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    /// By what was known then, or was decided here.
+    Here,
+    /// By what others did later.
+    ToOthers,
 }
 
 impl Judge {
@@ -60,7 +82,7 @@ impl Judge {
             }
             self.tally.slots += 1;
             let may = |victim: &Claim| {
-                let pod = Pod { claim: victim.clone(), grace: 0, budget: None, job: None, ended_for: None };
+                let pod = Pod { claim: victim.clone(), grace: 0, budget: None, job: None };
                 allowed(claim, &pod) && !has_budget(&victim.uid) && !is_young(victim, now)
             };
             let fewest = fewest(&after, claim, new.victims.len(), may);
@@ -76,8 +98,9 @@ impl Judge {
     pub(super) fn ended(&mut self, world: &World, victim: Uid, claim: Uid, node: &str) -> Result<(), String> {
         let Some(pod) = world.pods.get(&victim).filter(|pod| pod.claim.ends.is_none()) else { return Ok(()) };
         self.tally.victims += 1;
-        if let Some((other, ..)) = self.ended.insert(victim, (claim, node.to_owned(), world.now)) {
-            return Err(format!("{victim:?} was ended for {other:?}, and again for {claim:?}"));
+        let ended = Ended { claim, node: node.to_owned(), at: world.now, lost: None };
+        if let Some(before) = self.ended.insert(victim, ended) {
+            return Err(format!("{victim:?} was ended for {:?}, and again for {claim:?}", before.claim));
         }
         let Some(for_whom) = world.pods.get(&claim) else { return Ok(()) };
         if !allowed(&for_whom.claim, pod) {
@@ -115,7 +138,7 @@ impl Judge {
 
     /// When all is over: each victim went for somebody who has its place, or whose note says why not.
     pub(super) fn rest(&self, world: &World) -> Result<(), String> {
-        for (victim, (claim, node, _)) in &self.ended {
+        for (victim, Ended { claim, node, .. }) in &self.ended {
             let Some(pod) = world.pods.get(claim) else { continue };
             let told =
                 pod.claim.slot.as_ref().is_some_and(|slot| slot.held.is_some() || slot.failed.is_some());
@@ -138,20 +161,86 @@ impl Judge {
 
     /// What a run did, over-eviction included.
     pub(super) fn tally(&self, world: &World) -> ShareTally {
-        let host = |node: &str| world.hosts.values().find(|host| &*host.name == node).map(|host| host.id);
-        let in_vain = self.ended.values().filter(|(claim, node, at)| {
+        let in_vain = self.ended.values().filter(|Ended { claim, node, at, .. }| {
             // Those that are gone by now had their time.
             let Some(pod) = world.pods.get(claim) else { return false };
-            let is_here = |pod: &Pod| pod.claim.node.is_some() && pod.claim.node == host(node);
+            let is_here = |pod: &Pod| pod.claim.node.is_some() && pod.claim.node == host_named(world, node);
             // Nobody could know of one that came later and ranks higher; it would have needed victims of its own.
             let came_later = |other: &Pod| {
                 other.claim.owner.rank > pod.claim.owner.rank && other.claim.created >= *at && is_here(other)
             };
             !is_here(pod) && !world.pods.values().any(came_later)
         });
-        let in_vain = in_vain.count();
-        ShareTally { in_vain: in_vain as u64, ..self.tally }
+        let (unforeseen, in_vain): (Vec<_>, Vec<_>) =
+            in_vain.partition(|ended| ended.lost == Some(Lost::ToOthers));
+        ShareTally { in_vain: in_vain.len() as u64, unforeseen: unforeseen.len() as u64, ..self.tally }
     }
+
+    /// A second is over: takes down how Pods lost the room that was made for them, where that is new.
+    pub(super) fn follow(&mut self, world: &World) {
+        for ended in self.ended.values_mut().filter(|ended| ended.lost.is_none()) {
+            if let Some(pod) = world.pods.get(&ended.claim) {
+                ended.lost = lost(world, pod, ended);
+            }
+        }
+    }
+}
+
+/// How a Pod has just lost its room. Others had a hand in it only where nothing else can have: the room was still kept when
+/// the Pod was placed elsewhere, or it was lost as its node went.
+fn lost(world: &World, pod: &Pod, ended: &Ended) -> Option<Lost> {
+    let held = pod.claim.slot.as_ref().and_then(|slot| slot.held.as_ref());
+    let is_kept = held.is_some_and(|held| *held.node == *ended.node);
+    let node = host_named(world, &ended.node).filter(|node| world.since.get(node) <= Some(&ended.at));
+    let by_others = match pod.claim.node {
+        Some(now) if Some(now) == node => return None,
+        Some(now) => is_kept && !had_room(world, pod, now, ended.at),
+        None if is_kept => return None,
+        None => node.is_none_or(|node| was_let_in(world, pod, node, ended.at)),
+    };
+    Some(if by_others { Lost::ToOthers } else { Lost::Here })
+}
+
+/// Whether the scheduler has dropped the nomination of a Pod after this time, and in the same second placed one on that
+/// node which the nomination would have kept off it.
+fn was_let_in(world: &World, pod: &Pod, node: NodeId, at: Timestamp) -> bool {
+    let Some(dropped) = world.dropped_at.get(&pod.claim.uid).filter(|dropped| **dropped > at) else {
+        return false;
+    };
+    world.pods.values().map(|other| &other.claim).any(|other| {
+        let is_new = other.node == Some(node) && other.started == Some(*dropped);
+        is_new && other.owner.rank <= pod.claim.owner.rank && !has_room_kept(other, world, node)
+    })
+}
+
+/// Whether a Pod would have room on the node where it is without what others did after this time: were those still there
+/// that tenants took away since. Of the others there only those count that had been there already, or had room kept.
+fn had_room(world: &World, pod: &Pod, node: NodeId, at: Timestamp) -> bool {
+    let Some(host) = world.hosts.get(&node).filter(|_| world.since.get(&node) <= Some(&at)) else {
+        return false;
+    };
+    let stays = |claim: &&Claim| {
+        claim.uid != pod.claim.uid
+            && claim.node == Some(node)
+            && (claim.started <= Some(at) || has_room_kept(claim, world, node))
+    };
+    let stay = world.pods.values().map(|other| &other.claim).filter(stays);
+    let is_gone = |uid: &Uid| !world.pods.contains_key(uid);
+    let taken_away = world
+        .taken_away
+        .iter()
+        .filter(|(uid, (claim, when))| is_gone(uid) && claim.node == Some(node) && *when > at);
+    takes(host, &pod.claim, stay.chain(taken_away.map(|(_, (claim, _))| claim)))
+}
+
+/// Whether the note of a Pod says that room is kept for it on a node.
+fn has_room_kept(claim: &Claim, world: &World, node: NodeId) -> bool {
+    let held = claim.slot.as_ref().and_then(|slot| slot.held.as_ref());
+    held.is_some_and(|held| host_named(world, &held.node) == Some(node))
+}
+
+fn host_named(world: &World, name: &str) -> Option<NodeId> {
+    world.hosts.values().find(|host| &*host.name == name).map(|host| host.id)
 }
 
 /// Aurora's rule, once more, and what Borealis adds to it.
@@ -231,3 +320,6 @@ fn could_have<'a>(world: &'a World, pod: &Pod) -> Option<&'a Host> {
             && !higher.iter().any(|other| takes(host, &other.claim, stay(other)))
     })
 }
+
+#[cfg(test)]
+mod tests;

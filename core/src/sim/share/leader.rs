@@ -144,7 +144,6 @@ impl Leader {
                 }
                 judge.ended(world, *victim, *claim, node)?;
                 world.say(&format!("{victim:?} is ended for {claim:?} on {node}"));
-                world.change(*victim, |pod| pod.ended_for = Some(*claim));
                 world.end(*victim);
                 self.learn(world, *victim);
             }

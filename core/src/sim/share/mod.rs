@@ -38,8 +38,12 @@ pub struct ShareTally {
     pub victims: u64,
     /// Victims beyond the fewest that would have done, counted at each slot.
     pub too_many: u64,
-    /// Victims that went for a Pod that got its place elsewhere, or for nobody in the end.
+    /// Victims that went for a Pod that got its place elsewhere, or for nobody in the end, where nothing but what was
+    /// decided here, and what was known then, led to it.
     pub in_vain: u64,
+    /// The same, where it came of what others did after the victim had been told to end: their Pods left a node that the
+    /// Pod then had, or that node is newer, or the node it was to have is gone.
+    pub unforeseen: u64,
     /// Slots that came to nothing.
     pub failed: u64,
     /// Leaders that died.
@@ -59,6 +63,7 @@ impl AddAssign for ShareTally {
         self.victims += other.victims;
         self.too_many += other.too_many;
         self.in_vain += other.in_vain;
+        self.unforeseen += other.unforeseen;
         self.failed += other.failed;
         self.crashes += other.crashes;
         self.conflicts += other.conflicts;
@@ -102,6 +107,7 @@ pub fn run_share(seed: u64, trouble: Trouble) -> Result<ShareTally, (String, Vec
         tenants::replace(&mut world);
         scheduler::place(&mut world, &mut draw);
         leader.act(&mut world, &mut judge, disturbed).map_err(|wrong| (wrong, world.trace.clone()))?;
+        judge.follow(&world);
     }
     judge.rest(&world).map_err(|wrong| (wrong, world.trace.clone()))?;
     Ok(ShareTally { dropped: world.dropped, ..judge.tally(&world) })

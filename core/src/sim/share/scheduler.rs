@@ -45,6 +45,7 @@ pub(super) fn place(world: &mut World, draw: &mut Draw) {
             }
             None if pod.claim.nominated.is_some() && world.trouble == Trouble::All && draw.chance(5) => {
                 world.dropped += 1;
+                world.dropped_at.insert(uid, now);
                 world.change(uid, |pod| pod.claim.nominated = None);
             }
             None => {}

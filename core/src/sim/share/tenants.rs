@@ -117,10 +117,7 @@ fn take_away(world: &mut World, draw: &mut Draw) {
     world.say(&format!("job {job} is taken away"));
     let its: Vec<Uid> =
         world.pods.values().filter(|pod| pod.job == Some(job)).map(|pod| pod.claim.uid).collect();
-    for uid in its {
-        world.left.insert(uid);
-        world.end(uid);
-    }
+    its.into_iter().for_each(|uid| world.take_away(uid));
 }
 
 /// Each job gets as many Pods as it wants; one that is ending has its successor once it is gone.

@@ -1,15 +1,12 @@
 //! The truth of a shared cluster, and the log by which others learn of it late.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::Trouble;
 use crate::{
-    model::{Claim, Demand, Host, Labels, NodeId, Owner, Preemption, Resources, Slot, Tier, Uid},
+    model::{Claim, Demand, Host, Labels, NodeId, Owner, Preemption, Resources, Tier, Uid},
     sim::draw::Draw,
 };
 
@@ -27,8 +24,6 @@ pub(super) struct Pod {
     pub(super) budget: Option<u32>,
     /// Its owner makes a successor when it goes.
     pub(super) job: Option<u64>,
-    /// For whom it was ended, and on which node.
-    pub(super) ended_for: Option<Uid>,
 }
 
 /// Something that changed.
@@ -65,10 +60,12 @@ pub(super) struct World {
     pub(super) log: Vec<Change>,
     pub(super) trace: Vec<String>,
     pub(super) dropped: u64,
-    /// Pods whose tenant took them away.
-    pub(super) left: BTreeSet<Uid>,
-    /// What became of the slots of Pods that are gone, the last of each.
-    pub(super) slots_of_gone: BTreeMap<Uid, Option<Slot>>,
+    /// When the last nomination of a Pod was dropped.
+    pub(super) dropped_at: BTreeMap<Uid, Timestamp>,
+    /// Pods that their tenant took away while they ran, as they were then, and when.
+    pub(super) taken_away: BTreeMap<Uid, (Claim, Timestamp)>,
+    /// Since when there is each node.
+    pub(super) since: BTreeMap<NodeId, Timestamp>,
     next: u128,
 }
 
@@ -104,8 +101,9 @@ impl World {
             log: Vec::new(),
             trace: Vec::new(),
             dropped: 0,
-            left: BTreeSet::new(),
-            slots_of_gone: BTreeMap::new(),
+            dropped_at: BTreeMap::new(),
+            taken_away: BTreeMap::new(),
+            since: BTreeMap::new(),
             next: 1,
         };
         for id in 0..draw.small(2, 8) {
@@ -130,6 +128,7 @@ impl World {
             pods: draw.small(4, 12),
         };
         self.log.push(Change::Host(host.id, Some(host.clone())));
+        self.since.insert(host.id, self.now);
         self.hosts.insert(host.id, host);
     }
 
@@ -174,7 +173,7 @@ impl World {
             ends: None,
             slot: None,
         };
-        let pod = Pod { claim, grace: of.grace, budget: of.budget, job: Some(job), ended_for: None };
+        let pod = Pod { claim, grace: of.grace, budget: of.budget, job: Some(job) };
         self.pods.insert(uid, pod);
         self.change(uid, |_| {});
     }
@@ -189,8 +188,7 @@ impl World {
     }
 
     pub(super) fn remove(&mut self, uid: Uid) {
-        if let Some(pod) = self.pods.remove(&uid) {
-            self.slots_of_gone.insert(uid, pod.claim.slot.map(|slot| *slot));
+        if self.pods.remove(&uid).is_some() {
             self.log.push(Change::Pod(uid, None));
         }
     }
@@ -202,6 +200,15 @@ impl World {
             let grace = if pod.claim.node.is_some() { pod.grace } else { 0 };
             pod.claim.ends.get_or_insert(now + SignedDuration::from_secs(grace));
         });
+    }
+
+    /// A tenant takes a Pod away; one that is ending already goes without that.
+    pub(super) fn take_away(&mut self, uid: Uid) {
+        let runs = self.pods.get(&uid).filter(|pod| pod.claim.node.is_some() && pod.claim.ends.is_none());
+        if let Some(pod) = runs {
+            self.taken_away.insert(uid, (pod.claim.clone(), self.now));
+        }
+        self.end(uid);
     }
 
     /// How many more Pods of a budget may go: that many of them may be missing from those that run.
