@@ -107,8 +107,8 @@ fn room_is_made_by_the_rule_whatever_goes_wrong() {
         let least = total.crashes.min(total.dropped).min(total.failed);
         assert!(least > count / 10 && total.conflicts > 0, "too few faults of a kind: {total:?}");
         assert!(total.victims > 5 * count, "too little happened: {total:?}");
-        // More than elsewhere: leaders act by what they saw a while ago.
+        // More than elsewhere: leaders act by what they saw a while ago, and some rank high that nobody makes room for.
         let over = total.too_many + total.in_vain;
-        assert!(over * 50 <= total.victims, "too many had to go: {total:?}");
+        assert!(over * 40 <= total.victims, "too many had to go: {total:?}");
     }
 }

@@ -123,9 +123,11 @@ impl Memory {
     /// So many of those who were to end for this role by what was decided at this time do not: it was not written.
     pub fn refund(&mut self, role: &str, victims: usize, decided: Timestamp) {
         let Some(spent) = self.spent.get_mut(role) else { return };
-        let victims = u32::try_from(victims).unwrap_or(u32::MAX);
-        if let Some((_, count)) = spent.iter_mut().find(|(at, count)| *at == decided && *count >= victims) {
-            *count -= victims;
+        let mut left = u32::try_from(victims).unwrap_or(u32::MAX);
+        // Of one pass there may be several, which are written in any order.
+        for (_, count) in spent.iter_mut().filter(|(at, _)| *at == decided) {
+            let back = left.min(*count);
+            (*count, left) = (*count - back, left - back);
         }
         spent.retain(|(_, count)| *count > 0);
     }
@@ -204,6 +206,11 @@ mod tests {
         memory.refund("a", 2, at(30));
         assert_eq!(memory.may_spend("a", 4, 2, at(30)), Ok(()));
         assert_eq!(memory.may_spend("a", 4, 3, at(30)), Err(at(60)));
+        // Of one pass, in whatever order.
+        memory.spend(&role, 1, at(30));
+        memory.spend(&role, 1, at(30));
+        memory.refund("a", 2, at(30));
+        assert_eq!(memory.may_spend("a", 4, 2, at(30)), Ok(()));
     }
 
     #[test]

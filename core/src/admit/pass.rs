@@ -39,6 +39,8 @@ pub struct Situation<'a, B> {
     pub mode: Mode,
     /// Nothing voluntary is done.
     pub frozen: bool,
+    /// Pods whose notes can't be written just now: nothing is decided for them, and they take nobody's turn.
+    pub apart: &'a BTreeSet<Uid>,
     /// How many victims a role may have a minute, where it is not the usual number.
     pub victims_per_minute: &'a BTreeMap<Arc<str>, u32>,
     /// The usual number.
@@ -120,6 +122,8 @@ pub enum Verdict {
     Limited(Timestamp),
     /// The cluster is frozen.
     Frozen,
+    /// Its note could not be written a moment ago, or nobody knows whether it was.
+    Unwritten,
 }
 
 /// Something that a person may want to know of afterwards.
@@ -255,6 +259,12 @@ fn conclude<B>(given: &Situation<'_, B>, memory: &mut Memory, all: &mut Decision
 fn mode<B>(given: &Situation<'_, B>, claim: &Claim) -> Mode {
     let is_on_trial = claim.owner.tier.as_ref().is_some_and(|tier| tier.preemption == Preemption::DryRun);
     if given.mode == Mode::On && is_on_trial { Mode::DryRun } else { given.mode }
+}
+
+/// How many victims the Pod's role may have in a minute.
+fn most<B>(given: &Situation<'_, B>, claim: &Claim) -> u32 {
+    let own = given.victims_per_minute.get(&claim.owner.role);
+    own.copied().unwrap_or(given.usual_victims_per_minute)
 }
 
 fn later(at: Timestamp, by: SignedDuration) -> Timestamp {

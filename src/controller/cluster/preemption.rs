@@ -98,7 +98,7 @@ impl Round for PreemptionLoop {
         let (decisions, jobs, mut news) = self.decide(now);
         self.metrics.preemption_pass(began.elapsed());
         self.count(&decisions);
-        let jobs = self.leave_out(jobs, &mut news, now);
+        let jobs = self.leave_out(jobs, &mut news);
         let wrote = self.carry_out(jobs).await;
         let is_done = wrote.is_empty();
         let busy = self.conclude(wrote, &mut news, now);
@@ -135,16 +135,11 @@ impl PreemptionLoop {
         self.kept.doubts.iter().all(|(_, reads)| *reads >= READS)
     }
 
-    /// Leaves those out who are in doubt, or whose note could not be written a moment ago.
-    fn leave_out(&mut self, jobs: Vec<Job>, news: &mut News, now: Timestamp) -> Vec<Job> {
-        let at = Instant::now();
-        self.kept.forget(at);
-        let (jobs, left): (Vec<_>, Vec<_>) =
-            jobs.into_iter().partition(|job| !self.kept.leaves_alone(job, at));
-        for job in left {
-            self.kept.give_back(&job, now);
-            news.withhold(job.pod().1);
-        }
+    /// Leaves victims out who are in doubt.
+    fn leave_out(&mut self, jobs: Vec<Job>, news: &mut News) -> Vec<Job> {
+        self.kept.forget(Instant::now());
+        let (jobs, left): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| !self.kept.is_in_doubt(job));
+        left.iter().for_each(|job| news.withhold(job.pod().1));
         jobs
     }
 
@@ -154,6 +149,7 @@ impl PreemptionLoop {
         let settings = &self.settings;
         let frozen = settings.frozen.load(Ordering::Relaxed);
         let bounds = self.kept.hold.bounds(&settings.bounds, frozen, now);
+        let apart = self.kept.apart(Instant::now());
         let memory = &mut self.kept.memory;
         let verdicts = &self.verdicts;
         let (decisions, jobs, news, known) = self.index.board_and_budgets(|board, budgets| {
@@ -163,6 +159,7 @@ impl PreemptionLoop {
                 bounds: &bounds,
                 mode: settings.mode,
                 frozen,
+                apart: &apart,
                 victims_per_minute: &victims_per_minute,
                 usual_victims_per_minute: settings.victims_per_minute,
                 portion: PORTION,

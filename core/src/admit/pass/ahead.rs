@@ -3,7 +3,8 @@
 //! A nomination keeps room from equals and from those below alone, and whoever has one takes any other node as well that
 //! has room sooner. So nobody is ended for a Pod while another would take its room: that one is placed first. But one that
 //! has waited for longer than a slot is held, though there is a node that it fits on, is kept from its place by something
-//! that is not known here: room is no use to it, and nobody waits for it. Called by `keep` and `seek`.
+//! that is not known here: room is no use to it, and nobody waits for it. Nor for as long for one that nobody makes room
+//! for, such as a Pod of a tier on trial. Called by `keep` and `seek`.
 
 use std::{
     cell::OnceCell,
@@ -11,9 +12,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{Situation, later, look::first_veto};
+use jiff::Timestamp;
+
+use super::{Situation, later, look::first_veto, mode, most};
 use crate::{
-    admit::{Board, fit::fits_somewhere},
+    admit::{Board, NoPreemptor, fit::fits_somewhere, preemptor, slots::Mode},
     model::{Claim, NodeId, Uid},
 };
 
@@ -25,10 +28,14 @@ pub(super) struct Ahead<'a> {
 
 struct Waiting<'a> {
     claim: &'a Claim,
-    /// For longer than a slot is held.
+    /// When it has waited for longer than a slot is held.
+    long_from: Timestamp,
+    /// It has.
     long: bool,
-    /// Room is no use to it: asked when it matters, since all nodes are looked at for that.
+    /// Room is no use to it, or nobody makes any: asked when it matters, since all nodes are looked at for that.
     stuck: OnceCell<bool>,
+    /// Somebody makes room for it.
+    served: bool,
 }
 
 impl<'a> Ahead<'a> {
@@ -40,25 +47,42 @@ impl<'a> Ahead<'a> {
                 *last = claim;
             }
         }
-        let is_long = |claim: &Claim| {
-            claim.unschedulable.is_none_or(|since| later(since, given.bounds.hold) <= given.now)
+        let waiting = |claim: &'a Claim| {
+            let since = claim.unschedulable.unwrap_or(Timestamp::UNIX_EPOCH);
+            let long_from = later(since, given.bounds.hold);
+            let (long, served) = (long_from <= given.now, is_served(given, claim));
+            Waiting { claim, long_from, long, stuck: OnceCell::new(), served }
         };
-        let waiting = |claim| Waiting { claim, long: is_long(claim), stuck: OnceCell::new() };
         let mut waiting: Vec<Waiting<'_>> = kinds.into_values().map(waiting).collect();
         waiting.sort_by_key(|other| other.claim.uid);
         Self { board: given.board, waiting }
     }
 
-    /// Who would take the room on a node that a Pod is to have there when these have left.
-    pub(super) fn taker(&self, claim: &Claim, host: NodeId, leaving: &BTreeSet<Uid>) -> Option<Uid> {
+    /// Who would take the room on a node that a Pod is to have there when these have left, and when it is to be asked
+    /// again, if nothing happens before.
+    pub(super) fn taker(
+        &self,
+        claim: &Claim,
+        host: NodeId,
+        leaving: &BTreeSet<Uid>,
+    ) -> Option<(Uid, Option<Timestamp>)> {
         let higher = self.waiting.iter().filter(|other| other.claim.owner.rank > claim.owner.rank);
         let mut takers = higher.filter(|other| {
             first_veto(self.board, other.claim, host, leaving).is_none() && !self.is_stuck(other)
         });
-        takers.next().map(|other| other.claim.uid)
+        takers.next().map(|other| (other.claim.uid, (!other.long).then_some(other.long_from)))
     }
 
     fn is_stuck(&self, other: &Waiting<'_>) -> bool {
-        other.long && *other.stuck.get_or_init(|| fits_somewhere(self.board, other.claim))
+        let is_stuck = || !other.served || fits_somewhere(self.board, other.claim);
+        other.long && *other.stuck.get_or_init(is_stuck)
+    }
+}
+
+/// Whether somebody makes room for a Pod: this operator, or the scheduler.
+fn is_served<B>(given: &Situation<'_, B>, claim: &Claim) -> bool {
+    match preemptor(&claim.owner) {
+        Ok(_) => mode(given, claim) == Mode::On && most(given, claim) > 0,
+        Err(why) => why == NoPreemptor::Native,
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! Called by `pass`, for one slot after the other.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     Action, Decisions, Situation, Slots, Verdict,
@@ -12,9 +15,9 @@ use super::{
 };
 use crate::{
     admit::{
-        Budgets,
+        Budgets, Group, Rule,
         memory::Memory,
-        slots::{self, Room, Step, WaitsFor},
+        slots::{self, Room, Seen, Step, WaitsFor},
     },
     model::{Claim, Held, SlotFailure, Uid},
 };
@@ -39,6 +42,8 @@ pub(super) fn keep<B: Budgets>(
     };
     let verdict = match slots::step(held, &seen, given.bounds, given.now) {
         Step::Over => return,
+        // What stands goes on, and is counted; only its note stays as it is.
+        Step::Withdraw(_) | Step::Assert if given.apart.contains(&claim.uid) => Verdict::Unwritten,
         // Of several that share what somebody else has taken, one gives way at a time: that may be enough.
         Step::Withdraw(SlotFailure::Taken) if host.is_some_and(|host| !slots.taken_from.insert(host)) => {
             all.rest = true;
@@ -57,11 +62,13 @@ pub(super) fn keep<B: Budgets>(
             all.actions.push(Action::Keep { claim: claim.uid, slot, node: node() });
             kept(WaitsFor::Victims)
         }
-        Step::End(_) if host.is_some_and(|host| ahead.taker(claim, host, doomed).is_some()) => {
-            all.by(later(held.since, given.bounds.hold));
-            kept(WaitsFor::Ahead)
-        }
         Step::End(victims) => {
+            if let Some((_, again)) = host.and_then(|host| ahead.taker(claim, host, doomed)) {
+                all.by(later(held.since, given.bounds.hold));
+                again.into_iter().for_each(|at| all.by(at));
+                all.verdicts.insert(claim.uid, kept(WaitsFor::Ahead));
+                return count(&seen, rules, claim, slots);
+            }
             let untold = victims.iter().filter(|victim| !memory.was_ended(**victim));
             let known = untold.filter_map(|victim| Some((*victim, *rules.get(victim)?)));
             all.actions.extend(known.map(|(victim, (rule, group))| Action::End {
@@ -80,12 +87,17 @@ pub(super) fn keep<B: Budgets>(
         }
     };
     all.verdicts.insert(claim.uid, verdict);
+    count(&seen, rules, claim, slots);
+}
+
+/// Tells the slots after it whom this one takes.
+fn count(seen: &Seen, rules: BTreeMap<Uid, (Rule, Option<Group>)>, claim: &Claim, slots: &mut Slots) {
     slots.leaving.extend(seen.standing.iter().map(|(uid, _)| *uid));
     if seen.room == Room::WhenAllLeft {
         let rank = claim.owner.rank;
         slots.going.extend(seen.standing.iter().map(|(uid, _)| (*uid, rank)));
     }
-    for group in rules.values().filter_map(|(_, group)| *group) {
+    for group in rules.into_values().filter_map(|(_, group)| group) {
         *slots.pledged.entry(group).or_default() += 1;
     }
 }

@@ -6,7 +6,7 @@ use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Action, Decisions, Situation, Slots, Told, Verdict, ahead::Ahead, later, look, mode};
+use super::{Action, Decisions, Situation, Slots, Told, Verdict, ahead::Ahead, later, look, mode, most};
 use crate::{
     admit::{
         Ask, Board, Budgets, Decision, Given, Group, Outcome,
@@ -50,6 +50,8 @@ pub(super) fn seek<B: Budgets>(
             all.verdicts.insert(claim.uid, Verdict::Backoff { until, node, why });
         } else if given.frozen {
             all.verdicts.insert(claim.uid, Verdict::Frozen);
+        } else if given.apart.contains(&claim.uid) {
+            all.verdicts.insert(claim.uid, Verdict::Unwritten);
         } else if let Some(next) = memory.searched(claim.uid, given.now) {
             all.by(next);
         } else if let Err(until) = memory.may_spend(&claim.owner.role, most(given, claim), 1, given.now) {
@@ -89,7 +91,7 @@ pub(super) fn seek<B: Budgets>(
             leaving.extend(victims.iter().map(|victim| victim.uid));
             ahead.taker(claim, host, &leaving)
         });
-        if let Some(taker) = taker {
+        if let Some((taker, _)) = taker {
             all.by(memory.in_vain(claim.uid, given.now));
             all.verdicts.insert(claim.uid, Verdict::Behind(taker));
         } else {
@@ -154,11 +156,6 @@ fn ask(board: &Board, memory: &Memory, claim: &Claim) -> Ask {
     let failed = failed.filter(|_| !memory.was_in_vain(claim.uid));
     let avoid = failed.and_then(|failed| look::host_named(board, &failed.node));
     Ask { claim: claim.uid, avoid: avoid.into_iter().collect() }
-}
-
-fn most<B>(given: &Situation<'_, B>, claim: &Claim) -> u32 {
-    let own = given.victims_per_minute.get(&claim.owner.role);
-    own.copied().unwrap_or(given.usual_victims_per_minute)
 }
 
 /// What is left of the budgets, and those Pods besides that could not be ended a moment ago.

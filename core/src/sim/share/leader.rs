@@ -1,7 +1,10 @@
 //! The leader: sees the world late, decides by the real pass, and writes with the real preconditions. It dies now and
 //! then in the middle of it, and its successor begins without memory, but with a view of that moment.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     Trouble,
@@ -78,6 +81,7 @@ impl Leader {
             bounds: &Bounds::default(),
             mode: Mode::On,
             frozen: false,
+            apart: &BTreeSet::new(),
             victims_per_minute: &BTreeMap::new(),
             usual_victims_per_minute: 1_000,
             portion: 64,

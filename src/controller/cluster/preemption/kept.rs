@@ -1,6 +1,9 @@
 //! What the loop of preemption remembers between rounds; all of it may be lost.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use borealis_core::{admit::memory::Memory, model::Uid};
 use jiff::Timestamp;
@@ -42,11 +45,17 @@ impl Kept {
         }
     }
 
-    /// Whether nothing is to be written for it now: its Pod is in doubt, or its note could not be written a moment ago.
-    pub(super) fn leaves_alone(&self, job: &Job, at: Instant) -> bool {
-        let (pod, uid) = job.pod();
-        let is_paused = matches!(job, Job::Note { .. }) && self.paused.get(&uid).is_some_and(|it| *it > at);
-        is_paused || self.doubts.iter().any(|(doubt, _)| doubt.uid == pod.uid)
+    /// Those whose notes are not to be written now: they are in doubt, or could not be written a moment ago.
+    pub(super) fn apart(&self, at: Instant) -> BTreeSet<Uid> {
+        let paused = self.paused.iter().filter(|(_, until)| **until > at).map(|(uid, _)| *uid);
+        let doubts = self.doubts.iter().filter_map(|(pod, _)| pod.uid.parse().ok());
+        paused.chain(doubts).collect()
+    }
+
+    /// Whether nothing is to be written for it now: its Pod is in doubt.
+    pub(super) fn is_in_doubt(&self, job: &Job) -> bool {
+        let (pod, _) = job.pod();
+        self.doubts.iter().any(|(doubt, _)| doubt.uid == pod.uid)
     }
 
     /// How long until somebody is no longer left alone.

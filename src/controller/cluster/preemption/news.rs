@@ -162,6 +162,7 @@ fn held_back(kind: Kind) -> Option<&'static str> {
         Kind::Early
         | Kind::BacksOff(_)
         | Kind::Ahead
+        | Kind::Unwritten
         | Kind::Leaving
         | Kind::Budget
         | Kind::Scheduler

@@ -45,6 +45,8 @@ pub enum Kind {
     Limited,
     /// The cluster is frozen.
     Frozen,
+    /// Its note could not be written a moment ago.
+    Unwritten,
     /// These would go, and do not.
     DryRun,
     /// Pods leave anyway that make the room.
@@ -68,6 +70,7 @@ impl Kind {
             Self::Ahead => "ahead",
             Self::Limited => "limited",
             Self::Frozen => "frozen",
+            Self::Unwritten => "unwritten",
             Self::DryRun => "dryRun",
             Self::Leaving => "leaving",
             Self::Budget => "budget",
@@ -85,6 +88,7 @@ impl Kind {
             Verdict::Behind(_) => Self::Ahead,
             Verdict::Limited(_) => Self::Limited,
             Verdict::Frozen => Self::Frozen,
+            Verdict::Unwritten => Self::Unwritten,
             Verdict::Would(_) => Self::DryRun,
             Verdict::Kept { waits, .. } => match waits {
                 WaitsFor::Ahead => Self::Ahead,
@@ -207,7 +211,7 @@ impl Many {
                     self.go(board, claim, leaving.iter().copied());
                 }
             }
-            Verdict::Frozen | Verdict::Behind(_) => {}
+            Verdict::Frozen | Verdict::Behind(_) | Verdict::Unwritten => {}
         }
     }
 
@@ -232,6 +236,11 @@ impl Many {
                 format!("its role has had as many victims in a minute as it may; more at {until:.0}")
             }
             Kind::Frozen => "nobody ends for it while the cluster is frozen".to_owned(),
+            Kind::Unwritten => {
+                "the API server does not take the note of the room that would be kept for it; the operator's log says why, \
+                 and it is tried again"
+                    .to_owned()
+            }
             Kind::DryRun => {
                 format!("in a dry run of preemption, {} would end on {nodes}", self.victims())
             }

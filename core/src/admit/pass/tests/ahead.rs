@@ -94,6 +94,31 @@ fn one_that_came_lately_is_waited_for_whoever_waits_besides_for_long() {
     assert_eq!(world.pass().verdicts[&Uid::new(1)], Verdict::Behind(Uid::new(3)));
 }
 
+#[test]
+fn one_that_nobody_makes_room_for_is_not_waited_for_for_ever() {
+    let untiered = Owner { tier: None, ..owner(&production(), "prod", 0) };
+    let long_ago = NOW - Bounds::default().hold;
+    for (since, is_waited_for) in [(NOW, true), (long_ago, false)] {
+        let mut world = full();
+        world.put(of_the_same_role(1));
+        world.put(Claim { unschedulable: Some(since), ..asks_as(2, untiered.clone(), 500) });
+        let verdict = world.pass().verdicts[&Uid::new(1)].clone();
+        assert_eq!(verdict == Verdict::Behind(Uid::new(2)), is_waited_for, "since {since}: {verdict:?}");
+    }
+}
+
+#[test]
+fn a_slot_looks_again_when_the_other_has_waited_for_long() {
+    let mut world = full();
+    world.put(of_the_same_role(1));
+    world.pass();
+    let since = NOW - Bounds::default().hold / 2;
+    world.put(Claim { unschedulable: Some(since), ..asks_as(2, native(), 500) });
+    let pass = world.pass();
+    assert!(matches!(pass.verdicts[&Uid::new(1)], Verdict::Kept { waits: WaitsFor::Ahead, .. }));
+    assert_eq!(pass.next_check, Some(since + Bounds::default().hold));
+}
+
 fn native() -> Owner {
     Owner { preempts_natively: true, ..owner(&production(), "prod", 0) }
 }

@@ -218,3 +218,32 @@ fn a_successor_does_not_preempt_its_own_kind() {
     assert_eq!(world.victims.len(), 1, "it ends once");
     assert_eq!(world.claim(1).node, Some(NodeId(0)));
 }
+
+#[test]
+fn whose_note_can_not_be_written_takes_nobody_s_turn() {
+    let mut world = full();
+    world.portion = 1;
+    world.put(Claim { created: NOW - SignedDuration::from_hours(1), ..asks(1, 500) });
+    world.put(asks(2, 500));
+    world.apart.insert(Uid::new(1));
+    let pass = world.pass();
+    assert_eq!(pass.verdicts[&Uid::new(1)], Verdict::Unwritten);
+    assert!(world.claim(1).slot.is_none() && world.claim(2).slot.is_some());
+    assert_eq!((pass.searched, pass.rest), (1, false));
+}
+
+#[test]
+fn a_slot_whose_note_can_not_be_written_is_neither_given_up_nor_told_again() {
+    let mut world = full();
+    world.put(asks(1, 500));
+    world.pass();
+    let before = world.claim(1).slot;
+    world.apart.insert(Uid::new(1));
+    world.change(1, |claim| claim.nominated = None);
+    let pass = world.pass();
+    assert_eq!((pass.actions.as_slice(), pass.rest), (&[][..], false));
+    assert_eq!(pass.verdicts[&Uid::new(1)], Verdict::Unwritten);
+    assert_eq!(world.claim(1).slot, before);
+    world.apart.clear();
+    assert!(!world.pass().actions.is_empty());
+}

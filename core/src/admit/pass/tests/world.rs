@@ -1,7 +1,11 @@
 //! A small cluster: a board, the API server's part in what a pass decides, Pods that take their time to end, and a
 //! scheduler that heeds nominations as Kubernetes' own does.
 
-use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -36,6 +40,8 @@ pub(super) struct World {
     pub(super) victims: Vec<(Claim, Uid)>,
     /// What the API server refuses to end, and whether that is a budget's doing.
     pub(super) refuses: BTreeMap<Uid, bool>,
+    /// Pods whose notes can not be written.
+    pub(super) apart: BTreeSet<Uid>,
 }
 
 impl World {
@@ -58,6 +64,7 @@ impl World {
             writes_left: None,
             victims: Vec::new(),
             refuses: BTreeMap::new(),
+            apart: BTreeSet::new(),
         }
     }
 
@@ -87,6 +94,7 @@ impl World {
             bounds: &self.bounds,
             mode: self.mode,
             frozen: self.frozen,
+            apart: &self.apart,
             victims_per_minute: &self.most,
             usual_victims_per_minute: 600,
             portion: self.portion,
