@@ -69,7 +69,8 @@ pub const QUOTA: &str = "borealis.dev/quota";
 /// Annotation on a namespace: comma-separated names of the role's tiers that its quota limits, and `*` where its default
 /// tier is one of them.
 pub const PRODUCTION: &str = "borealis.dev/production";
-/// Annotation on a namespace: of which resources all that the role's quota allows is in use; absent where there is room.
+/// Annotation on a namespace: of which resources all that the role's quota allows is in use, `cpu: all of 4 is in use; …`;
+/// absent where there is room of all.
 pub const FULL: &str = "borealis.dev/full";
 /// The annotations that the operator writes on the namespaces of AuroraRoles, and nobody else.
 pub const OF_NAMESPACES: [&str; 5] = [ROLE, CLASSES, QUOTA, PRODUCTION, FULL];

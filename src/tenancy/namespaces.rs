@@ -1,7 +1,7 @@
 //! The annotations by which admission policies know a namespace's role, the classes its Pods may have, and the quota.
 //!
-//! Only namespaces that an AuroraRole claims have them; of all others the policies know what to say. None says what
-//! changes by the minute: each change is a write for every namespace of the role.
+//! Only namespaces that an AuroraRole claims have them; of all others the policies know what to say. None says how much is in
+//! use, but of what all is: each change is a write for every namespace of the role.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -86,18 +86,15 @@ fn notes(tenancy: &Tenancy, role: &Role, classes: &[String], status: Option<&Rol
     notes
 }
 
-/// Of which resources all that the quota allows is in use, as the quota loop has recorded it. Not how much that is: it
-/// says the same for as long as there is no room.
+/// Of which resources all that the quota allows is in use, as the quota loop has recorded it: each as `name: words`. Not how
+/// much that is: it says the same for as long as there is no room. Of what the quota does not name the policies know.
 fn full(quota: &Resources, status: &RoleQuota) -> Option<String> {
     let mut used = quantity::resources(Some(&status.production));
     used.add(&quantity::resources(Some(&status.foreign)));
     let all = amounts_of(&used).map(|(name, used)| (name, used, amount(quota, name)));
     let full: Vec<String> = all
-        .filter(|(_, used, limit)| *used > 0 && used >= limit)
-        .map(|(name, _, limit)| match limit {
-            0 => format!("{name}: it has none"),
-            limit => format!("{name}: all of {} is in use", text(name, limit)),
-        })
+        .filter(|(_, used, limit)| *limit > 0 && used >= limit)
+        .map(|(name, _, limit)| format!("{name}: all of {} is in use", text(name, limit)))
         .collect();
     (!full.is_empty()).then(|| full.join("; "))
 }

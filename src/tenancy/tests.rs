@@ -213,7 +213,7 @@ fn a_namespace_says_of_what_its_role_s_quota_is_used_up_and_no_more_than_that() 
             amounts("0", "0"),
             json!("cpu: all of 8 is in use; memory: all of 4Gi is in use"),
         ),
-        (amounts("0", "0"), json!({"example.com/gpu": "1"}), json!("example.com/gpu: it has none")),
+        (amounts("0", "0"), json!({"example.com/gpu": "1"}), Value::Null),
     ] {
         assert_eq!(full(&limit, &production, &foreign), wanted, "{production} {foreign}");
     }

@@ -2,7 +2,7 @@
 //! all of it is in use.
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodSchedulingGate};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
@@ -133,13 +133,23 @@ fn plain(name: &str, class: &str) -> Result<Pod> {
     )
 }
 
+/// A Pod of production that asks for this alone.
+fn asks(name: &str, limits: &Value) -> Result<Pod> {
+    let containers =
+        json!([{ "name": "main", "image": "example.test/a:1", "resources": { "limits": limits } }]);
+    pod(name, &json!({}), &json!({ "priorityClassName": PREFERRED, "containers": containers }))
+}
+
 async fn pods(scene: Scene) -> Result<()> {
     role(&scene, &[&scene.namespace], "1").await?;
     let pods = scene.world.kube.pods(&scene.namespace);
     let dry = PostParams { dry_run: true, ..PostParams::default() };
-    for name in ["first", "second"] {
-        pods.create(&PostParams::default(), &plain(name, PREFERRED)?).await?;
-    }
+    pods.create(&PostParams::default(), &plain("first", PREFERRED)?).await?;
+    // It has no node: a simulated one would not let it be resized.
+    let mut second = plain("second", PREFERRED)?;
+    second.spec.get_or_insert_default().scheduling_gates =
+        Some(vec![PodSchedulingGate { name: "e2e.borealis.dev/never".into() }]);
+    pods.create(&PostParams::default(), &second).await?;
     let words = "the quota of role quota-pods leaves no room for Pods of tier preferred (cpu: all of 1 is in use); wait until";
     let third = plain("third", PREFERRED)?;
     let said = wait::until("a third Pod to be refused", LONG, || async {
@@ -155,6 +165,20 @@ async fn pods(scene: Scene) -> Result<()> {
     // Nobody else is concerned: Pods of other tiers, services of tiers that are not limited, and changes of what is there.
     pods.create(&dry, &plain("other", PREEMPTIBLE)?).await.context("a tier that is not limited")?;
     pods.create(&dry, &pod("none", &json!({}), &json!({}))?).await.context("no tier")?;
+    pods.create(&dry, &asks("memory", &json!({ "memory": "1Mi" }))?).await.context("no CPU")?;
+    let gpu = pods.create(&dry, &asks("gpu", &json!({ "example.com/gpu": 1 }))?).await;
+    let said = gpu.err().map(|error| error.to_string()).unwrap_or_default();
+    ensure!(said.contains("example.com/gpu: it has none"), "what the quota does not name: {said:?}");
+    // What grows would take what is not there; what shrinks may.
+    for (cpu, may) in [("800m", false), ("400m", true)] {
+        let containers = json!([{ "name": "main", "resources": { "requests": { "cpu": cpu } } }]);
+        let patch = json!({ "spec": { "containers": containers } }).to_string();
+        let args = ["patch", "pod", "second", "--namespace", &scene.namespace, "--subresource=resize"];
+        let args = [&args[..], &["--dry-run=server", "--patch", &patch]].concat();
+        let ended = scene.world.cluster.kubectl_ended(&args).await?;
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        ensure!(ended.success == may && (may || said.contains(words)), "a resize to {cpu}: {said}");
+    }
     let note = Patch::Merge(json!({ "metadata": { "labels": { "team": "web" } } }));
     pods.patch("first", &PatchParams::default(), &note).await.context("a change of a Pod that is there")?;
     // A service waits for what such Pods leave.

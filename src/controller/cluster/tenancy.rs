@@ -101,12 +101,6 @@ impl Round for TenancyRound {
             )
             .await;
         }
-        for mend in seen.annotations {
-            let write = self.writer.annotate(&mend.name, &mend.uid, mend.patch);
-            if tries.write("the annotations of namespace", &mend.name, write).await.is_ok() {
-                info!(namespace = mend.name, "a namespace has another role, or its role says something else");
-            }
-        }
         for (row, rendered) in &seen.frameworks {
             let kept = match rendered {
                 Ok(rendered) => self.keep_policy(rendered, &mut listed.1, &mut tries).await,
@@ -127,6 +121,13 @@ impl Round for TenancyRound {
                 let uid = object.uid.to_string();
                 let write = self.writer.tell::<AuroraRole>(&object.name, &uid, wanted);
                 let _ = tries.write("the status of AuroraRole", &object.name, write).await;
+            }
+        }
+        // The most there may be of: the others do not wait for them.
+        for mend in seen.annotations {
+            let write = self.writer.annotate(&mend.name, &mend.uid, mend.patch);
+            if tries.write("the annotations of namespace", &mend.name, write).await.is_ok() {
+                info!(namespace = mend.name, "a namespace has another role, or its role says something else");
             }
         }
         let due = tries.next();
@@ -161,7 +162,9 @@ impl TenancyRound {
 
     fn look(&mut self, now: Timestamp) -> Seen {
         let used = self.index.used_tiers();
-        let ranked = self.ranked.take().filter(|(at, _)| at.elapsed() < COUNT);
+        // Before a tier is let go of it is counted anew.
+        let is_one_going = self.index.tenancy(|it| it.tiers().any(|row| row.object.deleting));
+        let ranked = self.ranked.take().filter(|(at, _)| at.elapsed() < COUNT && !is_one_going);
         let ranked = ranked.unwrap_or_else(|| (Instant::now(), self.index.ranked()));
         let (_, pods) = self.ranked.insert(ranked);
         self.index.tenancy(|it| {

@@ -76,11 +76,11 @@ async fn what_tenancy_becomes_is_there_after_a_round_and_nothing_is_written_twic
             "create priorityclasses/borealis-preemptible-20000 200",
             "patch tiers/preemptible 200",
             "patch tiers/preemptible/status 200",
-            "patch namespaces/prod 200",
             "patch mutatingadmissionpolicies/borealis-framework-etl 200",
             "patch mutatingadmissionpolicybindings/borealis-framework-etl 200",
             "patch frameworks/etl/status 200",
             "patch auroraroles/web/status 200",
+            "patch namespaces/prod 200",
         ]
     );
     let tier = world.get("tiers", "preemptible");
