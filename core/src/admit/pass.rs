@@ -39,7 +39,7 @@ pub struct Situation<'a, B> {
     pub mode: Mode,
     /// Nothing voluntary is done.
     pub frozen: bool,
-    /// Pods whose notes can't be written just now: nothing is decided for them, and they take nobody's turn.
+    /// Pods whose notes can't be written just now: none is asked for, and they take nobody's turn. Slots that stand go on.
     pub apart: &'a BTreeSet<Uid>,
     /// How many victims a role may have a minute, where it is not the usual number.
     pub victims_per_minute: &'a BTreeMap<Arc<str>, u32>,

@@ -28,14 +28,10 @@ pub(super) struct Ahead<'a> {
 
 struct Waiting<'a> {
     claim: &'a Claim,
-    /// When it has waited for longer than a slot is held.
-    long_from: Timestamp,
-    /// It has.
-    long: bool,
-    /// Room is no use to it, or nobody makes any: asked when it matters, since all nodes are looked at for that.
+    /// When it will have waited for longer than a slot is held; `None` where it has.
+    long_from: Option<Timestamp>,
+    /// Nobody makes room for it, or room is no use to it: that is asked when it matters, since all nodes are looked at.
     stuck: OnceCell<bool>,
-    /// Somebody makes room for it.
-    served: bool,
 }
 
 impl<'a> Ahead<'a> {
@@ -49,9 +45,9 @@ impl<'a> Ahead<'a> {
         }
         let waiting = |claim: &'a Claim| {
             let since = claim.unschedulable.unwrap_or(Timestamp::UNIX_EPOCH);
-            let long_from = later(since, given.bounds.hold);
-            let (long, served) = (long_from <= given.now, is_served(given, claim));
-            Waiting { claim, long_from, long, stuck: OnceCell::new(), served }
+            let long_from = Some(later(since, given.bounds.hold)).filter(|at| *at > given.now);
+            let stuck = if is_served(given, claim) { OnceCell::new() } else { OnceCell::from(true) };
+            Waiting { claim, long_from, stuck }
         };
         let mut waiting: Vec<Waiting<'_>> = kinds.into_values().map(waiting).collect();
         waiting.sort_by_key(|other| other.claim.uid);
@@ -70,12 +66,11 @@ impl<'a> Ahead<'a> {
         let mut takers = higher.filter(|other| {
             first_veto(self.board, other.claim, host, leaving).is_none() && !self.is_stuck(other)
         });
-        takers.next().map(|other| (other.claim.uid, (!other.long).then_some(other.long_from)))
+        takers.next().map(|other| (other.claim.uid, other.long_from))
     }
 
     fn is_stuck(&self, other: &Waiting<'_>) -> bool {
-        let is_stuck = || !other.served || fits_somewhere(self.board, other.claim);
-        other.long && *other.stuck.get_or_init(is_stuck)
+        other.long_from.is_none() && *other.stuck.get_or_init(|| fits_somewhere(self.board, other.claim))
     }
 }
 

@@ -2,10 +2,7 @@
 //!
 //! Called by `pass`, for one slot after the other.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Action, Decisions, Situation, Slots, Verdict,
@@ -15,9 +12,9 @@ use super::{
 };
 use crate::{
     admit::{
-        Budgets, Group, Rule,
+        Budgets,
         memory::Memory,
-        slots::{self, Room, Seen, Step, WaitsFor},
+        slots::{self, Room, Step, WaitsFor},
     },
     model::{Claim, Held, SlotFailure, Uid},
 };
@@ -62,24 +59,25 @@ pub(super) fn keep<B: Budgets>(
             all.actions.push(Action::Keep { claim: claim.uid, slot, node: node() });
             kept(WaitsFor::Victims)
         }
-        Step::End(victims) => {
-            if let Some((_, again)) = host.and_then(|host| ahead.taker(claim, host, doomed)) {
+        Step::End(victims) => match host.and_then(|host| ahead.taker(claim, host, doomed)) {
+            Some((_, again)) => {
                 all.by(later(held.since, given.bounds.hold));
                 again.into_iter().for_each(|at| all.by(at));
-                all.verdicts.insert(claim.uid, kept(WaitsFor::Ahead));
-                return count(&seen, rules, claim, slots);
+                kept(WaitsFor::Ahead)
             }
-            let untold = victims.iter().filter(|victim| !memory.was_ended(**victim));
-            let known = untold.filter_map(|victim| Some((*victim, *rules.get(victim)?)));
-            all.actions.extend(known.map(|(victim, (rule, group))| Action::End {
-                victim,
-                claim: claim.uid,
-                node: node(),
-                rule,
-                budget: group.is_some(),
-            }));
-            kept(WaitsFor::Victims)
-        }
+            None => {
+                let untold = victims.iter().filter(|victim| !memory.was_ended(**victim));
+                let known = untold.filter_map(|victim| Some((*victim, *rules.get(victim)?)));
+                all.actions.extend(known.map(|(victim, (rule, group))| Action::End {
+                    victim,
+                    claim: claim.uid,
+                    node: node(),
+                    rule,
+                    budget: group.is_some(),
+                }));
+                kept(WaitsFor::Victims)
+            }
+        },
         Step::Wait(WaitsFor::Frozen, _) => Verdict::Frozen,
         Step::Wait(waits, until) => {
             all.by(until);
@@ -87,17 +85,12 @@ pub(super) fn keep<B: Budgets>(
         }
     };
     all.verdicts.insert(claim.uid, verdict);
-    count(&seen, rules, claim, slots);
-}
-
-/// Tells the slots after it whom this one takes.
-fn count(seen: &Seen, rules: BTreeMap<Uid, (Rule, Option<Group>)>, claim: &Claim, slots: &mut Slots) {
     slots.leaving.extend(seen.standing.iter().map(|(uid, _)| *uid));
     if seen.room == Room::WhenAllLeft {
         let rank = claim.owner.rank;
         slots.going.extend(seen.standing.iter().map(|(uid, _)| (*uid, rank)));
     }
-    for group in rules.into_values().filter_map(|(_, group)| group) {
+    for group in rules.values().filter_map(|(_, group)| *group) {
         *slots.pledged.entry(group).or_default() += 1;
     }
 }

@@ -42,7 +42,7 @@ pub struct ShareTally {
     /// decided here, and what was known then, led to it.
     pub in_vain: u64,
     /// The same, where it came of what others did after the victim had been told to end: their Pods left a node that the
-    /// Pod then had, or that node is newer, or the node it was to have is gone.
+    /// Pod then had, or that node is newer, or the node it was to have is gone, or the scheduler let another in there.
     pub unforeseen: u64,
     /// Slots that came to nothing.
     pub failed: u64,

@@ -57,32 +57,21 @@ fn drop_nomination(world: &mut World) {
     world.dropped_at.insert(Uid::new(1), world.now);
 }
 
+/// The second node comes free, and the first Pod gets its place there.
+fn the_tenant_leaves(world: &mut World) {
+    world.take_away(Uid::new(2));
+    world.tick(0);
+    place(world, 1, 1);
+}
+
 #[test]
 fn what_others_did_later_can_not_have_been_known() {
     type Happens = fn(&mut World);
     let rows: [(&str, i64, Happens, Option<Lost>); 9] = [
         ("nothing", 1, |_| {}, None),
         ("it gets its place", 1, |world| place(world, 1, 0), None),
-        (
-            "a tenant leaves later",
-            1,
-            |world| {
-                world.take_away(Uid::new(2));
-                world.tick(0);
-                place(world, 1, 1);
-            },
-            Some(Lost::ToOthers),
-        ),
-        (
-            "a tenant had left",
-            0,
-            |world| {
-                world.take_away(Uid::new(2));
-                world.tick(0);
-                place(world, 1, 1);
-            },
-            Some(Lost::Here),
-        ),
+        ("a tenant leaves later", 1, the_tenant_leaves, Some(Lost::ToOthers)),
+        ("a tenant had left", 0, the_tenant_leaves, Some(Lost::Here)),
         (
             "a node comes later",
             1,
