@@ -122,22 +122,13 @@ async fn refused(scene: Scene) -> Result<()> {
 
 /// A Pod of a class of ours that asks for half a CPU.
 fn plain(name: &str, class: &str) -> Result<Pod> {
-    let requests = json!({ "requests": { "cpu": "500m", "memory": "1Mi" } });
-    pod(
-        name,
-        &json!({}),
-        &json!({
-            "priorityClassName": class,
-            "containers": [{ "name": "main", "image": "example.test/a:1", "resources": requests }],
-        }),
-    )
+    asks(name, class, &json!({ "requests": { "cpu": "500m", "memory": "1Mi" } }))
 }
 
-/// A Pod of production that asks for this alone.
-fn asks(name: &str, limits: &Value) -> Result<Pod> {
-    let containers =
-        json!([{ "name": "main", "image": "example.test/a:1", "resources": { "limits": limits } }]);
-    pod(name, &json!({}), &json!({ "priorityClassName": PREFERRED, "containers": containers }))
+/// A Pod of a class of ours that asks for this alone.
+fn asks(name: &str, class: &str, resources: &Value) -> Result<Pod> {
+    let containers = json!([{ "name": "main", "image": "example.test/a:1", "resources": resources }]);
+    pod(name, &json!({}), &json!({ "priorityClassName": class, "containers": containers }))
 }
 
 async fn pods(scene: Scene) -> Result<()> {
@@ -165,8 +156,11 @@ async fn pods(scene: Scene) -> Result<()> {
     // Nobody else is concerned: Pods of other tiers, services of tiers that are not limited, and changes of what is there.
     pods.create(&dry, &plain("other", PREEMPTIBLE)?).await.context("a tier that is not limited")?;
     pods.create(&dry, &pod("none", &json!({}), &json!({}))?).await.context("no tier")?;
-    pods.create(&dry, &asks("memory", &json!({ "memory": "1Mi" }))?).await.context("no CPU")?;
-    let gpu = pods.create(&dry, &asks("gpu", &json!({ "example.com/gpu": 1 }))?).await;
+    pods.create(&dry, &asks("memory", PREFERRED, &json!({ "limits": { "memory": "1Mi" } }))?)
+        .await
+        .context("no CPU")?;
+    let gpu =
+        pods.create(&dry, &asks("gpu", PREFERRED, &json!({ "limits": { "example.com/gpu": 1 } }))?).await;
     let said = gpu.err().map(|error| error.to_string()).unwrap_or_default();
     ensure!(said.contains("example.com/gpu: it has none"), "what the quota does not name: {said:?}");
     // What grows would take what is not there; what shrinks may.
