@@ -22,7 +22,7 @@ use tracing::{info, warn};
 
 use self::cluster::Whole;
 use crate::{
-    ServiceKey,
+    JobKey,
     admission::{TooOld, check_fence, check_version, wait_for_kinds},
     apply::{Executor, Learn, events},
     checks::Checks,
@@ -147,7 +147,7 @@ struct Operator<'a> {
 /// What is known and whom it concerns.
 struct Known {
     index: Arc<Index>,
-    queue: Arc<Queue<ServiceKey>>,
+    queue: Arc<Queue<JobKey>>,
     quota: Arc<Quota>,
     watches: Arc<Watches>,
     freeze: Freeze,
@@ -163,7 +163,7 @@ impl Operator<'_> {
     async fn begin(&self, tasks: &mut JoinSet<()>) -> Result<Known, Error> {
         check_version(&self.client).await?;
         wait_for_kinds(&self.client).await;
-        let queue: Arc<Queue<ServiceKey>> = Arc::default();
+        let queue: Arc<Queue<JobKey>> = Arc::default();
         let quota: Arc<Quota> = Arc::default();
         let dirty = (Arc::clone(&queue), Arc::clone(&quota));
         let index = Arc::new(Index::new(self.metrics.clone(), move |key| {

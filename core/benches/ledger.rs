@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use borealis_core::{
     admit::ledger::{Job, JobName, Ledger},
-    model::{Bucket, Grant, Resources, Revision, Share, Uid},
+    model::{Bucket, Grant, JobKind, Resources, Revision, Share, Uid},
 };
 use divan::{Bencher, black_box};
 use jiff::Timestamp;
@@ -25,7 +25,11 @@ fn role(at: u32) -> Arc<str> {
 }
 
 fn name(role: u32, job: u32) -> JobName {
-    JobName { namespace: format!("role{role}-{}", job % 2).into(), name: format!("job{job}").into() }
+    JobName {
+        kind: JobKind::Service,
+        namespace: format!("role{role}-{}", job % 2).into(),
+        name: format!("job{job}").into(),
+    }
 }
 
 fn job(at: u32, number: u32, instances: u32) -> Job {

@@ -16,7 +16,7 @@ use borealis_core::{
     model::{
         Amount, Controls, EndReason, Flapping, History, Instance, Instructions, NodeId, Partition, Progress,
         Ranges, Revision, RevisionRecord, Run, Service, ServiceStatus, Strategy, Task, TaskState, Uid,
-        Update, UpdateSettings, UpdateState, Work,
+        Update, UpdateSettings, UpdateState, Upstream, Work,
     },
     plan::{Plan, ServiceView, plan},
 };
@@ -165,6 +165,7 @@ impl Snapshot {
             status: Some(&self.status),
             measurements: &[],
             pending: &[],
+            upstream: Upstream::default(),
             lost_nodes: &self.lost_nodes,
             keep_allowed: true,
             frozen: false,
@@ -192,6 +193,7 @@ fn service(instances: u32) -> Service {
         partition: Partition { reschedule: true, delay_seconds: 0 },
         history: History { failed: 3, ended: 1, ttl_seconds: 172_800 },
         work: Work::default(),
+        batch: None,
     }
 }
 

@@ -16,6 +16,10 @@ pub const RECONCILING: &str = "Reconciling";
 pub const STALLED: &str = "Stalled";
 /// No instance is known to be without a place; the message says which are, and why.
 pub const PLACED: &str = "Placed";
+/// On an AuroraJob: it has succeeded.
+pub const COMPLETE: &str = "Complete";
+/// On an AuroraJob: it has failed; the message names the first instance that did.
+pub const FAILED: &str = "Failed";
 
 /// On an AuroraUpdate: some of its controls are not acted on; the message says which and why.
 pub const REFUSED: &str = "Refused";

@@ -30,7 +30,7 @@ use tracing::debug;
 
 use super::Facts;
 use crate::{
-    ServiceKey,
+    JobKey,
     api::{AuroraService, AuroraUpdate, update::update_name},
     lease::Fence,
     metrics::{Metrics, Verb},
@@ -98,7 +98,7 @@ pub fn events(client: Client, fence: Fence, metrics: Metrics, identity: String) 
 
 impl Announcer {
     /// Queues an event, or drops it when too many wait.
-    pub fn announce(&self, key: &ServiceKey, facts: &Facts, event: plan::Event) {
+    pub fn announce(&self, key: &JobKey, facts: &Facts, event: plan::Event) {
         let regarding = match event.update {
             Some(number) => {
                 let uid =
@@ -207,11 +207,7 @@ impl EventWriter {
     }
 }
 
-fn reference<K: Resource<DynamicType = ()>>(
-    key: &ServiceKey,
-    name: String,
-    uid: Option<Uid>,
-) -> ObjectReference {
+fn reference<K: Resource<DynamicType = ()>>(key: &JobKey, name: String, uid: Option<Uid>) -> ObjectReference {
     ObjectReference {
         api_version: Some(K::api_version(&()).into_owned()),
         kind: Some(K::kind(&()).into_owned()),

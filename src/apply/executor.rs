@@ -28,7 +28,7 @@ use super::{
     tasks::{Target, Wanted},
     upkeep::Recent,
 };
-use crate::{ServiceKey, lease::Fence, metrics::Metrics};
+use crate::{JobKey, lease::Fence, metrics::Metrics};
 
 /// Pods that are made, ended or removed in one go; the rest is planned anew.
 const PORTION: usize = 256;
@@ -88,7 +88,7 @@ impl Executor {
     }
 
     /// Does what the plan says. Never called for one service twice at a time.
-    pub async fn execute(&self, key: &ServiceKey, facts: &Facts, plan: Plan) -> Outcome {
+    pub async fn execute(&self, key: &JobKey, facts: &Facts, plan: Plan) -> Outcome {
         if self.calls.term().is_none() {
             return Outcome::Fenced;
         }
@@ -191,7 +191,7 @@ fn kind(action: &Action) -> (u8, Option<Revision>) {
 }
 
 /// One line for all Pods of a plan; each is told at the level below.
-fn sum_up(service: &ServiceKey, actions: &[Action]) {
+fn sum_up(service: &JobKey, actions: &[Action]) {
     let started = actions.iter().filter(|action| matches!(action, Action::Create { .. })).count();
     let ended = actions.iter().filter(|action| matches!(action, Action::End { .. })).count();
     if started + ended > 0 {

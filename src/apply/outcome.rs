@@ -9,7 +9,7 @@ use borealis_core::{
 use k8s_openapi::api::{apps::v1::ControllerRevision, core::v1::Pod};
 
 use crate::{
-    ServiceKey,
+    JobKey,
     api::{AnyService, AuroraUpdate, Sla},
 };
 
@@ -106,17 +106,17 @@ pub trait Learn: Send + Sync {
     /// This is how the Pod is now.
     fn learn_pod(&self, pod: &Pod);
     /// The Pod of this uid is no more.
-    fn learn_pod_gone(&self, service: &ServiceKey, uid: Uid);
+    fn learn_pod_gone(&self, service: &JobKey, uid: Uid);
     /// This is how the stored config is now.
     fn learn_revision(&self, revision: &ControllerRevision);
     /// The stored config of this uid is no more.
-    fn learn_revision_gone(&self, service: &ServiceKey, uid: Uid);
+    fn learn_revision_gone(&self, service: &JobKey, uid: Uid);
     /// This is how the update is now.
     fn learn_update(&self, update: &AuroraUpdate);
     /// The update of this uid is no more.
-    fn learn_update_gone(&self, service: &ServiceKey, uid: Uid);
+    fn learn_update_gone(&self, service: &JobKey, uid: Uid);
     /// This is how the service is now, its status above all.
     fn learn_service(&self, service: &AnyService);
     /// It is not known whether a write on behalf of this service was applied.
-    fn unsettle(&self, service: &ServiceKey);
+    fn unsettle(&self, service: &JobKey);
 }

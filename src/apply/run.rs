@@ -38,7 +38,7 @@ use super::{
     snapshots::Originals,
 };
 use crate::{
-    ServiceKey,
+    JobKey,
     api::{AnyService, AuroraService, AuroraUpdate, TaskConfig, revision::controller_revision_name},
     metrics::Verb,
 };
@@ -92,7 +92,7 @@ pub(super) struct Run<'a> {
     pub(super) calls: &'a Calls,
     pub(super) index: &'a dyn Learn,
     pub(super) configs: &'a Configs,
-    pub(super) key: &'a ServiceKey,
+    pub(super) key: &'a JobKey,
     pub(super) facts: &'a Facts,
     /// The service's uid as the API writes it.
     pub(super) uid: String,
@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
         calls: &'a Calls,
         index: &'a dyn Learn,
         configs: &'a Configs,
-        key: &'a ServiceKey,
+        key: &'a JobKey,
         facts: &'a Facts,
     ) -> Self {
         Self {

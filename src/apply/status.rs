@@ -178,6 +178,7 @@ fn can_wait(recorded: Option<&ServiceStatus>, status: &ServiceStatus) -> bool {
         update,
         failure,
         admitted,
+        batch,
         conditions,
     } = status;
     let truths = |status: &ServiceStatus| -> Vec<_> {
@@ -196,6 +197,7 @@ fn can_wait(recorded: Option<&ServiceStatus>, status: &ServiceStatus) -> bool {
         && *update == recorded.update
         && *failure == recorded.failure
         && *admitted == recorded.admitted
+        && *batch == recorded.batch
         && conditions.len() == recorded.conditions.len()
         && truths(status) == truths(recorded)
 }

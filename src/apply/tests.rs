@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use super::{Announcer, Executor, Facts, Learn, Limits, Outcome, UpdateFacts, events};
 use crate::{
-    ServiceKey,
+    JobKey,
     api::{AnyService, AuroraService, AuroraUpdate, convert, snapshot::Content},
     lease::{Gate, fence},
     metrics::Metrics,
@@ -56,25 +56,25 @@ impl Learn for Reports {
     fn learn_pod(&self, pod: &Pod) {
         self.add("pod", pod.name_any());
     }
-    fn learn_pod_gone(&self, _: &ServiceKey, uid: Uid) {
+    fn learn_pod_gone(&self, _: &JobKey, uid: Uid) {
         self.add("pod gone", uid.to_string());
     }
     fn learn_revision(&self, revision: &ControllerRevision) {
         self.add("revision", revision.name_any());
     }
-    fn learn_revision_gone(&self, _: &ServiceKey, uid: Uid) {
+    fn learn_revision_gone(&self, _: &JobKey, uid: Uid) {
         self.add("revision gone", uid.to_string());
     }
     fn learn_update(&self, update: &AuroraUpdate) {
         self.add("update", update.name_any());
     }
-    fn learn_update_gone(&self, _: &ServiceKey, uid: Uid) {
+    fn learn_update_gone(&self, _: &JobKey, uid: Uid) {
         self.add("update gone", uid.to_string());
     }
     fn learn_service(&self, service: &AnyService) {
         self.add("service", service.name_any());
     }
-    fn unsettle(&self, service: &ServiceKey) {
+    fn unsettle(&self, service: &JobKey) {
         self.add("unsettle", service.to_string());
     }
 }
@@ -85,7 +85,7 @@ struct World {
     gate: Gate,
     reports: Arc<Reports>,
     executor: Executor,
-    key: ServiceKey,
+    key: JobKey,
     facts: Facts,
 }
 
@@ -125,7 +125,7 @@ impl World {
             budget: Some("1-4".to_owned()),
             headless: None,
         };
-        let world = Self { api, gate, reports, executor, key: ServiceKey::new("prod", "web"), facts };
+        let world = Self { api, gate, reports, executor, key: JobKey::service("prod", "web"), facts };
         let recorded = world.run([Action::RecordRevision { revision: read.revision, last_good: true }]).await;
         assert_eq!(recorded, Outcome::Done { wrote: true });
         world.reports.take();
@@ -206,6 +206,7 @@ fn status(revision: Revision, running: u32) -> ServiceStatus {
         update: None,
         failure: None,
         admitted: None,
+        batch: None,
         conditions: vec![condition(ConditionType::Ready, running == 5, "Running")],
     }
 }

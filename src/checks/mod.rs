@@ -25,7 +25,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
 use self::{answer::Reading, ask::Asker};
-use crate::{ServiceKey, controller::spread, lease::Fence, metrics::Metrics};
+use crate::{JobKey, controller::spread, lease::Fence, metrics::Metrics};
 
 pub use self::{answer::Kind, hosts::Hosts};
 
@@ -45,8 +45,8 @@ struct Inner {
     fence: Fence,
     metrics: Metrics,
     permits: Semaphore,
-    services: Mutex<HashMap<ServiceKey, Followed>>,
-    again: Box<dyn Fn(&ServiceKey) + Send + Sync>,
+    services: Mutex<HashMap<JobKey, Followed>>,
+    again: Box<dyn Fn(&JobKey) + Send + Sync>,
 }
 
 /// The checks of one update.
@@ -80,7 +80,7 @@ impl Checks {
         hosts: Hosts,
         fence: Fence,
         metrics: Metrics,
-        again: impl Fn(&ServiceKey) + Send + Sync + 'static,
+        again: impl Fn(&JobKey) + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(Inner {
             hosts,
@@ -94,7 +94,7 @@ impl Checks {
     }
 
     /// What is known of the checks of a service's newest update.
-    pub fn measurements(&self, key: &ServiceKey, update: Option<&Update>) -> Vec<Measurement> {
+    pub fn measurements(&self, key: &JobKey, update: Option<&Update>) -> Vec<Measurement> {
         let Some(update) = update.filter(|update| !update.settings.checks.is_empty()) else {
             return Vec::new();
         };
@@ -112,7 +112,7 @@ impl Checks {
 
     /// Takes up the checks of a service's newest update where they mean something in the state it has now, and lets go of
     /// them, and of what was measured, where they don't.
-    pub fn follow(&self, key: &ServiceKey, update: Option<(&Update, UpdateState)>) {
+    pub fn follow(&self, key: &JobKey, update: Option<(&Update, UpdateState)>) {
         let goes_on =
             |state| matches!(state, UpdateState::RollingForward | UpdateState::RollForwardAwaitingPulse);
         let checked = update.filter(|(update, state)| goes_on(*state) && !update.settings.checks.is_empty());
@@ -154,7 +154,7 @@ fn url(check: &Check) -> &str {
 }
 
 /// Measures one check until it is dropped.
-async fn probe(inner: Arc<Inner>, own: Arc<Semaphore>, key: ServiceKey, update: Uid, check: Check) {
+async fn probe(inner: Arc<Inner>, own: Arc<Semaphore>, key: JobKey, update: Uid, check: Check) {
     let part = spread(&(&key, update, &check.name));
     sleep(FIRST.mul_f64(part)).await;
     // Not all at the same moment for ever, and never less often than is promised.
@@ -174,7 +174,7 @@ async fn probe(inner: Arc<Inner>, own: Arc<Semaphore>, key: ServiceKey, update: 
 }
 
 impl Inner {
-    fn note(&self, key: &ServiceKey, update: Uid, check: &Check, at: Timestamp, reading: Reading) {
+    fn note(&self, key: &JobKey, update: Uid, check: &Check, at: Timestamp, reading: Reading) {
         self.metrics.check_measured(reading.kind);
         debug!(service = %key, check = check.name, said = reading.message, "measured a check");
         let mut services = self.services();
@@ -188,7 +188,7 @@ impl Inner {
         (self.again)(key);
     }
 
-    fn services(&self) -> MutexGuard<'_, HashMap<ServiceKey, Followed>> {
+    fn services(&self) -> MutexGuard<'_, HashMap<JobKey, Followed>> {
         self.services.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -148,18 +148,18 @@ async fn a_query_reaches_prometheus_as_it_was_written() {
 }
 
 /// Checks that may ask this machine, what they ask to be planned again, and the lease.
-fn start() -> (Checks, mpsc::UnboundedReceiver<ServiceKey>, Gate) {
+fn start() -> (Checks, mpsc::UnboundedReceiver<JobKey>, Gate) {
     let (gate, fence) = fence();
     let (sender, again) = mpsc::unbounded_channel();
     let hosts = Hosts::parse("127.0.0.1").unwrap();
-    let checks = Checks::new(hosts, fence, Metrics::default(), move |key: &ServiceKey| {
+    let checks = Checks::new(hosts, fence, Metrics::default(), move |key: &JobKey| {
         drop(sender.send(key.clone()));
     });
     (checks, again, gate)
 }
 
-fn key() -> ServiceKey {
-    ServiceKey { namespace: "prod".into(), name: "web".into() }
+fn key() -> JobKey {
+    JobKey::service("prod", "web")
 }
 
 fn update(uid: u128, checks: Vec<Check>) -> Update {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use kube::Client;
 
 use crate::{
-    ServiceKey,
+    JobKey,
     apply::{Executor, Facts, Outcome},
     index::{Index, SettleError, settle},
 };
@@ -16,7 +16,7 @@ pub type Planner = fn(&ServiceView<'_>, Timestamp) -> Plan;
 /// Carries a plan out.
 pub trait Execute: Send + Sync + 'static {
     /// Does what the plan says; never called for one service twice at a time.
-    fn execute(&self, key: &ServiceKey, facts: &Facts, plan: Plan) -> impl Future<Output = Outcome> + Send;
+    fn execute(&self, key: &JobKey, facts: &Facts, plan: Plan) -> impl Future<Output = Outcome> + Send;
 }
 
 /// Reads a service live into the index.
@@ -25,18 +25,17 @@ pub trait Settle: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the API server can't be read; the service then stays unsettled.
-    fn settle(&self, index: &Index, key: &ServiceKey)
-    -> impl Future<Output = Result<(), SettleError>> + Send;
+    fn settle(&self, index: &Index, key: &JobKey) -> impl Future<Output = Result<(), SettleError>> + Send;
 }
 
 impl Execute for Executor {
-    async fn execute(&self, key: &ServiceKey, facts: &Facts, plan: Plan) -> Outcome {
+    async fn execute(&self, key: &JobKey, facts: &Facts, plan: Plan) -> Outcome {
         Self::execute(self, key, facts, plan).await
     }
 }
 
 impl Settle for Client {
-    async fn settle(&self, index: &Index, key: &ServiceKey) -> Result<(), SettleError> {
+    async fn settle(&self, index: &Index, key: &JobKey) -> Result<(), SettleError> {
         settle(self, index, key).await
     }
 }

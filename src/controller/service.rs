@@ -34,7 +34,7 @@ use super::{
     queue::Queue,
 };
 use crate::{
-    ServiceKey,
+    JobKey,
     apply::{Facts, Outcome},
     checks::Checks,
     index::{Index, Tenant, Viewed},
@@ -86,7 +86,7 @@ pub struct Controller<E, L> {
     /// What is known.
     pub index: Arc<Index>,
     /// Which service is next; the index adds to it.
-    pub queue: Arc<Queue<ServiceKey>>,
+    pub queue: Arc<Queue<JobKey>>,
     /// Carries plans out.
     pub executor: E,
     /// Reads services live.
@@ -112,11 +112,11 @@ pub struct Controller<E, L> {
 /// What is remembered of services between rounds; all of it may be lost.
 #[derive(Default)]
 struct Memory {
-    backoff: Backoff<ServiceKey>,
+    backoff: Backoff<JobKey>,
     /// The last refusal, and the generation of the spec that was refused.
-    refusals: Mutex<HashMap<ServiceKey, (i64, Problem)>>,
+    refusals: Mutex<HashMap<JobKey, (i64, Problem)>>,
     /// Rounds in a row that wrote something.
-    rounds: Mutex<HashMap<ServiceKey, u32>>,
+    rounds: Mutex<HashMap<JobKey, u32>>,
 }
 
 /// When to look at a service again.
@@ -136,7 +136,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
         let this = Arc::new((self, Memory::default()));
         let queue = Arc::clone(&this.0.queue);
         let mut working: JoinSet<()> = JoinSet::new();
-        let mut keys: HashMap<Id, ServiceKey> = HashMap::new();
+        let mut keys: HashMap<Id, JobKey> = HashMap::new();
         let mut count = interval(COUNT);
         count.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -159,7 +159,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
     }
 
     /// A round has ended, well or by a panic.
-    fn ended(&self, memory: &Memory, keys: &mut HashMap<Id, ServiceKey>, ended: Result<(Id, ()), JoinError>) {
+    fn ended(&self, memory: &Memory, keys: &mut HashMap<Id, JobKey>, ended: Result<(Id, ()), JoinError>) {
         let id = match &ended {
             Ok((id, ())) => *id,
             Err(failed) => failed.id(),
@@ -186,7 +186,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
     }
 
     /// Plans one service once and has it carried out.
-    async fn reconcile(&self, memory: &Memory, key: &ServiceKey) -> Again {
+    async fn reconcile(&self, memory: &Memory, key: &JobKey) -> Again {
         if !self.opening.is_open(&self.fence) {
             return Again::After(CLOSED);
         }
@@ -213,7 +213,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
     fn plan(
         &self,
         memory: &Memory,
-        key: &ServiceKey,
+        key: &JobKey,
         mut view: ServiceView<'_>,
         mut facts: Facts,
     ) -> (Plan, Facts) {
@@ -241,7 +241,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
     /// The plan of what the service may bring about now.
     fn plan_admitted(
         &self,
-        key: &ServiceKey,
+        key: &JobKey,
         view: &ServiceView<'_>,
         facts: &mut Facts,
         tenant: &Tenant,
@@ -258,7 +258,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
         })
     }
 
-    async fn settle(&self, memory: &Memory, key: &ServiceKey) -> Again {
+    async fn settle(&self, memory: &Memory, key: &JobKey) -> Again {
         match self.live.settle(&self.index, key).await {
             Ok(()) if self.index.view(key, |_, _| ()) != Viewed::Unsettled => Again::After(Duration::ZERO),
             Ok(()) => {
@@ -276,7 +276,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
     fn conclude(
         &self,
         memory: &Memory,
-        key: &ServiceKey,
+        key: &JobKey,
         outcome: Outcome,
         generation: i64,
         next_check: Option<Timestamp>,
@@ -313,7 +313,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
     }
 
     /// How long a service at rest is left alone.
-    fn idle(&self, key: &ServiceKey, next_check: Option<Timestamp>) -> Duration {
+    fn idle(&self, key: &JobKey, next_check: Option<Timestamp>) -> Duration {
         let resync = self.settings.resync.mul_f64(0.9 + 0.2 * spread(&(key, Timestamp::now().as_second())));
         let until =
             |at: Timestamp| Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
@@ -322,7 +322,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
 }
 
 /// Plans every service again, each at its own moment within a few seconds: what a new leader begins with.
-pub fn plan_all(index: &Index, queue: &Queue<ServiceKey>) {
+pub fn plan_all(index: &Index, queue: &Queue<JobKey>) {
     let keys = index.keys();
     let window = Duration::from_millis(u64::try_from(keys.len()).unwrap_or(u64::MAX).min(SPREAD_MILLIS));
     queue.put_off(|key| window.mul_f64(spread(key)));
@@ -330,7 +330,7 @@ pub fn plan_all(index: &Index, queue: &Queue<ServiceKey>) {
 }
 
 /// One round of one service.
-async fn round<E: Execute, L: Settle>(this: Arc<(Controller<E, L>, Memory)>, key: ServiceKey) {
+async fn round<E: Execute, L: Settle>(this: Arc<(Controller<E, L>, Memory)>, key: JobKey) {
     let (controller, memory) = &*this;
     let began = Instant::now();
     let again = controller.reconcile(memory, &key).await;
@@ -342,37 +342,37 @@ async fn round<E: Execute, L: Settle>(this: Arc<(Controller<E, L>, Memory)>, key
 }
 
 impl Memory {
-    fn forget(&self, key: &ServiceKey) {
+    fn forget(&self, key: &JobKey) {
         self.backoff.clear(key);
         self.accept(key);
         self.rest(key);
     }
 
     /// The refusal to show, if it was of this very spec.
-    fn refusal(&self, key: &ServiceKey, generation: i64) -> Option<Problem> {
+    fn refusal(&self, key: &JobKey, generation: i64) -> Option<Problem> {
         let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         refusals.get(key).filter(|(refused, _)| *refused == generation).map(|(_, problem)| problem.clone())
     }
 
-    fn refuse(&self, key: &ServiceKey, generation: i64, problem: Problem) {
+    fn refuse(&self, key: &JobKey, generation: i64, problem: Problem) {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         refusals.insert(key.clone(), (generation, problem));
     }
 
     /// Everything went through; whether something had been refused before.
-    fn accept(&self, key: &ServiceKey) -> bool {
+    fn accept(&self, key: &JobKey) -> bool {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).remove(key).is_some()
     }
 
     /// Whether a service that wrote something may go on at once.
-    fn another_round(&self, key: &ServiceKey) -> bool {
+    fn another_round(&self, key: &JobKey) -> bool {
         let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         let count = rounds.entry(key.clone()).or_insert(0);
         *count += 1;
         *count < ROUNDS
     }
 
-    fn rest(&self, key: &ServiceKey) {
+    fn rest(&self, key: &JobKey) {
         self.rounds.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }

@@ -6,7 +6,7 @@
 use borealis_core::model::{Revision, Service, ServiceStatus, Task};
 
 use super::{Index, state::State};
-use crate::ServiceKey;
+use crate::JobKey;
 
 /// What is known of a service.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct JobView<'a> {
 
 impl Index {
     /// Shows a service to `look`, under its lock: `look` must be quick, and ask the index nothing but tenancy.
-    pub fn job<R>(&self, key: &ServiceKey, look: impl FnOnce(&JobView<'_>) -> R) -> Option<R> {
+    pub fn job<R>(&self, key: &JobKey, look: impl FnOnce(&JobView<'_>) -> R) -> Option<R> {
         let slot = self.find(&key.namespace, &key.name)?;
         let tenant = self.tenant(&key.namespace);
         let mut state = slot.lock();

@@ -9,7 +9,7 @@ use k8s_openapi::api::{apps::v1::ControllerRevision, core::v1::Pod};
 
 use super::{Index, Kind, lean::StoredRevision, stamp::Source};
 use crate::{
-    ServiceKey,
+    JobKey,
     api::{AnyService, AuroraUpdate},
     apply::{AnyRole, Learn},
 };
@@ -30,7 +30,7 @@ impl Learn for Index {
         self.learn(Kind::Pod, pod);
     }
 
-    fn learn_pod_gone(&self, service: &ServiceKey, uid: Uid) {
+    fn learn_pod_gone(&self, service: &JobKey, uid: Uid) {
         self.drop_pod(&service.namespace, &service.name, uid, Source::Own);
     }
 
@@ -38,7 +38,7 @@ impl Learn for Index {
         self.learn(Kind::Revision, &StoredRevision::of(revision));
     }
 
-    fn learn_revision_gone(&self, service: &ServiceKey, uid: Uid) {
+    fn learn_revision_gone(&self, service: &JobKey, uid: Uid) {
         self.drop_revision(&service.namespace, &service.name, uid);
     }
 
@@ -46,7 +46,7 @@ impl Learn for Index {
         self.learn(Kind::Update, update);
     }
 
-    fn learn_update_gone(&self, service: &ServiceKey, uid: Uid) {
+    fn learn_update_gone(&self, service: &JobKey, uid: Uid) {
         self.drop_update(&service.namespace, &service.name, uid);
     }
 
@@ -54,7 +54,7 @@ impl Learn for Index {
         self.learn(Kind::Service, service);
     }
 
-    fn unsettle(&self, service: &ServiceKey) {
+    fn unsettle(&self, service: &JobKey) {
         self.change(&service.namespace, &service.name, |_, state| {
             state.unsettle();
             true

@@ -24,7 +24,7 @@ use super::{
     Index, Kind, contents::Known, feed::Feed, lean::StoredRevision, meta, stamp::Version, streams::PAGE,
 };
 use crate::{
-    ServiceKey,
+    JobKey,
     api::{
         AnyService, AuroraUpdate, labels,
         references::{ConfigSource, SourceKind},
@@ -92,7 +92,7 @@ pub(super) struct Read {
 ///
 /// # Errors
 /// When the API server can't be read; the service then stays unsettled.
-pub async fn settle(client: &Client, index: &Index, key: &ServiceKey) -> Result<(), SettleError> {
+pub async fn settle(client: &Client, index: &Index, key: &JobKey) -> Result<(), SettleError> {
     timeout(TIMEOUT, async {
         let awaited = index.awaited(key);
         let unsettled = {
@@ -127,7 +127,7 @@ pub async fn settle(client: &Client, index: &Index, key: &ServiceKey) -> Result<
 /// Reads an object for the hash of what it holds; the rest of it is dropped at once.
 async fn read_content(
     client: &Client,
-    key: &ServiceKey,
+    key: &JobKey,
     source: &ConfigSource,
     metrics: &Metrics,
 ) -> Result<Known, SettleError> {
@@ -139,7 +139,7 @@ async fn read_content(
 
 async fn read_one<K>(
     client: &Client,
-    key: &ServiceKey,
+    key: &JobKey,
     source: &ConfigSource,
     metrics: &Metrics,
 ) -> Result<Known, SettleError>
@@ -165,7 +165,7 @@ where
     }
 }
 
-async fn read(client: &Client, key: &ServiceKey, metrics: &Metrics) -> Result<Read, SettleError> {
+async fn read(client: &Client, key: &JobKey, metrics: &Metrics) -> Result<Read, SettleError> {
     let ours = ListParams::default().labels(&format!("{}={}", labels::SERVICE, key.name));
     let itself = ListParams::default().fields(&format!("metadata.name={}", key.name));
     Ok(Read {
@@ -178,7 +178,7 @@ async fn read(client: &Client, key: &ServiceKey, metrics: &Metrics) -> Result<Re
 
 impl Index {
     /// Takes what was read live for what is. Answers must be awaited (`await_answers`) since before the read.
-    pub(super) fn take_live(&self, key: &ServiceKey, read: &Read) {
+    pub(super) fn take_live(&self, key: &JobKey, read: &Read) {
         let Read { service, revisions, updates, pods } = read;
         self.learn_all(Kind::Service, service);
         self.learn_all(Kind::Revision, revisions);
@@ -208,7 +208,7 @@ fn uids<K: Feed>(listed: &Listed<K>) -> BTreeSet<Uid> {
 
 async fn list<K>(
     client: &Client,
-    key: &ServiceKey,
+    key: &JobKey,
     metrics: &Metrics,
     kind: Kind,
     params: ListParams,

@@ -42,7 +42,7 @@ use std::{
 };
 
 use borealis_core::{
-    model::{TaskState, UpdateState},
+    model::{JobKind, TaskState, UpdateState},
     plan::ServiceView,
 };
 use tokio::sync::Notify;
@@ -54,7 +54,7 @@ use self::{
     stamp::Epoch,
     state::{Awaited, Slot, State},
 };
-use crate::{ServiceKey, apply::Facts, metrics::Metrics};
+use crate::{JobKey, apply::Facts, metrics::Metrics};
 
 pub use self::{
     capacity::{Changes, Extent, Follower, ForeignUse},
@@ -147,7 +147,7 @@ pub struct Index {
     epochs: [AtomicU32; Kind::ALL.len()],
     ended: AtomicIsize,
     metrics: Metrics,
-    dirty: Box<dyn Fn(&ServiceKey) + Send + Sync>,
+    dirty: Box<dyn Fn(&JobKey) + Send + Sync>,
 }
 
 impl std::fmt::Debug for Index {
@@ -159,7 +159,7 @@ impl std::fmt::Debug for Index {
 impl Index {
     /// An index that knows nothing; `dirty` is called with each service that is to be planned again, and must not
     /// call back.
-    pub fn new(metrics: Metrics, dirty: impl Fn(&ServiceKey) + Send + Sync + 'static) -> Self {
+    pub fn new(metrics: Metrics, dirty: impl Fn(&JobKey) + Send + Sync + 'static) -> Self {
         Self {
             services: RwLock::default(),
             nodes: Mutex::default(),
@@ -176,7 +176,7 @@ impl Index {
 
     /// Shows a service to `look`, as one snapshot, under its lock: `look` must be quick. In the facts the names
     /// that depend on the cluster's settings are empty.
-    pub fn view<R>(&self, key: &ServiceKey, look: impl FnOnce(ServiceView<'_>, Facts) -> R) -> Viewed<R> {
+    pub fn view<R>(&self, key: &JobKey, look: impl FnOnce(ServiceView<'_>, Facts) -> R) -> Viewed<R> {
         let lost = self.nodes().lost();
         let Some(slot) = self.find(&key.namespace, &key.name) else { return Viewed::Absent };
         let tenant = self.tenant(&key.namespace);
@@ -194,7 +194,7 @@ impl Index {
     }
 
     /// Every key there is a service for.
-    pub fn keys(&self) -> Vec<ServiceKey> {
+    pub fn keys(&self) -> Vec<JobKey> {
         let with_service = |slot: &Arc<Slot>| !slot.lock().service.rows().is_empty();
         self.slots().iter().filter(|slot| with_service(slot)).map(|slot| slot.key.clone()).collect()
     }
@@ -225,11 +225,11 @@ impl Index {
 
     /// From now until the answer is dropped, deletions of this service are remembered, so that answers to writes
     /// that are on their way can't bring back what the watch has seen go.
-    pub fn await_answers(&self, key: &ServiceKey) -> impl Send + Sync + 'static + use<> {
+    pub fn await_answers(&self, key: &JobKey) -> impl Send + Sync + 'static + use<> {
         self.awaited(key)
     }
 
-    fn awaited(&self, key: &ServiceKey) -> Awaited {
+    fn awaited(&self, key: &JobKey) -> Awaited {
         let mut held = None;
         self.change(&key.namespace, &key.name, |slot, state| {
             state.await_answers();
@@ -273,7 +273,7 @@ impl Index {
             return Arc::clone(slot);
         }
         let name: Arc<str> = service.into();
-        let slot = Arc::new(Slot::new(ServiceKey { namespace, name: Arc::clone(&name) }));
+        let slot = Arc::new(Slot::new(JobKey { kind: JobKind::Service, namespace, name: Arc::clone(&name) }));
         of_namespace.insert(name, Arc::clone(&slot));
         slot
     }

@@ -17,7 +17,7 @@ use super::{
     state::{Slot, State},
 };
 use crate::{
-    ServiceKey,
+    JobKey,
     api::{references::ConfigSource, revision::with_contents},
 };
 
@@ -35,7 +35,7 @@ pub(super) struct Unresolved;
 
 impl Index {
     /// The service with its config, where contents are part of that.
-    pub(super) fn resolve(&self, key: &ServiceKey, state: &State) -> Result<Option<Resolved>, Unresolved> {
+    pub(super) fn resolve(&self, key: &JobKey, state: &State) -> Result<Option<Resolved>, Unresolved> {
         let Some((row, references)) = state.service.rows().first().zip(state.references()) else {
             return Ok(None);
         };
@@ -88,12 +88,12 @@ impl Index {
     }
 
     /// Whether reading it has failed so often that services go on without it.
-    pub(super) fn goes_without(&self, key: &ServiceKey, unread: &Unread) -> bool {
+    pub(super) fn goes_without(&self, key: &JobKey, unread: &Unread) -> bool {
         self.contents().failed(&key.namespace, unread, Instant::now())
     }
 
     /// Takes what was read.
-    pub(super) fn learn_content(&self, key: &ServiceKey, unread: &Unread, known: Known) {
+    pub(super) fn learn_content(&self, key: &JobKey, unread: &Unread, known: Known) {
         self.contents().read(&key.namespace, unread, known, Instant::now());
     }
 }

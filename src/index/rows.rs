@@ -210,6 +210,7 @@ pub(super) fn nothing(uid: Uid) -> Service {
         partition: Partition { reschedule: false, delay_seconds: 0 },
         history: History { failed: 0, ended: 0, ttl_seconds: 0 },
         work: Work::default(),
+        batch: None,
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use borealis_core::{
-    model::{Instance, NodeId, Revision, RevisionRecord, Run, Task, Uid},
+    model::{Instance, NodeId, Revision, RevisionRecord, Run, Task, Uid, Upstream},
     plan::{PastUpdate, ServiceView},
 };
 use jiff::Timestamp;
@@ -27,7 +27,7 @@ use super::{
     stamp::{News, Version},
 };
 use crate::{
-    ServiceKey,
+    JobKey,
     api::references::Reference,
     apply::{Facts, UpdateFacts},
 };
@@ -38,14 +38,14 @@ const NOBODY: u16 = u16::MAX;
 /// The place of one service in the index.
 #[derive(Debug)]
 pub(super) struct Slot {
-    pub(super) key: ServiceKey,
+    pub(super) key: JobKey,
     /// Tells it from others in the nodes' tables.
     pub(super) number: u32,
     state: Mutex<State>,
 }
 
 impl Slot {
-    pub(super) fn new(key: ServiceKey) -> Self {
+    pub(super) fn new(key: JobKey) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         Self { key, number: NEXT.fetch_add(1, Ordering::Relaxed), state: Mutex::default() }
     }
@@ -232,6 +232,7 @@ impl State {
             status: row.status.as_ref(),
             measurements: &[],
             pending: &[],
+            upstream: Upstream::default(),
             lost_nodes,
             keep_allowed: true,
             frozen: false,

@@ -57,8 +57,8 @@ impl Fixture {
     }
 }
 
-pub(super) fn key(service: &str) -> ServiceKey {
-    ServiceKey::new("prod", service)
+pub(super) fn key(service: &str) -> JobKey {
+    JobKey::service("prod", service)
 }
 
 /// A Pod of `web` that waits for a node.

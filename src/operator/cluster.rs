@@ -8,7 +8,7 @@ use tokio::{sync::Notify, task::JoinSet};
 
 use super::Operator;
 use crate::{
-    ServiceKey,
+    JobKey,
     apply::{Announcer, Preemption, RoleWriter, TenancyWriter},
     controller::{
         Queue,
@@ -24,7 +24,7 @@ use crate::{
 /// What the loops work with.
 pub(super) struct Whole {
     pub(super) index: Arc<Index>,
-    pub(super) queue: Arc<Queue<ServiceKey>>,
+    pub(super) queue: Arc<Queue<JobKey>>,
     pub(super) quota: Arc<Quota>,
     pub(super) writes: Preemption,
     pub(super) announcer: Announcer,

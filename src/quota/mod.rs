@@ -21,7 +21,7 @@ use borealis_core::{
 };
 use tokio::sync::Notify;
 
-use crate::{ServiceKey, index::Tenant};
+use crate::{JobKey, index::Tenant};
 
 /// The quota of all roles. One for the process, shared.
 #[derive(Debug, Default)]
@@ -41,12 +41,12 @@ pub struct State {
     /// Counts how often that came about.
     pub term: u64,
     /// Services that may have changed.
-    pub changed: HashSet<ServiceKey>,
+    pub changed: HashSet<JobKey>,
 }
 
 impl Quota {
     /// The service may have changed.
-    pub fn touch(&self, key: &ServiceKey) {
+    pub fn touch(&self, key: &JobKey) {
         let mut state = self.lock();
         if !state.changed.contains(key) {
             state.changed.insert(key.clone());
@@ -71,7 +71,7 @@ impl Quota {
     #[must_use]
     pub fn stand(
         &self,
-        key: &ServiceKey,
+        key: &JobKey,
         service: &Service,
         status: Option<&ServiceStatus>,
         tenant: &Tenant,
@@ -107,12 +107,12 @@ impl Quota {
 
 /// A service's name in the ledger.
 #[must_use]
-pub fn name(key: &ServiceKey) -> JobName {
-    JobName { namespace: Arc::clone(&key.namespace), name: Arc::clone(&key.name) }
+pub fn name(key: &JobKey) -> JobName {
+    JobName { kind: key.kind, namespace: Arc::clone(&key.namespace), name: Arc::clone(&key.name) }
 }
 
 /// The service of a name in the ledger.
 #[must_use]
-pub fn key(name: &JobName) -> ServiceKey {
-    ServiceKey { namespace: Arc::clone(&name.namespace), name: Arc::clone(&name.name) }
+pub fn key(name: &JobName) -> JobKey {
+    JobKey { kind: name.kind, namespace: Arc::clone(&name.namespace), name: Arc::clone(&name.name) }
 }

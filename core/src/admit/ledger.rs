@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use jiff::Timestamp;
 
-use crate::model::{Bucket, Grant, Resources, Revision, Share, Uid};
+use crate::model::{Bucket, Grant, JobKind, Resources, Revision, Share, Uid};
 
 use account::Account;
 
@@ -32,6 +32,8 @@ pub const MAX_PENDING: usize = 128;
 /// A job's name in the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobName {
+    /// Whether it is a service.
+    pub kind: JobKind,
     /// Its namespace.
     pub namespace: Arc<str>,
     /// Its name there.

@@ -4,6 +4,15 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+/// What a job is: Aurora's services and ad-hoc jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JobKind {
+    /// An AuroraService: instances are replaced whenever they end.
+    Service,
+    /// An AuroraJob: instances run to their end, once each.
+    Job,
+}
+
 /// Number of an instance, `0..N`, stable for the life of the job (Aurora: instance id).
 pub type Instance = u32;
 

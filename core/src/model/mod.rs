@@ -4,8 +4,10 @@
 //! shall happen in `plan`. The operator's index fills them from the API, the simulation from its own world.
 
 mod amount;
+mod batch;
 mod check;
 mod claim;
+mod cron;
 mod dedicated;
 mod grant;
 mod ids;
@@ -23,6 +25,10 @@ mod tier;
 mod update;
 
 pub use amount::Amount;
+pub use batch::{
+    Batch, BatchFailure, BatchStatus, HealthPatience, InstanceFailure, KillReason, Parent, ParentEnd,
+    ParentKind, ParentSeen, Phase, RunOf, Upstream,
+};
 pub use check::{
     Check, CheckRecord, Comparison, MAX_CHECKS, Measurement, Must, NoData, OnFailure, Outcome, Source, number,
 };
@@ -30,9 +36,13 @@ pub use claim::{
     Beside, Claim, Demand, Effect, Host, HostPort, Labels, NodeTerm, Owner, Requirement, Spread, Taint, Test,
     Toleration,
 };
+pub use cron::{
+    CatchUp, Collision, Cron, CronStatus, PendingRun, RunCause, RunEnd, RunHistory, RunOutcome, RunRecord,
+    RunSeen, Skipped,
+};
 pub use dedicated::{Dedicated, MAX_DEDICATED, NoPool};
 pub use grant::{Bucket, Grant, Share};
-pub use ids::{Instance, MAX_INSTANCES, ParseError, Revision, Run, Uid};
+pub use ids::{Instance, JobKind, MAX_INSTANCES, ParseError, Revision, Run, Uid};
 pub use in_place::{Change, InPlace, Stage};
 pub use pending::{Pending, PendingReason};
 pub use ranges::Ranges;

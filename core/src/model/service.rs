@@ -1,12 +1,15 @@
-//! A service as the planner sees it: what its spec asks for, without the template.
+//! A service, or a job whose instances run to their end, as the planner sees it: what its spec asks for, without the
+//! template.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Amount, Check, Dedicated, Instance, OnFailure, Ranges, Resources, Revision, Uid};
+use super::{
+    Amount, Batch, Check, Dedicated, Instance, JobKind, OnFailure, Ranges, Resources, Revision, Uid,
+};
 
-/// One AuroraService, read from its spec and metadata.
+/// One AuroraService or AuroraJob, read from its spec and metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     /// The object's uid; a re-created service has another.
@@ -33,6 +36,15 @@ pub struct Service {
     pub history: History,
     /// What it is to the cluster and to its role.
     pub work: Work,
+    /// What makes it end; `None` of a service, which never does.
+    pub batch: Option<Box<Batch>>,
+}
+
+impl Service {
+    /// What kind of job it is.
+    pub fn kind(&self) -> JobKind {
+        if self.batch.is_some() { JobKind::Job } else { JobKind::Service }
+    }
 }
 
 /// What a job is to the cluster and to its role: how it ranks, and how much it asks for.

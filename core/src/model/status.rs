@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{EndReason, Grant, Instance, Ranges, Revision, Run, UpdateState};
+use super::{BatchStatus, EndReason, Grant, Instance, Ranges, Revision, Run, UpdateState};
 
 /// Tasks and instances by what they are doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,6 +38,10 @@ pub enum ConditionType {
     Stalled,
     /// No instance is known to be without a place.
     Placed,
+    /// The job has succeeded.
+    Complete,
+    /// The job has failed.
+    Failed,
 }
 
 /// One condition of a service.
@@ -113,7 +117,9 @@ pub struct ServiceStatus {
     pub failure: Option<Failure>,
     /// What it was granted of its role's quota; only what was recorded here is acted on.
     pub admitted: Option<Grant>,
-    /// Ready, Reconciling, Stalled, Placed.
+    /// What has become of a job whose instances run to their end.
+    pub batch: Option<Box<BatchStatus>>,
+    /// Ready, Reconciling, Stalled, Placed; of a job whose instances run to their end, Complete and Failed as well.
     pub conditions: Vec<Condition>,
 }
 

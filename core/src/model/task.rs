@@ -86,6 +86,10 @@ pub enum Intent {
     Lose,
     /// One of its containers has ended for good, so the task has; the others are stopped.
     Finish,
+    /// It has taken longer than its job lets a task: it has failed.
+    TimeOut,
+    /// It was without health for longer than its job bears: it has failed.
+    Unhealthy,
 }
 
 /// How far the ending of a task has come.
@@ -122,6 +126,10 @@ pub enum EndReason {
     Disrupted,
     /// The node was shut down, lost, or removed.
     NodeLost,
+    /// It was stopped, since it took longer than its job lets a task.
+    TimedOut,
+    /// It was stopped, since it was without health for longer than its job bears.
+    Unhealthy,
     /// It ended and nobody said why.
     Unknown,
     /// It has not ended: an update has waited for it long enough.

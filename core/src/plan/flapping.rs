@@ -40,6 +40,7 @@ fn flapped(task: &Task, flapping: &Flapping) -> bool {
         // An update's words for what has not ended.
         Some(EndReason::TooSlow | EndReason::Unready | EndReason::CheckFailed) => false,
         Some(EndReason::Exited | EndReason::OutOfMemory | EndReason::OwnLimit) => true,
+        Some(EndReason::TimedOut | EndReason::Unhealthy) => true,
         Some(EndReason::Rejected | EndReason::Unknown) | None => true,
     };
     let (Some(ended), true) = (task.ended, own_end && task.is_terminal()) else { return false };

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::model::{
     Instance, Measurement, NodeId, Pending, RevisionRecord, Run, Service, ServiceStatus, Task, Uid, Update,
+    Upstream,
 };
 
 /// A snapshot of one service, as the index has it, with the operator's own writes assumed.
@@ -29,6 +30,8 @@ pub struct ServiceView<'a> {
     pub measurements: &'a [Measurement],
     /// What keeps its Pods off the nodes, of those that the scheduler has found none for; it may lag behind the tasks.
     pub pending: &'a [Pending],
+    /// What is known of others that a job waits for.
+    pub upstream: Upstream<'a>,
     /// Nodes that are lost, and since when.
     pub lost_nodes: &'a BTreeMap<NodeId, Timestamp>,
     /// Whether ended tasks may be kept at all: the cluster-wide cap is not reached.

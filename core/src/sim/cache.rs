@@ -60,6 +60,7 @@ impl Snapshot {
             status: self.object.status.as_ref(),
             measurements: &self.measurements,
             pending: &[],
+            upstream: Upstream::default(),
             lost_nodes: &self.lost_nodes,
             keep_allowed: self.keep_allowed,
             frozen: self.frozen,

@@ -34,7 +34,7 @@ pub(super) fn objection(
         Intent::Kill | Intent::Lose => true,
         Intent::Finish => task.half_ended || task.intent() == Some(Intent::Finish),
         Intent::Restart => task.intent() == Some(Intent::Restart) || is_to_be_made_anew(snapshot, plan, task),
-        Intent::Drain | Intent::Preempt => false,
+        Intent::Drain | Intent::Preempt | Intent::TimeOut | Intent::Unhealthy => false,
     };
     (!is_due).then(|| format!("ends run {run} of instance {instance} for {intent:?}"))
 }

@@ -106,6 +106,7 @@ impl Setting {
                 ttl_seconds: draw.pick(&[60, 600, 86_400]),
             },
             work: Work::default(),
+            batch: None,
         };
         let grace_seconds = draw.pick(&[1, 5, 30]);
         let skew = |draw: &mut Draw| match draw.chance(50) {

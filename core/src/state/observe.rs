@@ -189,8 +189,9 @@ fn seen_state(facts: &PodFacts<'_>, from: TaskState) -> (TaskState, Option<EndRe
     if facts.intent == Some(Intent::Lose) && facts.deleting.is_some() {
         return (TaskState::Lost, Some(EndReason::NodeLost));
     }
-    // A task that is stopped because one of its containers has ended ends by itself: it stays what it was till then.
-    if facts.deleting.is_some() || facts.intent.is_some_and(|intent| intent != Intent::Finish) {
+    // A task that is stopped because it has ended or failed ends by itself: it stays what it was till then.
+    let on_purpose = |intent| !matches!(intent, Intent::Finish | Intent::TimeOut | Intent::Unhealthy);
+    if facts.deleting.is_some() || facts.intent.is_some_and(on_purpose) {
         return (ending_state(facts), None);
     }
     let state = match facts.phase {
@@ -209,7 +210,9 @@ fn ending_state(facts: &PodFacts<'_>) -> TaskState {
         Some(Intent::Restart) => TaskState::Restarting,
         Some(Intent::Drain) => TaskState::Draining,
         Some(Intent::Preempt) => TaskState::Preempting,
-        Some(Intent::Kill | Intent::Finish | Intent::Lose) => TaskState::Killing,
+        Some(Intent::Kill | Intent::Finish | Intent::TimeOut | Intent::Unhealthy | Intent::Lose) => {
+            TaskState::Killing
+        }
         None if facts.disrupted => TaskState::Draining,
         None => TaskState::Killing,
     }
@@ -223,6 +226,14 @@ fn ended_state(facts: &PodFacts<'_>) -> (TaskState, EndReason) {
         }
         // It was stopped because one of its containers had ended: that one's end is the task's.
         Some(Intent::Finish) => return by_containers(facts),
+        // It was quicker than what was to stop it.
+        Some(Intent::TimeOut | Intent::Unhealthy)
+            if facts.phase == Phase::Succeeded && facts.deleting.is_none() =>
+        {
+            return by_containers(facts);
+        }
+        Some(Intent::TimeOut) => return (TaskState::Failed, EndReason::TimedOut),
+        Some(Intent::Unhealthy) => return (TaskState::Failed, EndReason::Unhealthy),
         None => {}
     }
     if facts.disrupted {

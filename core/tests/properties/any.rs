@@ -110,6 +110,7 @@ pub(crate) fn service() -> impl Strategy<Value = Service> {
             partition: Partition { reschedule, delay_seconds: 30 },
             history: History { failed, ended, ttl_seconds: 86_400 },
             work: Work::default(),
+            batch: None,
         },
     )
 }

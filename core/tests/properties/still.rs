@@ -126,6 +126,7 @@ impl Still {
             status: self.status.as_ref(),
             measurements: &measurements,
             pending: &[],
+            upstream: Upstream::default(),
             lost_nodes: &self.lost_nodes,
             keep_allowed: self.keep_allowed,
             frozen: self.frozen,

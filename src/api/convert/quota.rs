@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use borealis_core::{
     admit::ledger::{JobName, Pending, Report, Shortage},
-    model::Resources,
+    model::{JobKind, Resources},
 };
 
 use super::{grant, grant_object};
@@ -80,7 +80,11 @@ fn namespaces(report: &Report<'_>, foreign: &[ForeignShare<'_>]) -> Vec<Namespac
 pub fn pending_grants(recorded: &RoleQuota) -> Vec<Pending> {
     let read = |one: &PendingGrant| {
         Some(Pending {
-            job: JobName { namespace: one.namespace.as_str().into(), name: one.name.as_str().into() },
+            job: JobName {
+                kind: JobKind::Service,
+                namespace: one.namespace.as_str().into(),
+                name: one.name.as_str().into(),
+            },
             uid: one.uid.parse().ok()?,
             grant: grant(&one.grant)?,
         })
@@ -105,7 +109,7 @@ fn count(count: usize) -> i32 {
 mod tests {
     use borealis_core::{
         admit::ledger::{Job, Ledger},
-        model::{Bucket, Revision, Share, Uid},
+        model::{Bucket, JobKind, Revision, Share, Uid},
     };
     use jiff::Timestamp;
 
@@ -129,7 +133,10 @@ mod tests {
                 runs: 0,
                 settled: None,
             };
-            ledger.set_job(&JobName { namespace: "prod".into(), name: name.into() }, job);
+            ledger.set_job(
+                &JobName { kind: JobKind::Service, namespace: "prod".into(), name: name.into() },
+                job,
+            );
         }
         let pending = ledger.decide("ads", Timestamp::from_second(99).unwrap()).unwrap().pending;
         ledger.set_role(&"ads".into(), Resources { memory: 1 << 30, ..cpu(1_500) }, pending.clone());

@@ -49,6 +49,7 @@ pub fn service(object: &AuroraService, default_tier: &str) -> Result<model::Serv
         },
         history: history(&spec.history, spec.has_claims())?,
         work: work(object, default_tier)?,
+        batch: None,
     })
 }
 
@@ -113,6 +114,7 @@ pub fn service_status(status: &AuroraServiceStatus) -> Option<model::ServiceStat
         }),
         failure: status.failure.as_ref().and_then(failure),
         admitted: status.admitted.as_ref().and_then(super::grant),
+        batch: None,
         conditions: status.conditions.iter().filter_map(condition).collect(),
     })
 }
@@ -151,6 +153,8 @@ fn condition(recorded: &Condition) -> Option<model::Condition> {
         conditions::RECONCILING => model::ConditionType::Reconciling,
         conditions::STALLED => model::ConditionType::Stalled,
         conditions::PLACED => model::ConditionType::Placed,
+        conditions::COMPLETE => model::ConditionType::Complete,
+        conditions::FAILED => model::ConditionType::Failed,
         _ => return None,
     };
     Some(model::Condition {
@@ -247,6 +251,8 @@ fn condition_object(condition: &model::Condition, generation: i64) -> Condition 
         model::ConditionType::Reconciling => conditions::RECONCILING,
         model::ConditionType::Stalled => conditions::STALLED,
         model::ConditionType::Placed => conditions::PLACED,
+        model::ConditionType::Complete => conditions::COMPLETE,
+        model::ConditionType::Failed => conditions::FAILED,
     };
     let since = time(condition.since).0;
     conditions::condition(kind, condition.holds, condition.reason, &condition.message, generation, since)

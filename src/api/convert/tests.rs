@@ -76,6 +76,7 @@ fn a_minimal_service_has_auroras_defaults() {
             partition: model::Partition { reschedule: true, delay_seconds: 0 },
             history: model::History { failed: 3, ended: 1, ttl_seconds: 172_800 },
             work: model::Work::default(),
+            batch: None,
         }
     );
     assert_eq!((object.spec.tier.as_deref(), object.spec.priority), (None, 0));
@@ -396,6 +397,7 @@ fn a_service_status_is_read_back_as_it_was_written() {
             message: "main exited with 1".to_owned(),
             at: at(77),
         }),
+        batch: None,
         admitted: Some(model::Grant {
             number: 3,
             share: share(2, 8, 250),

@@ -12,7 +12,7 @@ use std::{
 
 use borealis_core::{
     admit::pending::{Explainer, Group, Job, Waiting},
-    model::{Pending, PendingReason, Ranges},
+    model::{JobKind, Pending, PendingReason, Ranges},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ use super::{
     preemption::{Kind, Remark, Verdicts},
 };
 use crate::{
-    ServiceKey,
+    JobKey,
     controller::Queue,
     index::{Follower, Index, Viewed},
     metrics::Metrics,
@@ -61,7 +61,7 @@ type Shape = (PendingReason, String, Ranges, Option<Kind>);
 
 impl PendingTable {
     /// What keeps the Pods of a service off the nodes.
-    pub fn of(&self, key: &ServiceKey) -> Arc<[Pending]> {
+    pub fn of(&self, key: &JobKey) -> Arc<[Pending]> {
         let job = Job { namespace: Arc::clone(&key.namespace), name: Arc::clone(&key.name), ours: true };
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&job).map(|entry| Arc::clone(&entry.told)).unwrap_or_default()
@@ -73,7 +73,7 @@ impl PendingTable {
         found: BTreeMap<Job, Waiting>,
         mut said: BTreeMap<Job, Vec<Remark>>,
         now: Instant,
-    ) -> Vec<ServiceKey> {
+    ) -> Vec<JobKey> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *all);
         let mut news = Vec::new();
@@ -146,8 +146,12 @@ fn tell(group: &Group, remarks: &[Remark]) -> Vec<(Shape, Pending)> {
     .collect()
 }
 
-fn service(job: &Job) -> Option<ServiceKey> {
-    job.ours.then(|| ServiceKey { namespace: Arc::clone(&job.namespace), name: Arc::clone(&job.name) })
+fn service(job: &Job) -> Option<JobKey> {
+    job.ours.then(|| JobKey {
+        kind: JobKind::Service,
+        namespace: Arc::clone(&job.namespace),
+        name: Arc::clone(&job.name),
+    })
 }
 
 fn unplaced(status: Option<&borealis_core::model::ServiceStatus>) -> Option<String> {
@@ -218,7 +222,7 @@ pub struct PendingLoop {
     /// What preemption says of those who wait.
     pub verdicts: Verdicts,
     /// Which services are planned next.
-    pub queue: Arc<Queue<ServiceKey>>,
+    pub queue: Arc<Queue<JobKey>>,
     /// What counts.
     pub metrics: Metrics,
     explainer: Explainer,
@@ -227,12 +231,7 @@ pub struct PendingLoop {
 
 impl PendingLoop {
     /// A loop that has not looked yet.
-    pub fn new(
-        index: Arc<Index>,
-        table: PendingTable,
-        queue: Arc<Queue<ServiceKey>>,
-        metrics: Metrics,
-    ) -> Self {
+    pub fn new(index: Arc<Index>, table: PendingTable, queue: Arc<Queue<JobKey>>, metrics: Metrics) -> Self {
         let (follower, next) = (index.changes(), Instant::now());
         let verdicts = Verdicts::new(Arc::clone(&follower));
         Self { index, follower, table, verdicts, queue, metrics, explainer: Explainer::default(), next }

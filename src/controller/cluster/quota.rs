@@ -21,7 +21,7 @@ use tracing::{debug, info};
 
 use super::Round;
 use crate::{
-    ServiceKey,
+    JobKey,
     api::{convert, role_quota::RoleQuota},
     apply::{RoleVersion, RoleWrite, RoleWriter},
     controller::Queue,
@@ -42,7 +42,7 @@ pub struct QuotaRound {
     index: Arc<Index>,
     quota: Arc<Quota>,
     writer: RoleWriter,
-    queue: Arc<Queue<ServiceKey>>,
+    queue: Arc<Queue<JobKey>>,
     metrics: Metrics,
     /// What Pods of others use, and whose has changed.
     follower: Arc<Follower>,
@@ -74,7 +74,7 @@ impl QuotaRound {
         index: Arc<Index>,
         quota: Arc<Quota>,
         writer: RoleWriter,
-        queue: Arc<Queue<ServiceKey>>,
+        queue: Arc<Queue<JobKey>>,
         metrics: Metrics,
         follower: Arc<Follower>,
     ) -> Self {
@@ -144,8 +144,8 @@ impl QuotaRound {
         Some((touched, names))
     }
 
-    fn jobs(&self, changed: &HashSet<ServiceKey>) -> Vec<(JobName, Option<Job>)> {
-        let read = |key: &ServiceKey| {
+    fn jobs(&self, changed: &HashSet<JobKey>) -> Vec<(JobName, Option<Job>)> {
+        let read = |key: &JobKey| {
             let tenant = self.index.tenant(&key.namespace);
             let tier = |name: &str| self.tiers.iter().find(|tier| *tier.name == *name);
             let job = self.index.job(key, |view| {

@@ -33,7 +33,7 @@ struct Fake {
 }
 
 impl Execute for Fake {
-    async fn execute(&self, key: &ServiceKey, facts: &Facts, plan: Plan) -> Outcome {
+    async fn execute(&self, key: &JobKey, facts: &Facts, plan: Plan) -> Outcome {
         let at_once = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
         let shown = plan.held.first().map(|held| held.reason);
@@ -65,7 +65,7 @@ impl Execute for Fake {
 struct Live(mpsc::UnboundedSender<Asked>);
 
 impl Settle for Live {
-    async fn settle(&self, _: &Index, key: &ServiceKey) -> Result<(), SettleError> {
+    async fn settle(&self, _: &Index, key: &JobKey) -> Result<(), SettleError> {
         self.0.send((format!("settle {}", key.name), false, None)).unwrap();
         if &*key.name == "vague" { Ok(()) } else { Err(SettleError::Timeout) }
     }
@@ -95,7 +95,7 @@ fn planner(view: &ServiceView<'_>, now: Timestamp) -> Plan {
     }
 }
 
-fn pod(key: &ServiceKey, instance: u32) -> Pod {
+fn pod(key: &JobKey, instance: u32) -> Pod {
     serde_json::from_value(json!({"metadata": {
         "name": format!("{}-{instance}-1", key.name), "namespace": "prod",
         "uid": format!("00000000-0000-0000-0000-{:012}", instance + 1), "resourceVersion": "50",
@@ -117,7 +117,7 @@ fn service(name: &str, instances: i32, version: u64) -> crate::api::AnyService {
 
 struct Fixture {
     index: Arc<Index>,
-    queue: Arc<Queue<ServiceKey>>,
+    queue: Arc<Queue<JobKey>>,
     asked: mpsc::UnboundedReceiver<Asked>,
     instead: Arc<Mutex<HashMap<String, Vec<Outcome>>>>,
     most_at_once: Arc<AtomicUsize>,
@@ -173,7 +173,7 @@ impl Fixture {
     /// A service as the watch brings it.
     fn add(&self, name: &str, instances: i32, version: u64) {
         self.index.learn_service(&service(name, instances, version));
-        self.queue.add(&ServiceKey::new("prod", name));
+        self.queue.add(&JobKey::service("prod", name));
     }
 
     fn instead(&self, name: &str, outcomes: Vec<Outcome>) {
@@ -277,7 +277,7 @@ async fn a_refusal_is_shown_until_it_goes_through_or_the_spec_changes() {
     assert_eq!(fixture.next().await.2, None, "of another spec");
 
     // What was refused need not be a Pod, and what ends it need not be a write of ours.
-    let done = ServiceKey::new("prod", "done");
+    let done = JobKey::service("prod", "done");
     fixture.index.learn_pod(&pod(&done, 0));
     fixture.instead("done", vec![refused()]);
     fixture.add("done", 1, 1);
@@ -302,7 +302,7 @@ async fn an_unsettled_service_is_read_live_with_pauses_and_not_planned() {
         let mut fixture = Fixture::start(None);
         fixture.open(1);
         fixture.add(name, 1, 1);
-        fixture.index.unsettle(&ServiceKey::new("prod", name));
+        fixture.index.unsettle(&JobKey::service("prod", name));
         let read = format!("settle {name}");
         let (first, .., waited) = fixture.next().await;
         assert_eq!((&first, waited), (&read, Duration::ZERO));
@@ -378,7 +378,7 @@ async fn a_new_leader_spreads_all_services() {
     for number in 0..400 {
         let name = format!("s{number}");
         index.learn_service(&service(&name, 1, 1));
-        queue.add(&ServiceKey::new("prod", &name));
+        queue.add(&JobKey::service("prod", &name));
     }
     plan_all(&index, &queue);
     assert!(queue.depth() < 20, "{} at once", queue.depth());

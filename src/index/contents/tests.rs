@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::{ServiceKey, api::snapshot::Content};
+use crate::{JobKey, api::snapshot::Content};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -35,7 +35,7 @@ impl Fixture {
     fn of(keys: &[&str]) -> Self {
         let mut fixture = Self {
             table: ContentTable::default(),
-            slot: Arc::new(Slot::new(ServiceKey::new("prod", "web"))),
+            slot: Arc::new(Slot::new(JobKey::service("prod", "web"))),
             references: Vec::new(),
         };
         fixture.refer(keys);
@@ -180,7 +180,7 @@ async fn what_nobody_names_is_not_kept() {
     fixture.read("ConfigMap/a", at(5, "1"));
     fixture.shown("ConfigMap/stranger", 5, 1);
     assert_eq!(fixture.table.len(), 2);
-    let other = Arc::new(Slot::new(ServiceKey::new("prod", "other")));
+    let other = Arc::new(Slot::new(JobKey::service("prod", "other")));
     fixture.table.refer(&other, &[], &needs(&["ConfigMap/a"]));
     assert_eq!(fixture.shown("ConfigMap/a", 6, 1), 2, "both name it");
     fixture.refer(&["ConfigMap/b"]);

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::ServiceKey;
+use crate::JobKey;
 
 fn node(name: &str, version: u64, ready: &str) -> Node {
     serde_json::from_value(json!({
@@ -28,7 +28,7 @@ fn offer(nodes: &mut Nodes, node: &Node) -> Vec<Arc<Slot>> {
 /// Nodes with one task of one service on node `a`.
 fn one_task() -> (Nodes, NodeId, Arc<Slot>) {
     let mut nodes = Nodes::default();
-    let slot = Arc::new(Slot::new(ServiceKey::new("prod", "web")));
+    let slot = Arc::new(Slot::new(JobKey::service("prod", "web")));
     let id = nodes.pin("a");
     nodes.moved(&slot, None, Some(id));
     nodes.unpin(id);

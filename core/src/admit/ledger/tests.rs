@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::model::{Bucket, Grant, Resources, Revision, Share, Uid};
+use crate::model::{Bucket, Grant, JobKind, Resources, Revision, Share, Uid};
 
 use super::*;
 
@@ -26,7 +26,7 @@ pub(super) fn granted(number: u32, share: Share, previous: Option<Share>) -> Gra
 }
 
 fn named(name: &str) -> JobName {
-    JobName { namespace: "prod".into(), name: name.into() }
+    JobName { kind: JobKind::Service, namespace: "prod".into(), name: name.into() }
 }
 
 /// A job of role `ads` that was never granted anything, made at this second.
@@ -245,7 +245,7 @@ fn the_sums_are_kept_apart() {
     let mut ledger = ledger(1_000);
     ledger.set_job(&named("web"), job(1, share(1, 2, 100)));
     ledger.set_job(&named("own"), Job { bucket: Bucket::Dedicated, ..job(2, share(1, 3, 1_000)) });
-    let other = JobName { namespace: "test".into(), name: "batch".into() };
+    let other = JobName { kind: JobKind::Job, namespace: "test".into(), name: "batch".into() };
     ledger.set_job(&other, Job { bucket: Bucket::NonProduction, ..job(3, share(1, 9, 1_000)) });
     ledger.set_foreign(&"ads".into(), cpu(750));
     assert_eq!(settle(&mut ledger), ["web"]);

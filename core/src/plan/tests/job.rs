@@ -66,6 +66,7 @@ impl Job {
             partition: Partition { reschedule: true, delay_seconds: 0 },
             history: History { failed: 3, ended: 1, ttl_seconds: 172_800 },
             work: Work::default(),
+            batch: None,
         };
         Self {
             service,
@@ -122,6 +123,7 @@ impl Job {
             status: self.status.as_ref(),
             measurements: &self.measurements,
             pending: &self.pending,
+            upstream: Upstream::default(),
             lost_nodes: &self.lost_nodes,
             keep_allowed: self.keep_allowed,
             frozen: self.frozen,

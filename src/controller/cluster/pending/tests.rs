@@ -10,8 +10,8 @@ fn job(name: &str, ours: bool) -> Job {
     Job { namespace: "prod".into(), name: name.into(), ours }
 }
 
-fn key(name: &str) -> ServiceKey {
-    ServiceKey::new("prod", name)
+fn key(name: &str) -> JobKey {
+    JobKey::service("prod", name)
 }
 
 fn group(detail: &str, instances: &str) -> Group {
@@ -165,7 +165,7 @@ fn pod(instance: u32, version: u64, node: Option<&str>) -> k8s_openapi::api::cor
 #[tokio::test(start_paused = true)]
 async fn the_loop_finds_out_and_has_the_service_planned() {
     let index = Arc::new(Index::new(Metrics::default(), |_| ()));
-    let (table, queue): (_, Arc<Queue<ServiceKey>>) = (PendingTable::default(), Arc::default());
+    let (table, queue): (_, Arc<Queue<JobKey>>) = (PendingTable::default(), Arc::default());
     let metrics = Metrics::default();
     let mut turning =
         PendingLoop::new(Arc::clone(&index), table.clone(), Arc::clone(&queue), metrics.clone());

@@ -13,7 +13,7 @@ use borealis_core::{
         Board,
         pass::{Action, Verdict},
     },
-    model::{Claim, Uid},
+    model::{Claim, JobKind, Uid},
     plan::Event,
 };
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -21,7 +21,7 @@ use kube::Resource;
 
 use super::verdicts::{Kind, Remark, remarks};
 use crate::{
-    ServiceKey,
+    JobKey,
     api::AuroraService,
     apply::Announcer,
     index::{Index, Viewed},
@@ -50,7 +50,7 @@ struct Item {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum About {
     /// A service.
-    Service(ServiceKey),
+    Service(JobKey),
     /// A Pod of somebody else.
     Pod { namespace: Arc<str>, name: Box<str>, uid: Uid },
 }
@@ -194,7 +194,7 @@ fn pod(claim: &Claim) -> About {
 fn about(claim: &Claim) -> About {
     if claim.owner.ours {
         let (namespace, name) = (Arc::clone(&claim.owner.namespace), Arc::clone(&claim.owner.job));
-        return About::Service(ServiceKey { namespace, name });
+        return About::Service(JobKey { kind: JobKind::Service, namespace, name });
     }
     pod(claim)
 }
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     fn service(name: &str) -> About {
-        About::Service(ServiceKey::new("prod", name))
+        About::Service(JobKey::service("prod", name))
     }
 
     fn a_pod(number: u128) -> About {

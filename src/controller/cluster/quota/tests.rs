@@ -12,7 +12,7 @@ use crate::{
 struct World {
     api: FakeApi,
     index: Arc<Index>,
-    queue: Arc<Queue<ServiceKey>>,
+    queue: Arc<Queue<JobKey>>,
     quota: Arc<Quota>,
     round: QuotaRound,
     _gate: Gate,
@@ -64,7 +64,7 @@ impl World {
                    "spec": {"instances": 1, "template": {"spec": {"containers": [container]}}}}),
         );
         self.index.learn_service(&serde_json::from_value(service).unwrap());
-        self.quota.touch(&ServiceKey::new("prod", name));
+        self.quota.touch(&JobKey::service("prod", name));
     }
 
     /// Changes the role, and has the watch show it.

@@ -8,7 +8,7 @@ use crate::{
     admit::ledger::{Admission, Shortage, Verdict, plan_admitted},
     model::{
         ConditionType, Flapping, Grant, History, Partition, Revision, Service, ServiceStatus, Uid,
-        UpdateSettings, Work, reasons,
+        UpdateSettings, Upstream, Work, reasons,
     },
     plan::{Plan, Problem, ServiceView},
 };
@@ -32,6 +32,7 @@ fn service(revision: u64, instances: u32) -> Service {
         partition: Partition { reschedule: true, delay_seconds: 0 },
         history: History { failed: 0, ended: 0, ttl_seconds: 60 },
         work: Work::default(),
+        batch: None,
     }
 }
 
@@ -81,6 +82,7 @@ fn with_view(
         status,
         measurements: &[],
         pending: &[],
+        upstream: Upstream::default(),
         lost_nodes: &nodes,
         keep_allowed: true,
         frozen: false,

@@ -8,7 +8,7 @@ use proptest::{collection::vec, prelude::*};
 
 use crate::{
     admit::ledger::{Decision, Job, JobName, Ledger, Pending},
-    model::{Bucket, Grant, Resources, Revision, Share, Uid},
+    model::{Bucket, Grant, JobKind, Resources, Revision, Share, Uid},
 };
 
 use super::NOW;
@@ -108,6 +108,7 @@ fn role() -> Arc<str> {
 
 fn name(job: u8) -> JobName {
     JobName {
+        kind: if job.is_multiple_of(3) { JobKind::Job } else { JobKind::Service },
         namespace: if job.is_multiple_of(2) { "prod" } else { "test" }.into(),
         name: job.to_string().into(),
     }
