@@ -4,6 +4,21 @@ use std::{fmt, sync::Arc};
 
 use borealis_core::model::JobKind;
 
+/// The API's name for jobs of this kind.
+#[must_use]
+pub fn kind_name(kind: JobKind) -> &'static str {
+    match kind {
+        JobKind::Service => "AuroraService",
+        JobKind::Job => "AuroraJob",
+    }
+}
+
+/// The kind of jobs of which this is the API's name.
+#[must_use]
+pub fn kind_named(name: &str) -> Option<JobKind> {
+    [JobKind::Service, JobKind::Job].into_iter().find(|kind| kind_name(*kind) == name)
+}
+
 /// Kind, namespace and name of an AuroraService or AuroraJob. Cheap to copy around.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobKey {
@@ -24,6 +39,23 @@ impl JobKey {
     /// The key of the AuroraJob of this namespace and name.
     pub fn job(namespace: &str, name: &str) -> Self {
         Self { kind: JobKind::Job, namespace: namespace.into(), name: name.into() }
+    }
+}
+
+/// A key that is only looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyRef<'a> {
+    /// Whether it is a service.
+    pub kind: JobKind,
+    /// The namespace.
+    pub namespace: &'a str,
+    /// `metadata.name`.
+    pub name: &'a str,
+}
+
+impl<'a> From<&'a JobKey> for KeyRef<'a> {
+    fn from(key: &'a JobKey) -> Self {
+        Self { kind: key.kind, namespace: &key.namespace, name: &key.name }
     }
 }
 

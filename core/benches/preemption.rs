@@ -10,8 +10,8 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 use borealis_core::{
     admit::{Ask, Board, Decision, Given, NoBudgets, Outcome, search, vetoes},
     model::{
-        Claim, Demand, Host, Labels, NodeId, NodeTerm, Owner, Preemption, Requirement, Resources, Spread,
-        Test, Tier, Uid,
+        Claim, Demand, Host, JobKind, Labels, NodeId, NodeTerm, Owner, Preemption, Requirement, Resources,
+        Spread, Test, Tier, Uid,
     },
 };
 use divan::{Bencher, black_box, counter::ItemsCount};
@@ -44,7 +44,7 @@ fn owner(preemptible: bool, role: &str, job: u32) -> Arc<Owner> {
         namespace: role.into(),
         role: role.into(),
         job: format!("job-{job}").into(),
-        ours: true,
+        ours: Some(JobKind::Service),
         priority: 0,
         rank: tier.band,
         tier: Some(tier),

@@ -9,6 +9,8 @@ pub const PREFIX: &str = "borealis.dev/";
 
 /// Label: name of the AuroraService a Pod, revision, update or child belongs to.
 pub const SERVICE: &str = "borealis.dev/service";
+/// Label: name of the AuroraJob a Pod belongs to, in the place of [`SERVICE`].
+pub const JOB: &str = "borealis.dev/job";
 /// Label: instance number of a Pod, decimal.
 pub const INSTANCE: &str = "borealis.dev/instance";
 /// Label: run of the instance, decimal, counting up from 1.

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
+use borealis_core::model::JobKind;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, runtime::watcher::Event};
@@ -129,12 +130,15 @@ impl Index {
                         removed.iter().for_each(|task| self.account(slot, Some(task), None));
                         (removed.len(), unsure)
                     }
-                    Kind::Service => count(state.service.relisted(epoch)),
+                    Kind::Service if slot.key.kind == JobKind::Service => {
+                        count(state.service.relisted(epoch))
+                    }
                     Kind::Update => count(state.updates.relisted(epoch)),
                     Kind::Revision => count(state.revisions.relisted(epoch)),
                     Kind::Budget => count(state.budget.relisted(epoch)),
                     Kind::Headless => count(state.headless.relisted(epoch)),
-                    Kind::Node
+                    Kind::Service
+                    | Kind::Node
                     | Kind::ConfigMap
                     | Kind::Tier
                     | Kind::Role

@@ -26,7 +26,7 @@ pub struct JobView<'a> {
 impl Index {
     /// Shows a service to `look`, under its lock: `look` must be quick, and ask the index nothing but tenancy.
     pub fn job<R>(&self, key: &JobKey, look: impl FnOnce(&JobView<'_>) -> R) -> Option<R> {
-        let slot = self.find(&key.namespace, &key.name)?;
+        let slot = self.find(key)?;
         let tenant = self.tenant(&key.namespace);
         let mut state = slot.lock();
         state.expect_tier(&tenant.role.default_tier);

@@ -2,7 +2,7 @@
 //!
 //! Reads an object, finds the service it belongs to, and gives the record to that service's state. Called by `feed`.
 
-use borealis_core::model::{RevisionRecord, Uid};
+use borealis_core::model::{JobKind, RevisionRecord, Uid};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::core::v1::{ConfigMap, Pod, Service},
@@ -27,9 +27,12 @@ use super::{
     stamp::{Epoch, Source},
     state::State,
 };
-use crate::api::{
-    AnyService, AuroraUpdate, labels,
-    references::{ConfigSource, SourceKind},
+use crate::{
+    JobKey, KeyRef,
+    api::{
+        AnyService, AuroraUpdate, labels,
+        references::{ConfigSource, SourceKind},
+    },
 };
 
 impl Index {
@@ -37,7 +40,7 @@ impl Index {
         let identity = pod::identify(&object.metadata)?;
         let node = pod::node_name(object).map(|name| self.nodes().pin(name));
         let whose = identity.object;
-        self.change(whose.namespace, whose.service, |slot, state| {
+        self.change(whose.job, |slot, state| {
             state.see_run(identity.instance, identity.run);
             let owner = state.owner(whose.controller);
             let owned = state.owns(owner);
@@ -71,8 +74,8 @@ impl Index {
     }
 
     /// A Pod is gone, by the watch or by a write of our own.
-    pub(super) fn drop_pod(&self, namespace: &str, service: &str, uid: Uid, source: Source) {
-        self.change(namespace, service, |slot, state| {
+    pub(super) fn drop_pod<'a>(&self, job: impl Into<KeyRef<'a>>, uid: Uid, source: Source) {
+        self.change(job, |slot, state| {
             let removed = drop_record(&mut state.pods, uid, self.epoch(Kind::Pod), source);
             self.account(slot, removed.as_ref(), None);
             if removed.is_some() {
@@ -82,14 +85,15 @@ impl Index {
         });
     }
 
-    fn offer_service_row(
+    fn offer_job_row(
         &self,
         meta: &ObjectMeta,
+        kind: JobKind,
         source: Source,
         build: impl Fn(Uid, Option<&ServiceRow>) -> ServiceRow,
     ) -> Result<(), Unreadable> {
-        let identity = Identity::read_service(meta)?;
-        self.change(identity.namespace, identity.service, |_, state| {
+        let identity = Identity::read_job(meta, kind)?;
+        self.change(identity.job, |_, state| {
             let news = self.news(Kind::Service, &identity, 0, source);
             let offered = state.offer_service(&news, |known| build(identity.uid, known));
             self.changed(&offered, source)
@@ -105,7 +109,7 @@ impl Index {
     ) -> Result<(), Unreadable> {
         let identity = Identity::read(meta)?;
         let number = update_number(&identity)?;
-        self.change(identity.namespace, identity.service, |_, state| {
+        self.change(identity.job, |_, state| {
             let owner = state.owner(identity.controller);
             let owned = state.owns(owner);
             let news = self.news(Kind::Update, &identity, owner, source);
@@ -122,10 +126,10 @@ impl Index {
 
     fn offer_child(&self, meta: &ObjectMeta, kind: Kind, source: Source) -> Result<(), Unreadable> {
         let identity = Identity::read(meta)?;
-        if identity.name != identity.service {
+        if identity.name != identity.job.name {
             return Err(Unreadable::Name);
         }
-        self.change(identity.namespace, identity.service, |_, state| {
+        self.change(identity.job, |_, state| {
             let owner = state.owner(identity.controller);
             let owned = state.owns(owner);
             let news = self.news(kind, &identity, owner, source);
@@ -140,13 +144,13 @@ impl Index {
     }
 
     /// A stored config is gone by a write of our own.
-    pub(super) fn drop_revision(&self, namespace: &str, service: &str, uid: Uid) {
-        self.drop_row(namespace, service, uid, Kind::Revision, Source::Own, |state| &mut state.revisions);
+    pub(super) fn drop_revision(&self, service: &JobKey, uid: Uid) {
+        self.drop_row(service.into(), uid, Kind::Revision, Source::Own, |state| &mut state.revisions);
     }
 
     /// An update is gone by a write of our own.
-    pub(super) fn drop_update(&self, namespace: &str, service: &str, uid: Uid) {
-        self.drop_row(namespace, service, uid, Kind::Update, Source::Own, |state| &mut state.updates);
+    pub(super) fn drop_update(&self, service: &JobKey, uid: Uid) {
+        self.drop_row(service.into(), uid, Kind::Update, Source::Own, |state| &mut state.updates);
     }
 
     fn watched_gone<R: Record>(
@@ -155,20 +159,19 @@ impl Index {
         kind: Kind,
         records: impl Fn(&mut State) -> &mut Records<R>,
     ) {
-        self.drop_row(identity.namespace, identity.service, identity.uid, kind, Source::Watch, records);
+        self.drop_row(identity.job, identity.uid, kind, Source::Watch, records);
     }
 
     /// An object of a kind without further accounts is gone.
     fn drop_row<R: Record>(
         &self,
-        namespace: &str,
-        service: &str,
+        job: KeyRef<'_>,
         uid: Uid,
         kind: Kind,
         source: Source,
         records: impl Fn(&mut State) -> &mut Records<R>,
     ) {
-        self.change(namespace, service, |_, state| {
+        self.change(job, |_, state| {
             let removed = drop_record(records(state), uid, self.epoch(kind), source);
             if removed.is_some() && kind == Kind::Update {
                 state.trim_updates();
@@ -185,21 +188,21 @@ fn drop_record<R: Record>(records: &mut Records<R>, uid: Uid, epoch: Epoch, sour
     }
 }
 
-fn is_of_service(meta: &ObjectMeta) -> bool {
-    meta::label(meta, labels::SERVICE).is_some()
+fn is_of_job(meta: &ObjectMeta) -> bool {
+    meta::job_label(meta).is_some()
 }
 
 impl Feed for Pod {
     fn offer(&self, index: &Index, _: Kind, source: Source) -> Result<(), Unreadable> {
         let placed = index.offer_claim(self, source);
-        if is_of_service(&self.metadata) { placed.and(index.offer_pod(self, source)) } else { placed }
+        if is_of_job(&self.metadata) { placed.and(index.offer_pod(self, source)) } else { placed }
     }
 
     fn delete(&self, index: &Index, _: Kind) -> Result<(), Unreadable> {
         index.drop_claim(self)?;
-        if is_of_service(&self.metadata) {
-            let identity = Identity::read(&self.metadata)?;
-            index.drop_pod(identity.namespace, identity.service, identity.uid, Source::Watch);
+        if is_of_job(&self.metadata) {
+            let identity = Identity::read_pod(&self.metadata)?;
+            index.drop_pod(identity.job, identity.uid, Source::Watch);
         }
         Ok(())
     }
@@ -224,7 +227,7 @@ impl Feed for Node {
 impl Feed for AnyService {
     fn offer(&self, index: &Index, _: Kind, source: Source) -> Result<(), Unreadable> {
         let tenant = index.tenant(self.meta().namespace.as_deref().unwrap_or_default());
-        index.offer_service_row(self.meta(), source, |uid, known| match self {
+        index.offer_job_row(self.meta(), JobKind::Service, source, |uid, known| match self {
             Self::Readable(service) => ServiceRow::read(service, uid, &tenant.role.default_tier, known),
             Self::Unreadable { metadata, status, error } => {
                 ServiceRow::unusable(metadata, status.as_deref(), uid, error, known)
@@ -233,7 +236,7 @@ impl Feed for AnyService {
     }
 
     fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
-        let identity = Identity::read_service(self.meta())?;
+        let identity = Identity::read_job(self.meta(), JobKind::Service)?;
         index.watched_gone(&identity, kind, |state| &mut state.service);
         Ok(())
     }
@@ -274,7 +277,7 @@ impl Feed for StoredRevision {
     fn offer(&self, index: &Index, kind: Kind, source: Source) -> Result<(), Unreadable> {
         let identity = Identity::read(&self.metadata)?;
         let record = read_revision(&self.metadata, self.revision, identity.uid, false)?;
-        index.change(identity.namespace, identity.service, |_, state| {
+        index.change(identity.job, |_, state| {
             let owner = state.owner(identity.controller);
             let owned = state.owns(owner);
             let news = index.news(kind, &identity, owner, source);

@@ -31,7 +31,7 @@ impl Learn for Index {
     }
 
     fn learn_pod_gone(&self, service: &JobKey, uid: Uid) {
-        self.drop_pod(&service.namespace, &service.name, uid, Source::Own);
+        self.drop_pod(service, uid, Source::Own);
     }
 
     fn learn_revision(&self, revision: &ControllerRevision) {
@@ -39,7 +39,7 @@ impl Learn for Index {
     }
 
     fn learn_revision_gone(&self, service: &JobKey, uid: Uid) {
-        self.drop_revision(&service.namespace, &service.name, uid);
+        self.drop_revision(service, uid);
     }
 
     fn learn_update(&self, update: &AuroraUpdate) {
@@ -47,7 +47,7 @@ impl Learn for Index {
     }
 
     fn learn_update_gone(&self, service: &JobKey, uid: Uid) {
-        self.drop_update(&service.namespace, &service.name, uid);
+        self.drop_update(service, uid);
     }
 
     fn learn_service(&self, service: &AnyService) {
@@ -55,7 +55,7 @@ impl Learn for Index {
     }
 
     fn unsettle(&self, service: &JobKey) {
-        self.change(&service.namespace, &service.name, |_, state| {
+        self.change(service, |_, state| {
             state.unsettle();
             true
         });

@@ -184,7 +184,7 @@ impl Index {
         self.learn_all(Kind::Revision, revisions);
         self.learn_all(Kind::Update, updates);
         self.learn_all(Kind::Pod, pods);
-        self.change(&key.namespace, &key.name, |slot, state| {
+        self.change(key, |slot, state| {
             let epoch = |kind| self.epoch(kind);
             state.service.read_live(service.version, &uids(service), epoch(Kind::Service));
             state.revisions.read_live(revisions.version, &uids(revisions), epoch(Kind::Revision));

@@ -2,12 +2,15 @@
 //!
 //! Reads labels and owner references, copies nothing. Called by the readers of each kind.
 
-use borealis_core::model::Uid;
+use borealis_core::model::{JobKind, Uid};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Resource;
 
 use super::stamp::Version;
-use crate::api::{AuroraService, GROUP, labels};
+use crate::{
+    KeyRef,
+    api::{GROUP, labels},
+    kind_named,
+};
 
 /// Why an object is left out of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,8 +34,8 @@ pub(super) enum Unreadable {
 pub(super) enum Controller {
     /// Nobody.
     None,
-    /// The AuroraService of this uid.
-    Service(Uid),
+    /// The AuroraService or AuroraJob of this uid.
+    Job(JobKind, Uid),
     /// Something else.
     Foreign,
 }
@@ -40,9 +43,9 @@ pub(super) enum Controller {
 /// Whose object it is, and which.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Identity<'a> {
-    pub(super) namespace: &'a str,
+    /// The job it belongs to.
+    pub(super) job: KeyRef<'a>,
     pub(super) name: &'a str,
-    pub(super) service: &'a str,
     pub(super) uid: Uid,
     pub(super) version: Version,
     pub(super) controller: Controller,
@@ -52,19 +55,25 @@ impl<'a> Identity<'a> {
     /// Reads an object that carries the label of its service.
     pub(super) fn read(meta: &'a ObjectMeta) -> Result<Self, Unreadable> {
         let service = label(meta, labels::SERVICE).ok_or(Unreadable::Label(labels::SERVICE))?;
-        Self::of(meta, service)
+        Self::of(meta, JobKind::Service, service)
     }
 
-    /// Reads a service itself.
-    pub(super) fn read_service(meta: &'a ObjectMeta) -> Result<Self, Unreadable> {
-        Self::of(meta, meta.name.as_deref().ok_or(Unreadable::Metadata("name"))?)
+    /// Reads a Pod, which carries the label of its service or of its job.
+    pub(super) fn read_pod(meta: &'a ObjectMeta) -> Result<Self, Unreadable> {
+        let (kind, name) = job_label(meta).ok_or(Unreadable::Label(labels::SERVICE))?;
+        Self::of(meta, kind, name)
     }
 
-    fn of(meta: &'a ObjectMeta, service: &'a str) -> Result<Self, Unreadable> {
+    /// Reads a service or job itself.
+    pub(super) fn read_job(meta: &'a ObjectMeta, kind: JobKind) -> Result<Self, Unreadable> {
+        Self::of(meta, kind, meta.name.as_deref().ok_or(Unreadable::Metadata("name"))?)
+    }
+
+    fn of(meta: &'a ObjectMeta, kind: JobKind, job: &'a str) -> Result<Self, Unreadable> {
+        let namespace = meta.namespace.as_deref().ok_or(Unreadable::Metadata("namespace"))?;
         Ok(Self {
-            namespace: meta.namespace.as_deref().ok_or(Unreadable::Metadata("namespace"))?,
+            job: KeyRef { kind, namespace, name: job },
             name: meta.name.as_deref().ok_or(Unreadable::Metadata("name"))?,
-            service,
             uid: uid(meta)?,
             version: version(meta)?,
             controller: controller(meta),
@@ -99,13 +108,20 @@ pub(super) fn number(meta: &ObjectMeta, key: &'static str, most: u32) -> Result<
     number.filter(|number| *number <= most).ok_or(Unreadable::Label(key))
 }
 
+/// The service or job that a Pod's labels name.
+pub(super) fn job_label(meta: &ObjectMeta) -> Option<(JobKind, &str)> {
+    let service = label(meta, labels::SERVICE).map(|name| (JobKind::Service, name));
+    service.or_else(|| label(meta, labels::JOB).map(|name| (JobKind::Job, name)))
+}
+
 /// What controls the object.
 pub(super) fn controller(meta: &ObjectMeta) -> Controller {
     let mut owners = meta.owner_references.iter().flatten();
     let Some(owner) = owners.find(|owner| owner.controller == Some(true)) else { return Controller::None };
     let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
-    if group != GROUP || owner.kind != AuroraService::kind(&()) {
+    if group != GROUP {
         return Controller::Foreign;
     }
-    owner.uid.parse().map_or(Controller::Foreign, Controller::Service)
+    let job = kind_named(&owner.kind).zip(owner.uid.parse().ok());
+    job.map_or(Controller::Foreign, |(kind, uid)| Controller::Job(kind, uid))
 }

@@ -42,7 +42,7 @@ use std::{
 };
 
 use borealis_core::{
-    model::{JobKind, TaskState, UpdateState},
+    model::{TaskState, UpdateState},
     plan::ServiceView,
 };
 use tokio::sync::Notify;
@@ -54,7 +54,7 @@ use self::{
     stamp::Epoch,
     state::{Awaited, Slot, State},
 };
-use crate::{JobKey, apply::Facts, metrics::Metrics};
+use crate::{JobKey, KeyRef, apply::Facts, metrics::Metrics};
 
 pub use self::{
     capacity::{Changes, Extent, Follower, ForeignUse},
@@ -133,11 +133,14 @@ pub struct Census {
     pub unsettled: usize,
 }
 
-type Services = HashMap<Arc<str>, HashMap<Arc<str>, Arc<Slot>>>;
+/// The slots of a namespace, of one kind of jobs.
+type OfKind = HashMap<Arc<str>, Arc<Slot>>;
+/// All slots by namespace, then by `JobKind`.
+type Jobs = HashMap<Arc<str>, [OfKind; 2]>;
 
 /// What the operator knows of the cluster. One for the process, shared.
 pub struct Index {
-    services: RwLock<Services>,
+    jobs: RwLock<Jobs>,
     nodes: Mutex<Nodes>,
     contents: Mutex<ContentTable>,
     tenancy: RwLock<Tenancy>,
@@ -161,7 +164,7 @@ impl Index {
     /// call back.
     pub fn new(metrics: Metrics, dirty: impl Fn(&JobKey) + Send + Sync + 'static) -> Self {
         Self {
-            services: RwLock::default(),
+            jobs: RwLock::default(),
             nodes: Mutex::default(),
             contents: Mutex::default(),
             tenancy: RwLock::default(),
@@ -178,7 +181,7 @@ impl Index {
     /// that depend on the cluster's settings are empty.
     pub fn view<R>(&self, key: &JobKey, look: impl FnOnce(ServiceView<'_>, Facts) -> R) -> Viewed<R> {
         let lost = self.nodes().lost();
-        let Some(slot) = self.find(&key.namespace, &key.name) else { return Viewed::Absent };
+        let Some(slot) = self.find(key) else { return Viewed::Absent };
         let tenant = self.tenant(&key.namespace);
         let mut state = slot.lock();
         state.expect_tier(&tenant.role.default_tier);
@@ -201,7 +204,7 @@ impl Index {
 
     /// How many services are known, those that are only named by what is left of them included.
     pub fn len(&self) -> usize {
-        self.read_services().values().map(HashMap::len).sum()
+        self.read_jobs().values().flatten().map(HashMap::len).sum()
     }
 
     /// Whether nothing is known.
@@ -231,12 +234,12 @@ impl Index {
 
     fn awaited(&self, key: &JobKey) -> Awaited {
         let mut held = None;
-        self.change(&key.namespace, &key.name, |slot, state| {
+        self.change(key, |slot, state| {
             state.await_answers();
             held = Some(Arc::clone(slot));
             false
         });
-        Awaited(held.unwrap_or_else(|| self.slot(&key.namespace, &key.name)))
+        Awaited(held.unwrap_or_else(|| self.slot(key.into())))
     }
 
     fn epoch(&self, kind: Kind) -> Epoch {
@@ -251,45 +254,47 @@ impl Index {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read_services(&self) -> std::sync::RwLockReadGuard<'_, Services> {
-        self.services.read().unwrap_or_else(PoisonError::into_inner)
+    fn read_jobs(&self) -> std::sync::RwLockReadGuard<'_, Jobs> {
+        self.jobs.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, namespace: &str, service: &str) -> Option<Arc<Slot>> {
-        self.read_services().get(namespace)?.get(service).cloned()
+    fn find<'a>(&self, key: impl Into<KeyRef<'a>>) -> Option<Arc<Slot>> {
+        let KeyRef { kind, namespace, name } = key.into();
+        self.read_jobs().get(namespace)?[kind as usize].get(name).cloned()
     }
 
-    /// The slot of a service, made where there is none.
-    fn slot(&self, namespace: &str, service: &str) -> Arc<Slot> {
-        if let Some(slot) = self.find(namespace, service) {
+    /// The slot of a job, made where there is none.
+    fn slot(&self, key: KeyRef<'_>) -> Arc<Slot> {
+        if let Some(slot) = self.find(key) {
             return slot;
         }
-        let mut services = self.services.write().unwrap_or_else(PoisonError::into_inner);
-        let namespace = services
-            .get_key_value(namespace)
-            .map_or_else(|| namespace.into(), |(known, _)| Arc::clone(known));
-        let of_namespace = services.entry(Arc::clone(&namespace)).or_default();
-        if let Some(slot) = of_namespace.get(service) {
+        let KeyRef { kind, namespace, name } = key;
+        let mut jobs = self.jobs.write().unwrap_or_else(PoisonError::into_inner);
+        let namespace =
+            jobs.get_key_value(namespace).map_or_else(|| namespace.into(), |(known, _)| Arc::clone(known));
+        let of_kind = &mut jobs.entry(Arc::clone(&namespace)).or_default()[kind as usize];
+        if let Some(slot) = of_kind.get(name) {
             return Arc::clone(slot);
         }
-        let name: Arc<str> = service.into();
-        let slot = Arc::new(Slot::new(JobKey { kind: JobKind::Service, namespace, name: Arc::clone(&name) }));
-        of_namespace.insert(name, Arc::clone(&slot));
+        let name: Arc<str> = name.into();
+        let slot = Arc::new(Slot::new(JobKey { kind, namespace, name: Arc::clone(&name) }));
+        of_kind.insert(name, Arc::clone(&slot));
         slot
     }
 
     fn slots(&self) -> Vec<Arc<Slot>> {
-        self.read_services().values().flat_map(HashMap::values).cloned().collect()
+        self.read_jobs().values().flatten().flat_map(HashMap::values).cloned().collect()
     }
 
     /// The slots of a namespace.
     fn slots_of(&self, namespace: &str) -> Vec<Arc<Slot>> {
-        self.read_services().get(namespace).into_iter().flat_map(HashMap::values).cloned().collect()
+        self.read_jobs().get(namespace).into_iter().flatten().flat_map(HashMap::values).cloned().collect()
     }
 
-    /// Changes what is known of a service; `change` says whether it is to be planned again.
-    fn change(&self, namespace: &str, service: &str, mut change: impl FnMut(&Arc<Slot>, &mut State) -> bool) {
-        while !self.change_slot(&self.slot(namespace, service), &mut change) {}
+    /// Changes what is known of a job; `change` says whether it is to be planned again.
+    fn change<'a>(&self, key: impl Into<KeyRef<'a>>, mut change: impl FnMut(&Arc<Slot>, &mut State) -> bool) {
+        let key = key.into();
+        while !self.change_slot(&self.slot(key), &mut change) {}
     }
 
     /// The same for a slot; false where it is no longer the service's.
@@ -313,13 +318,15 @@ impl Index {
     }
 
     fn bury(&self, slot: &Arc<Slot>) {
-        let mut services = self.services.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(of_namespace) = services.get_mut(&slot.key.namespace) else { return };
-        if of_namespace.get(&slot.key.name).is_some_and(|known| Arc::ptr_eq(known, slot)) {
-            of_namespace.remove(&slot.key.name);
+        let JobKey { kind, namespace, name } = &slot.key;
+        let mut jobs = self.jobs.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(of_namespace) = jobs.get_mut(namespace) else { return };
+        let of_kind = &mut of_namespace[*kind as usize];
+        if of_kind.get(name).is_some_and(|known| Arc::ptr_eq(known, slot)) {
+            of_kind.remove(name);
         }
-        if of_namespace.is_empty() {
-            services.remove(&slot.key.namespace);
+        if of_namespace.iter().all(HashMap::is_empty) {
+            jobs.remove(namespace);
         }
     }
 }

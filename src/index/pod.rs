@@ -36,27 +36,26 @@ pub(super) struct PodIdentity<'a> {
 
 /// Reads whose Pod it is.
 pub(super) fn identify(meta: &ObjectMeta) -> Result<PodIdentity<'_>, Unreadable> {
-    let object = Identity::read(meta)?;
+    let object = Identity::read_pod(meta)?;
     let instance = number(meta, labels::INSTANCE, MAX_INSTANCES - 1)?;
     let run = number(meta, labels::RUN, MAX_RUN)?;
     let revision = label(meta, labels::REVISION)
         .and_then(|text| text.parse().ok())
         .ok_or(Unreadable::Label(labels::REVISION))?;
-    if !is_name_of(object.name, object.service, instance, run) {
+    if !is_name_of(object.name, object.job.name, instance, run) {
         return Err(Unreadable::Name);
     }
     match object.controller {
-        Controller::None | Controller::Service(_) => Ok(PodIdentity { object, instance, run, revision }),
+        Controller::Job(kind, _) if kind != object.job.kind => Err(Unreadable::Foreign),
+        Controller::None | Controller::Job(..) => Ok(PodIdentity { object, instance, run, revision }),
         Controller::Foreign => Err(Unreadable::Foreign),
     }
 }
 
 /// Whether this is the name of the run, without making one to compare with.
-fn is_name_of(name: &str, service: &str, instance: Instance, run: Run) -> bool {
-    let Some((instance_text, run_text)) = name
-        .strip_prefix(service)
-        .and_then(|rest| rest.strip_prefix('-'))
-        .and_then(|rest| rest.split_once('-'))
+fn is_name_of(name: &str, job: &str, instance: Instance, run: Run) -> bool {
+    let Some((instance_text, run_text)) =
+        name.strip_prefix(job).and_then(|rest| rest.strip_prefix('-')).and_then(|rest| rest.split_once('-'))
     else {
         return false;
     };

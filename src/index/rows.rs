@@ -265,7 +265,7 @@ impl UpdateRow {
 
 /// The number at the end of an update's name: what names it where its spec can't be read.
 pub(super) fn update_number(identity: &Identity<'_>) -> Result<u32, Unreadable> {
-    let text = identity.name.strip_prefix(identity.service).and_then(|rest| rest.strip_prefix('-'));
+    let text = identity.name.strip_prefix(identity.job.name).and_then(|rest| rest.strip_prefix('-'));
     text.and_then(|text| text.parse().ok()).ok_or(Unreadable::Name)
 }
 

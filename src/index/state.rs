@@ -94,10 +94,7 @@ impl State {
 
     /// The number of a controller in the records.
     pub(super) fn owner(&mut self, controller: Controller) -> u16 {
-        let uid = match controller {
-            Controller::Service(uid) => uid,
-            Controller::None | Controller::Foreign => return NOBODY,
-        };
+        let Controller::Job(_, uid) = controller else { return NOBODY };
         let at = self.owners.iter().position(|known| *known == uid).unwrap_or_else(|| {
             self.owners.push(uid);
             self.owners.len() - 1

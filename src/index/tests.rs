@@ -44,7 +44,7 @@ impl Fixture {
     }
 
     pub(super) fn tasks(&self, service: &str) -> Vec<Task> {
-        let slot = self.index.find("prod", service);
+        let slot = self.index.find(&key(service));
         slot.map(|slot| slot.lock().tasks()).unwrap_or_default()
     }
 
@@ -180,7 +180,7 @@ fn a_service_of_which_nothing_is_left_is_forgotten() {
     drop(awaited);
     fixture.index.learn_pod_gone(&key("web"), Uid::new(1));
     assert!(fixture.index.is_empty());
-    assert!(fixture.index.read_services().is_empty());
+    assert!(fixture.index.read_jobs().is_empty());
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn updates_are_kept_whole_only_while_they_matter() {
     feed(update(1, 10, Some("ROLLED_FORWARD")));
     feed(update(2, 11, Some("ROLLING_FORWARD")));
     feed(update(3, 12, None));
-    let slot = fixture.index.find("prod", "web").unwrap();
+    let slot = fixture.index.find(&JobKey::service("prod", "web")).unwrap();
     let whole =
         |slot: &Slot| slot.lock().updates.rows().iter().map(|row| row.whole.is_some()).collect::<Vec<_>>();
     assert_eq!(whole(&slot), [false, true, true], "the second has not ended");

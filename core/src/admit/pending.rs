@@ -14,7 +14,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Board, Vetoes, vetoes};
-use crate::model::{Claim, Demand, FailedSlot, Held, Instance, Owner, PendingReason, Ranges, Uid};
+use crate::model::{Claim, Demand, FailedSlot, Held, Instance, JobKind, Owner, PendingReason, Ranges, Uid};
 
 /// How long what was found of a config stands, however much changes.
 const STANDS: SignedDuration = SignedDuration::from_secs(5);
@@ -88,10 +88,10 @@ pub struct Kept {
 pub struct Job {
     /// Its namespace.
     pub namespace: Arc<str>,
-    /// Its name: of an AuroraService, or of whatever else controls the Pods.
+    /// Its name: of an AuroraService or AuroraJob, or of whatever else controls the Pods.
     pub name: Arc<str>,
-    /// It is an AuroraService.
-    pub ours: bool,
+    /// Which of the two it is, if one.
+    pub ours: Option<JobKind>,
 }
 
 /// The Pods of a job that wait, whose they are, and why.
@@ -255,9 +255,9 @@ impl Many {
     }
 }
 
-/// The instance of a service's Pod, whose name is `<job>-<instance>-<run>`.
+/// The instance of a job's Pod, whose name is `<job>-<instance>-<run>`.
 pub fn instance(claim: &Claim) -> Option<Instance> {
-    let rest = claim.name.strip_prefix(&*claim.owner.job).filter(|_| claim.owner.ours)?;
+    let rest = claim.name.strip_prefix(&*claim.owner.job).filter(|_| claim.owner.ours.is_some())?;
     rest.strip_prefix('-')?.split_once('-')?.0.parse().ok()
 }
 

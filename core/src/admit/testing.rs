@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{Claim, Demand, Host, Labels, NodeId, Owner, Preemption, Resources, Tier, Uid};
+use crate::model::{Claim, Demand, Host, JobKind, Labels, NodeId, Owner, Preemption, Resources, Tier, Uid};
 
 pub(crate) const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
@@ -35,7 +35,7 @@ pub(crate) fn owner(tier: &Tier, role: &str, priority: i32) -> Owner {
         namespace: role.into(),
         role: role.into(),
         job: "job".into(),
-        ours: true,
+        ours: Some(JobKind::Service),
         tier: Some(Arc::new(tier.clone())),
         priority,
         rank: tier.band,

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::{NodeId, Resources, Slot, Tier, Uid};
+use super::{JobKind, NodeId, Resources, Slot, Tier, Uid};
 
 /// Labels of an object, those left out that differ from Pod to Pod of one config.
 pub type Labels = BTreeMap<Arc<str>, Arc<str>>;
@@ -47,10 +47,10 @@ pub struct Owner {
     pub namespace: Arc<str>,
     /// The role that its namespace belongs to.
     pub role: Arc<str>,
-    /// The AuroraService it belongs to, or the name of whatever else controls it; for people and to group by.
+    /// The AuroraService or AuroraJob it belongs to, or the name of whatever else controls it; for people and to group by.
     pub job: Arc<str>,
-    /// It belongs to an AuroraService.
-    pub ours: bool,
+    /// Which of the two it belongs to, if to one.
+    pub ours: Option<JobKind>,
     /// Its tier, by its PriorityClass; `None` for Pods outside of Borealis's tiers, which are never victims.
     pub tier: Option<Arc<Tier>>,
     /// Its importance within the role (Aurora: TaskConfig.priority).

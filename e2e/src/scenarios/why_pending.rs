@@ -110,7 +110,7 @@ async fn shown(scene: &Scene) -> Result<()> {
     );
     ensure!(text(&group("limited"), "/reason") == "LimitNotSatisfied", "limited: {}", group("limited"));
     let alone = job(scene, &shown, "Pod/alone").cloned().unwrap_or_default();
-    ensure!(alone["service"] == json!(false), "a Pod of nobody's is a service's: {alone}");
+    ensure!(alone["kind"] == json!(null), "a Pod of nobody's is a service's: {alone}");
     ensure!(text(&group("Pod/alone"), "/vetoes/0/veto") == "Insufficient memory", "alone: {alone}");
     let services = shown["services"].as_array().map(Vec::as_slice).unwrap_or_default();
     let flaps = services

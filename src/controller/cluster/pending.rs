@@ -12,7 +12,7 @@ use std::{
 
 use borealis_core::{
     admit::pending::{Explainer, Group, Job, Waiting},
-    model::{JobKind, Pending, PendingReason, Ranges},
+    model::{Pending, PendingReason, Ranges},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -29,6 +29,7 @@ use crate::{
     JobKey,
     controller::Queue,
     index::{Follower, Index, Viewed},
+    kind_name,
     metrics::Metrics,
 };
 
@@ -62,7 +63,8 @@ type Shape = (PendingReason, String, Ranges, Option<Kind>);
 impl PendingTable {
     /// What keeps the Pods of a service off the nodes.
     pub fn of(&self, key: &JobKey) -> Arc<[Pending]> {
-        let job = Job { namespace: Arc::clone(&key.namespace), name: Arc::clone(&key.name), ours: true };
+        let job =
+            Job { namespace: Arc::clone(&key.namespace), name: Arc::clone(&key.name), ours: Some(key.kind) };
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&job).map(|entry| Arc::clone(&entry.told)).unwrap_or_default()
     }
@@ -147,11 +149,8 @@ fn tell(group: &Group, remarks: &[Remark]) -> Vec<(Shape, Pending)> {
 }
 
 fn service(job: &Job) -> Option<JobKey> {
-    job.ours.then(|| JobKey {
-        kind: JobKind::Service,
-        namespace: Arc::clone(&job.namespace),
-        name: Arc::clone(&job.name),
-    })
+    let kind = job.ours?;
+    Some(JobKey { kind, namespace: Arc::clone(&job.namespace), name: Arc::clone(&job.name) })
 }
 
 fn unplaced(status: Option<&borealis_core::model::ServiceStatus>) -> Option<String> {
@@ -164,7 +163,7 @@ fn job_json(job: &Job, waiting: &Waiting, remarks: &[Remark]) -> Value {
     json!({
         "namespace": **namespace,
         "name": **name,
-        "service": ours,
+        "kind": ours.map(kind_name),
         "role": *waiting.owner.role,
         "tier": waiting.owner.tier.as_ref().map(|tier| tier.name.to_string()),
         "priority": waiting.owner.priority,

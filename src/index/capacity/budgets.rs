@@ -105,7 +105,7 @@ impl Index {
 /// Whether it is one that a service has without asking for it.
 fn is_of_course(object: &Object) -> bool {
     let content = annotation(&object.metadata, labels::CONTENT);
-    matches!(meta::controller(&object.metadata), Controller::Service(_))
+    matches!(meta::controller(&object.metadata), Controller::Job(..))
         && content.is_some_and(|content| !content.ends_with(ASKED))
 }
 

@@ -103,9 +103,9 @@ fn owner(pod: &Pod, tables: &mut Tables, tenancy: &Tenancy) -> Result<Arc<Owner>
     let namespace = meta.namespace.as_deref().ok_or(Unreadable::Metadata("namespace"))?;
     let spec = pod.spec.as_ref();
     // One that its service has left behind counts for its role as anybody's does: nothing was granted for it.
-    let ours = pod::identify(meta).ok().filter(|it| matches!(it.object.controller, Controller::Service(_)));
+    let ours = pod::identify(meta).ok().filter(|it| matches!(it.object.controller, Controller::Job(..)));
     let job = match &ours {
-        Some(identity) => tables.names.share(identity.object.service),
+        Some(identity) => tables.names.share(identity.object.job.name),
         None => {
             let mut owners = meta.owner_references.iter().flatten();
             let (kind, name) = match owners.find(|owner| owner.controller == Some(true)) {
@@ -127,7 +127,7 @@ fn owner(pod: &Pod, tables: &mut Tables, tenancy: &Tenancy) -> Result<Arc<Owner>
         tier: class.as_deref().and_then(|class| tenancy.tier_of_class(class)),
         namespace,
         job,
-        ours: ours.is_some(),
+        ours: ours.map(|it| it.object.job.kind),
         priority: label(meta, labels::PRIORITY).and_then(|text| text.parse().ok()).unwrap_or(0),
         rank: spec.and_then(|spec| spec.priority).unwrap_or(0),
         preempts_natively: preempts(spec),

@@ -42,7 +42,8 @@ pub(super) struct Foreign(HashMap<Arc<str>, BTreeMap<Arc<str>, ForeignUse>>);
 impl Foreign {
     /// A Pod came, went or changed; says which roles take more or less than before.
     pub(super) fn account(&mut self, before: Option<&Claim>, after: Option<&Claim>) -> Vec<Arc<str>> {
-        let (before, after) = (before.filter(|it| !it.owner.ours), after.filter(|it| !it.owner.ours));
+        let is_foreign = |claim: &&Claim| claim.owner.ours.is_none();
+        let (before, after) = (before.filter(is_foreign), after.filter(is_foreign));
         if let (Some(before), Some(after)) = (before, after) {
             let same = Arc::ptr_eq(&before.owner, &after.owner)
                 && (Arc::ptr_eq(&before.demand, &after.demand)

@@ -96,7 +96,7 @@ fn a_pod_of_anybody_is_known_until_it_ends() {
     assert_eq!(known.demand.requests.cpu_milli, 2_000);
     let owner = &known.owner;
     assert_eq!((&*owner.namespace, &*owner.role, &*owner.job), ("data", "data", "Job/batch"));
-    assert_eq!((owner.ours, owner.rank, owner.priority, owner.preempts_natively), (false, 7, 0, false));
+    assert_eq!((owner.ours, owner.rank, owner.priority, owner.preempts_natively), (None, 7, 0, false));
     assert_eq!(
         owner.labels.keys().map(|key| &**key).collect::<Vec<_>>(),
         ["app"],
@@ -200,7 +200,7 @@ fn a_pod_of_a_service_is_known_both_ways() {
     bound["spec"]["nodeName"] = json!("a");
     apply(&fixture, bound.clone());
     let known = claim(&fixture, 1).unwrap();
-    assert!(known.owner.ours && known.owner.preempts_natively);
+    assert!(known.owner.ours.is_some() && known.owner.preempts_natively);
     assert_eq!((&*known.owner.job, fixture.tasks("web").len()), ("web", 1));
     assert_eq!(known.owner.labels.len(), 3, "service, revision and live: {:?}", known.owner.labels);
     assert_eq!(fixture.index.foreign("prod"), BTreeMap::new());

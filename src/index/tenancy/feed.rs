@@ -57,7 +57,7 @@ impl Index {
         look(&self.read_tenancy())
     }
 
-    /// The AuroraServices of each tier, as `namespace/name`, sorted.
+    /// The AuroraServices and AuroraJobs of each tier, as `namespace/name`, sorted.
     pub fn used_tiers(&self) -> BTreeMap<Arc<str>, Vec<String>> {
         let mut all: BTreeMap<Arc<str>, Vec<String>> = BTreeMap::new();
         for slot in self.slots() {

@@ -225,7 +225,7 @@ fn a_service_that_names_no_tier_has_its_role_s_and_is_read_again_when_that_chang
     fixture.role(role("web", 2, 30, "web", &json!({"defaultTier": "cheap"})));
     assert_eq!((fixture.dirty(), fixture.config()), (vec!["prod/web".to_owned()], None));
     // A live read shows it as it was, at the same version.
-    let slot = fixture.index.find("prod", "web").unwrap();
+    let slot = fixture.index.find(&crate::JobKey::service("prod", "web")).unwrap();
     slot.lock().settling();
     fixture.index.learn_service(&object(told(None, 22)));
     slot.lock().settled();

@@ -124,7 +124,7 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn settle_if_asked(fixture: &Fixture, server: &Server) {
-    let Some(slot) = fixture.index.find("prod", "web") else { return };
+    let Some(slot) = fixture.index.find(&JobKey::service("prod", "web")) else { return };
     if slot.lock().is_unsettled() {
         let awaited = fixture.index.awaited(&key("web"));
         awaited.0.lock().settling();
@@ -135,7 +135,7 @@ fn settle_if_asked(fixture: &Fixture, server: &Server) {
 
 /// What the index has of each Pod, and what it should have.
 fn compare(fixture: &Fixture, server: &Server) -> Result<(), TestCaseError> {
-    let slot = fixture.index.find("prod", "web");
+    let slot = fixture.index.find(&JobKey::service("prod", "web"));
     let known: BTreeMap<(u32, u32), (Uid, u64)> = slot.map_or_else(BTreeMap::new, |slot| {
         let state = slot.lock();
         let rows = state.tasks().into_iter().map(|task| (task.instance, task.run));

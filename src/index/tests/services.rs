@@ -123,3 +123,37 @@ fn children_and_numbers_reach_the_executor() {
     fixture.index.learn_revision_gone(&key("web"), Uid::new(61));
     assert_eq!(facts().highest_revision, 1);
 }
+
+#[test]
+fn a_service_and_a_job_of_the_same_name_have_their_own_pods() {
+    let fixture = Fixture::new();
+    let of_job = |id: u128, version: u64, owner: &str| {
+        let mut value = owned_by(pod(0, 1, id, version), 9);
+        let labels = value["metadata"]["labels"].as_object_mut().unwrap();
+        labels.remove("borealis.dev/service");
+        labels.insert("borealis.dev/job".to_owned(), json!("web"));
+        value["metadata"]["ownerReferences"][0]["kind"] = json!(owner);
+        object::<Pod>(value)
+    };
+    fixture.index.learn_pod(&object(pod(0, 1, 1, 10)));
+    fixture.index.learn_pod(&of_job(2, 11, "AuroraJob"));
+    let pods = |key: &JobKey| {
+        let slot = fixture.index.find(key);
+        slot.map(|slot| slot.lock().tasks())
+            .unwrap_or_default()
+            .iter()
+            .map(|task| task.uid)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(pods(&key("web")), [Uid::new(1)]);
+    assert_eq!(pods(&JobKey::job("prod", "web")), [Uid::new(2)]);
+    fixture.index.learn_pod(&of_job(2, 12, "AuroraService"));
+    assert_eq!(pods(&JobKey::job("prod", "web")), [Uid::new(2)], "of another controller: left alone");
+
+    fixture.index.learn_pod_gone(&key("web"), Uid::new(2));
+    assert_eq!(pods(&JobKey::job("prod", "web")), [Uid::new(2)], "that is not the service's to lose");
+    fixture.index.feed(Kind::Pod, &Event::Delete(of_job(2, 13, "AuroraJob")));
+    assert_eq!((fixture.index.len(), pods(&key("web"))), (1, vec![Uid::new(1)]));
+    fixture.index.feed(Kind::Pod, &Event::Delete(object::<Pod>(pod(0, 1, 1, 14))));
+    assert!(fixture.index.read_jobs().is_empty());
+}

@@ -62,7 +62,7 @@ fn pods_of_a_job_are_grouped_by_what_keeps_them_off_the_nodes() {
     board.set_claim(named(pending(13, &mine, &small), "job-3-12"));
     let unseen = Claim { unschedulable: None, ..named(pending(14, &mine, &large), "job-8-1") };
     board.set_claim(unseen);
-    let foreign = Arc::new(Owner { ours: false, job: "Job/etl".into(), ..owner(&tier(true, false), "a", 0) });
+    let foreign = Arc::new(Owner { ours: None, job: "Job/etl".into(), ..owner(&tier(true, false), "a", 0) });
     board.set_claim(named(pending(15, &foreign, &large), "etl-0-x"));
     let report = explained(&mut Explainer::default(), &board, 0);
     let large = "Insufficient cpu on 3 of 4 nodes, Host is dedicated on 1";

@@ -7,7 +7,7 @@ use super::{
     world::{Job, World},
 };
 use crate::{
-    model::{Demand, Labels, NodeId, Owner, Resources, Uid},
+    model::{Demand, JobKind, Labels, NodeId, Owner, Resources, Uid},
     sim::draw::Draw,
 };
 
@@ -50,7 +50,7 @@ fn bring(world: &mut World, draw: &mut Draw) {
         namespace: Arc::clone(&name),
         role: name,
         job: format!("j{}", world.jobs.len()).into(),
-        ours: true,
+        ours: Some(JobKind::Service),
         rank: tier.band,
         tier: Some(tier),
         priority: i32::try_from(draw.below(3)).unwrap_or(0),
@@ -79,7 +79,7 @@ fn rival(world: &mut World, draw: &mut Draw) {
         namespace: "system".into(),
         role: "system".into(),
         job: "rival".into(),
-        ours: false,
+        ours: None,
         tier: None,
         priority: 0,
         rank: RIVAL,

@@ -1,12 +1,13 @@
 use borealis_core::{
     admit::{Count, Veto, Vetoes, pending::Kept},
-    model::{FailedSlot, Held, Labels, Owner, SlotFailure},
+    model::{FailedSlot, Held, JobKind, Labels, Owner, SlotFailure},
 };
 use serde_json::json;
 
 use super::*;
 
 fn job(name: &str, ours: bool) -> Job {
+    let ours = ours.then_some(JobKind::Service);
     Job { namespace: "prod".into(), name: name.into(), ours }
 }
 
@@ -35,7 +36,7 @@ fn waiting(groups: Vec<Group>) -> Waiting {
         namespace: "prod".into(),
         role: "ads".into(),
         job: "web".into(),
-        ours: true,
+        ours: Some(JobKind::Service),
         tier: None,
         priority: 3,
         rank: 0,
@@ -124,7 +125,7 @@ fn all_that_is_known_is_shown_as_json() {
     let epoch = "1970-01-01T00:00:00Z";
     let expected = json!({
         "jobs": [{
-            "namespace": "prod", "name": "web", "service": true, "role": "ads", "tier": null, "priority": 3,
+            "namespace": "prod", "name": "web", "kind": "AuroraService", "role": "ads", "tier": null, "priority": 3,
             "groups": [{
                 "reason": "InsufficientResources", "words": "Insufficient cpu on 3", "pods": 2, "instances": "0-1",
                 "some": ["web-0-1"], "since": epoch,

@@ -13,7 +13,7 @@ use borealis_core::{
         Board,
         pass::{Action, Verdict},
     },
-    model::{Claim, JobKind, Uid},
+    model::{Claim, Uid},
     plan::Event,
 };
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -25,6 +25,7 @@ use crate::{
     api::AuroraService,
     apply::Announcer,
     index::{Index, Viewed},
+    kind_name,
 };
 
 /// How many nodes are named in one event.
@@ -49,8 +50,8 @@ struct Item {
 /// Whom it is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum About {
-    /// A service.
-    Service(JobKey),
+    /// A service or job.
+    Job(JobKey),
     /// A Pod of somebody else.
     Pod { namespace: Arc<str>, name: Box<str>, uid: Uid },
 }
@@ -192,19 +193,17 @@ fn pod(claim: &Claim) -> About {
 
 /// Whose people are told: those of its service, or of the Pod itself.
 fn about(claim: &Claim) -> About {
-    if claim.owner.ours {
-        let (namespace, name) = (Arc::clone(&claim.owner.namespace), Arc::clone(&claim.owner.job));
-        return About::Service(JobKey { kind: JobKind::Service, namespace, name });
-    }
-    pod(claim)
+    let Some(kind) = claim.owner.ours else { return pod(claim) };
+    let (namespace, name) = (Arc::clone(&claim.owner.namespace), Arc::clone(&claim.owner.job));
+    About::Job(JobKey { kind, namespace, name })
 }
 
 fn reference(about: &About, index: &Index) -> Option<ObjectReference> {
     let (api_version, kind, namespace, name, uid) = match about {
-        About::Service(key) => {
+        About::Job(key) => {
             let Viewed::Of(uid) = index.view(key, |view, _| view.service.uid) else { return None };
-            let (version, kind) = (AuroraService::api_version(&()), AuroraService::kind(&()));
-            (version.into_owned(), kind.into_owned(), &key.namespace, key.name.to_string(), uid)
+            let version = AuroraService::api_version(&());
+            (version.into_owned(), kind_name(key.kind).to_owned(), &key.namespace, key.name.to_string(), uid)
         }
         About::Pod { namespace, name, uid } => {
             ("v1".to_owned(), "Pod".to_owned(), namespace, name.to_string(), *uid)
@@ -225,7 +224,7 @@ mod tests {
     use super::*;
 
     fn service(name: &str) -> About {
-        About::Service(JobKey::service("prod", name))
+        About::Job(JobKey::service("prod", name))
     }
 
     fn a_pod(number: u128) -> About {

@@ -1,4 +1,4 @@
-use borealis_core::model::{Demand, Labels, Owner};
+use borealis_core::model::{Demand, JobKind, Labels, Owner};
 
 use super::*;
 use crate::{index::Index, metrics::Metrics};
@@ -10,7 +10,7 @@ fn claim(uid: u128, name: &str, role: &str) -> Claim {
         namespace: role.into(),
         role: role.into(),
         job: "web".into(),
-        ours: true,
+        ours: Some(JobKind::Service),
         tier: None,
         priority: 0,
         rank: 0,
