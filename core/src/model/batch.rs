@@ -34,6 +34,8 @@ pub struct Batch {
     pub run_of: Option<RunOf>,
     /// It is to end now, whatever it has done: why, in one PascalCase word.
     pub kill: Option<KillReason>,
+    /// Its namespace and its name: for the words that say where a log is.
+    pub called: (Arc<str>, Arc<str>),
 }
 
 /// How long a task may be without health before it has failed.
@@ -188,12 +190,27 @@ pub struct BatchStatus {
     pub succeeded: Ranges,
     /// Instances that were given up.
     pub failed: Ranges,
-    /// Failures so far, of all instances.
-    pub failures: u32,
+    /// How often instances have failed so far, by how often: the Pods that failed may be gone, and that of a preempted
+    /// successor as well.
+    pub failures: Vec<(u32, Ranges)>,
     /// The first instance that was given up.
     pub first_failure: Option<InstanceFailure>,
     /// Why it failed, if it did.
     pub failure: Option<BatchFailure>,
     /// The parents it waits for, `Kind/name`.
     pub waits_for: Vec<String>,
+}
+
+impl BatchStatus {
+    /// How often an instance has failed so far.
+    pub fn failures_of(&self, instance: Instance) -> u32 {
+        let found = self.failures.iter().find(|(_, instances)| instances.contains(instance));
+        found.map_or(0, |(count, _)| *count)
+    }
+
+    /// Failures so far, of all instances.
+    pub fn failures(&self) -> u32 {
+        let each = self.failures.iter().map(|(count, instances)| count.saturating_mul(instances.len()));
+        each.fold(0, u32::saturating_add)
+    }
 }

@@ -53,6 +53,23 @@ pub const TIER_NOT_ALLOWED: &str = "TierNotAllowed";
 /// The job's role may not use the pool of dedicated nodes it asks for.
 pub const DEDICATED_NOT_ALLOWED: &str = "DedicatedNotAllowed";
 
+/// The job has succeeded.
+pub const COMPLETE: &str = "Complete";
+/// The job has failed: too many of its instances have.
+pub const INSTANCES_FAILED: &str = "InstancesFailed";
+/// The job has failed: it has taken longer than it may.
+pub const TIMED_OUT: &str = "TimedOut";
+/// The job was ended: by the next run of its cron, or since a person asked.
+pub const KILLED: &str = "Killed";
+/// It is decided how the job ends; its last Pods are ending.
+pub const ENDING: &str = "Ending";
+/// The job is suspended.
+pub const SUSPENDED: &str = "Suspended";
+/// The job waits for others.
+pub const WAITING: &str = "Waiting";
+/// The job waits for itself.
+pub const DEPENDENCY_CYCLE: &str = "DependencyCycle";
+
 /// No instance is known to be without a place.
 pub const ALL_PLACED: &str = "AllPlaced";
 /// Instances have no place; the message says which, and why.
@@ -61,7 +78,7 @@ pub const PENDING: &str = "Pending";
 /// Why an instance has no Pod, which no condition has as its reason: it ended young too often.
 pub const THROTTLED: &str = "Throttled";
 
-const ALL: [&str; 28] = [
+const ALL: &[&str] = &[
     RUNNING,
     STARTING,
     REPLACING,
@@ -88,11 +105,19 @@ const ALL: [&str; 28] = [
     TIER_MISSING,
     TIER_NOT_ALLOWED,
     DEDICATED_NOT_ALLOWED,
+    COMPLETE,
+    INSTANCES_FAILED,
+    TIMED_OUT,
+    KILLED,
+    ENDING,
+    SUSPENDED,
+    WAITING,
+    DEPENDENCY_CYCLE,
     ALL_PLACED,
     PENDING,
 ];
 
 /// The reason of this name, if it is one.
 pub fn known(text: &str) -> Option<&'static str> {
-    ALL.into_iter().find(|reason| *reason == text)
+    ALL.iter().find(|reason| **reason == text).copied()
 }

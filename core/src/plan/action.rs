@@ -6,7 +6,7 @@ use crate::model::{
     Instance, Instructions, Intent, Progress, Request, Revision, Run, ServiceStatus, Uid, UpdateSettings,
 };
 
-/// Everything to be done for one service now, in this order: progress, actions, status, events.
+/// Everything to be done for one service or job now, in this order: progress, actions, status, events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     /// The progress to write on the update of this uid before anything else: what the actions build on.
@@ -153,6 +153,11 @@ pub enum Action {
         /// Times the instance has failed.
         failures: u16,
     },
+    /// Remove the job itself, its Pods with it: it has ended long enough ago.
+    RemoveJob {
+        /// The job.
+        uid: Uid,
+    },
 }
 
 /// How a task is ended.
@@ -193,6 +198,7 @@ impl Action {
             Self::Prune { .. } => 6,
             Self::PruneRevision { .. } | Self::PruneUpdate { .. } => 7,
             Self::Create { .. } => 8,
+            Self::RemoveJob { .. } => 9,
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{Instance, Intent, Revision, ServiceStatus, Task, Uid};
+use crate::model::{Instance, Intent, Revision, ServiceStatus, Task, TaskState, Uid};
 
 use super::{Action, Ended, PastUpdate, Plan, fleet::Fleet, targets::Target};
 
@@ -60,7 +60,8 @@ pub(super) fn tidy(
     targets: &BTreeMap<Instance, Target>,
     plan: &mut Plan,
 ) {
-    tasks(fleet, targets, plan);
+    let wanted = |instance| targets.get(&instance).is_some_and(|target| target.revision.is_some());
+    tasks(fleet, wanted, |_| true, plan);
     revisions(fleet, known, targets, plan);
     let past = fleet.view.past_updates;
     let surplus = past.len().saturating_sub(UPDATES - 1);
@@ -72,7 +73,14 @@ pub(super) fn tidy(
         .extend(prune.map(|(_, update)| Action::PruneUpdate { number: update.number, uid: update.uid }));
 }
 
-fn tasks(fleet: &Fleet<'_>, targets: &BTreeMap<Instance, Target>, plan: &mut Plan) {
+/// Removes ended tasks beyond what is kept, of those that may go, and takes the live mark from the others. An instance that
+/// is wanted keeps its newest.
+pub(super) fn tasks(
+    fleet: &Fleet<'_>,
+    wanted: impl Fn(Instance) -> bool,
+    may_go: impl Fn(&Task) -> bool,
+    plan: &mut Plan,
+) {
     let history = fleet.view.service.history;
     let mut ended: Vec<&Task> = fleet
         .view
@@ -87,7 +95,9 @@ fn tasks(fleet: &Fleet<'_>, targets: &BTreeMap<Instance, Target>, plan: &mut Pla
     let mut keep = BTreeSet::new();
     // What never started has no logs, and takes no room from what has.
     for task in ended.iter().filter(|task| task.started.is_some()) {
-        let room = if was_meant(task) { &mut meant } else { &mut own };
+        // What a job is for is to finish: of a service, that is one of the ends nobody meant.
+        let is_done = fleet.view.service.batch.is_some() && task.state == TaskState::Finished;
+        let room = if was_meant(task) || is_done { &mut meant } else { &mut own };
         let expiry = ended_at(task).checked_add(SignedDuration::from_secs(history.ttl_seconds.into()));
         let expiry = expiry.unwrap_or(Timestamp::MAX);
         if *room > 0 && fleet.now < expiry {
@@ -97,13 +107,18 @@ fn tasks(fleet: &Fleet<'_>, targets: &BTreeMap<Instance, Target>, plan: &mut Pla
         }
     }
     for instance in ended.iter().map(|task| task.instance).collect::<BTreeSet<_>>() {
-        let wanted = targets.get(&instance).is_some_and(|target| target.revision.is_some());
-        instance_tasks(fleet.tasks(instance), wanted, &keep, plan);
+        instance_tasks(fleet.tasks(instance), wanted(instance), &keep, &may_go, plan);
     }
 }
 
 /// The ended tasks of one instance, the newest first.
-fn instance_tasks(tasks: &[Task], wanted: bool, keep: &BTreeSet<Uid>, plan: &mut Plan) {
+fn instance_tasks(
+    tasks: &[Task],
+    wanted: bool,
+    keep: &BTreeSet<Uid>,
+    may_go: impl Fn(&Task) -> bool,
+    plan: &mut Plan,
+) {
     let mut unbroken = true;
     for (age, task) in tasks.iter().rev().enumerate() {
         if !task.is_terminal() || task.ending.is_some_and(|ending| ending.deleting) {
@@ -115,7 +130,7 @@ fn instance_tasks(tasks: &[Task], wanted: bool, keep: &BTreeSet<Uid>, plan: &mut
             if task.live_label {
                 plan.actions.push(Action::Retire { uid, instance, run });
             }
-        } else if !(age == 0 && wanted) {
+        } else if !(age == 0 && wanted) && may_go(task) {
             plan.actions.push(Action::Prune { uid, instance, run });
         }
         unbroken &= kept || age == 0;

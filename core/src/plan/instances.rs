@@ -4,26 +4,16 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
-
-use crate::model::{
-    Ending, Instance, Intent, Ranges, Revision, Run, ServiceStatus, Task, TaskState, reasons,
-};
+use crate::model::{Instance, Intent, Ranges, Revision, Run, ServiceStatus, Task, TaskState, reasons};
 
 use super::{
-    Action, Cause, Ended, Held, Plan, Sla, Veto, flapping,
+    Action, Cause, Ended, Plan, Sla, Veto, ending, flapping,
     fleet::Fleet,
     history::Keeping,
     in_place::{self, Rest, Step},
     surge::{self, Pair, cause},
     targets::Target,
 };
-
-/// A Pod that was told to stop and keep its object has this many seconds beyond its grace before it is deleted.
-const KEEP_PATIENCE: i64 = 60;
-/// A Pod that is being deleted has this many seconds beyond its grace before it is given up (Aurora:
-/// transient_task_state_timeout).
-const DELETE_PATIENCE: i64 = 300;
 
 /// Why nothing is done about a task whose change is under way.
 const CHANGING: &str = "ChangingInPlace";
@@ -70,7 +60,7 @@ impl Work<'_, '_> {
         match (lives.next_back(), lives.next_back()) {
             (Some(new), Some(old)) => {
                 // More than two were never meant.
-                lives.for_each(|older| self.odd(older));
+                lives.for_each(|older| ending::odd(self.fleet, older, self.plan));
                 self.pair(old, new, target);
             }
             (Some(task), None) => self.live(task, target),
@@ -92,7 +82,7 @@ impl Work<'_, '_> {
             } else if self.fleet.view.update.is_some_and(|update| update.surge_limit() > 0) {
                 self.left_over(task);
             } else {
-                self.odd(task);
+                ending::odd(self.fleet, task, self.plan);
             }
         }
     }
@@ -100,35 +90,26 @@ impl Work<'_, '_> {
     /// One of two that an update has made, and that nobody wants any more.
     fn left_over(&mut self, task: &Task) {
         match task.ending {
-            Some(ending) => self.ending(task, ending),
-            None if self.fleet.view.frozen => self.held(task.instance, reasons::FROZEN, None),
+            Some(ending) => ending::press(self.fleet, task, ending, self.plan),
+            None if self.fleet.view.frozen => self.plan.hold(task.instance, reasons::FROZEN, None),
             None => {
                 let how = self.keeping.choose(self.fleet, task);
-                self.end(task, Intent::Kill, how);
+                self.plan.end(task, Intent::Kill, how);
             }
-        }
-    }
-
-    /// A live task that must not be beside another.
-    fn odd(&mut self, task: &Task) {
-        self.held(task.instance, "Duplicate", None);
-        match task.ending.filter(|ending| ending.deleting) {
-            Some(ending) => self.ending(task, ending),
-            None => self.end(task, Intent::Kill, Ended::Deleted),
         }
     }
 
     fn live(&mut self, task: &Task, target: Target) {
         let (state, effects) = self.fleet.state(task);
         if effects.give_up {
-            return self.end(task, Intent::Lose, Ended::GivenUp);
+            return self.plan.end(task, Intent::Lose, Ended::GivenUp);
         }
         if let Some(ending) = task.ending {
-            return self.ending(task, ending);
+            return ending::press(self.fleet, task, ending, self.plan);
         }
         let cause = cause(task, &target);
         if cause.is_some() && self.fleet.view.frozen {
-            self.held(task.instance, reasons::FROZEN, None);
+            self.plan.hold(task.instance, reasons::FROZEN, None);
             // What was begun may take long to go on: nobody is kept from a healthy task meanwhile.
             if in_place::rest(task) == Rest::Open {
                 self.settle(task);
@@ -138,7 +119,7 @@ impl Work<'_, '_> {
         match (cause, state) {
             // Nobody answers there: what shall go is given up at once.
             (Some(Cause::Change | Cause::Remove), TaskState::Partitioned) => {
-                self.end(task, Intent::Lose, Ended::GivenUp);
+                self.plan.end(task, Intent::Lose, Ended::GivenUp);
             }
             (Some(cause), state) if state != TaskState::Partitioned => {
                 let step = target.revision.filter(|_| cause == Cause::Change).and_then(|wanted| {
@@ -151,10 +132,10 @@ impl Work<'_, '_> {
                     None => self.end_on_purpose(task, cause),
                 }
             }
-            (_, TaskState::Partitioned) => self.partitioned(task),
+            (_, TaskState::Partitioned) => ending::partitioned(self.fleet, task, self.plan),
             (None, _) if task.half_ended => {
                 // How it ended stands in the Pod alone: it is kept until it was read, whatever the history takes.
-                self.end(task, Intent::Finish, Ended::Kept);
+                self.plan.end(task, Intent::Finish, Ended::Kept);
             }
             (_, _) => self.settle(task),
         }
@@ -166,10 +147,10 @@ impl Work<'_, '_> {
         match step {
             // A shut gate takes the instance down as its end would.
             Step::Shut => match self.sla.veto(task, Cause::Change) {
-                Some(Veto { reason, until }) => self.held(instance, reason, until),
+                Some(Veto { reason, until }) => self.plan.hold(instance, reason, until),
                 None => self.plan.actions.push(Action::SetGate { uid, instance, run, open: false }),
             },
-            Step::Wait(until) => self.held(instance, CHANGING, Some(until)),
+            Step::Wait(until) => self.plan.hold(instance, CHANGING, Some(until)),
             Step::Change(update) => {
                 let (from, instead) = (task.revision, self.keeping.choose(self.fleet, task));
                 self.plan.actions.push(Action::ChangeInPlace {
@@ -191,11 +172,11 @@ impl Work<'_, '_> {
         match in_place::rest(task) {
             Rest::None => {}
             Rest::Open => self.plan.actions.push(Action::SetGate { uid, instance, run, open: true }),
-            Rest::Wait => self.held(instance, CHANGING, None),
-            Rest::Anew if self.fleet.view.frozen => self.held(instance, reasons::FROZEN, None),
+            Rest::Wait => self.plan.hold(instance, CHANGING, None),
+            Rest::Anew if self.fleet.view.frozen => self.plan.hold(instance, reasons::FROZEN, None),
             Rest::Anew => {
                 let how = self.keeping.choose(self.fleet, task);
-                self.end(task, Intent::Kill, how);
+                self.plan.end(task, Intent::Kill, how);
             }
         }
     }
@@ -204,7 +185,7 @@ impl Work<'_, '_> {
     fn beside(&mut self, task: &Task, target: Target) {
         let Some(revision) = target.revision else { return };
         if self.surge == 0 {
-            return self.held(task.instance, "SurgeFull", None);
+            return self.plan.hold(task.instance, "SurgeFull", None);
         }
         self.surge -= u32::from(self.absent(task.instance, revision, target.floor));
     }
@@ -212,45 +193,18 @@ impl Work<'_, '_> {
     /// Ends a task that could live on, if it may go now.
     fn end_on_purpose(&mut self, task: &Task, cause: Cause) {
         if let Some(Veto { reason, until }) = self.sla.veto(task, cause) {
-            return self.held(task.instance, reason, until);
+            return self.plan.hold(task.instance, reason, until);
         }
         let how = self.keeping.choose(self.fleet, task);
         let intent = if cause == Cause::Restart { Intent::Restart } else { Intent::Kill };
-        self.end(task, intent, how);
-    }
-
-    /// The partition policy (Aurora: PartitionPolicy).
-    fn partitioned(&mut self, task: &Task) {
-        let policy = self.fleet.view.service.partition;
-        let Some(since) = self.fleet.lost_since(task).filter(|_| policy.reschedule) else {
-            return self.held(task.instance, "Partitioned", None);
-        };
-        let due = later(since, policy.delay_seconds.into());
-        if self.fleet.now < due {
-            return self.held(task.instance, "Partitioned", Some(due));
-        }
-        self.end(task, Intent::Lose, Ended::GivenUp);
-    }
-
-    /// A task that was told to end: more strongly, when it does not.
-    fn ending(&mut self, task: &Task, ending: Ending) {
-        let patience = if ending.deleting { DELETE_PATIENCE } else { KEEP_PATIENCE };
-        let due = later(ending.at, i64::from(ending.grace_seconds) + patience);
-        if self.fleet.now < due {
-            return self.held(task.instance, "Ending", Some(due));
-        }
-        if ending.deleting {
-            self.end(task, Intent::Lose, Ended::GivenUp);
-        } else {
-            self.end(task, ending.intent.unwrap_or(Intent::Kill), Ended::Deleted);
-        }
+        self.plan.end(task, intent, how);
     }
 
     /// Makes the next run of an instance, unless something holds it back; whether it does.
     fn absent(&mut self, instance: Instance, revision: Revision, floor: Run) -> bool {
         if !self.fleet.is_stored(revision) {
             self.kept.missing.entry(revision).or_default().insert(instance);
-            self.held(instance, reasons::REVISION_MISSING, None);
+            self.plan.hold(instance, reasons::REVISION_MISSING, None);
             return false;
         }
         let run = self.fleet.next_run(instance, self.known).max(floor + 1);
@@ -262,25 +216,11 @@ impl Work<'_, '_> {
             .unwrap_or_default();
         if let Some(due) = inherited.due.filter(|due| self.fleet.now < *due) {
             self.kept.throttled += 1;
-            self.held(instance, reasons::THROTTLED, Some(due));
+            self.plan.hold(instance, reasons::THROTTLED, Some(due));
             return false;
         }
         let flapping::Inherited { flaps, failures, due: _ } = inherited;
         self.plan.actions.push(Action::Create { instance, run, revision, flaps, failures });
         true
     }
-
-    fn end(&mut self, task: &Task, intent: Intent, how: Ended) {
-        let Task { uid, instance, run, .. } = *task;
-        self.plan.actions.push(Action::End { uid, instance, run, intent, how });
-    }
-
-    fn held(&mut self, instance: Instance, reason: &'static str, until: Option<Timestamp>) {
-        until.into_iter().for_each(|at| self.plan.check_at(at));
-        self.plan.held.push(Held { instance: Some(instance), reason, until });
-    }
-}
-
-fn later(start: Timestamp, seconds: i64) -> Timestamp {
-    start.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }

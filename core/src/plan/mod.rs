@@ -4,10 +4,12 @@
 //! nothing. `baseline` takes up a service without status, `update` moves an update on, `rollout` begins and
 //! concludes updates, `targets` says which config each instance shall have, `instances` brings each instance there, `in_place`
 //! without a new Pod where it can, `surge` says which of two live tasks of an instance goes, `history` decides what is
-//! kept, `status` says all of it to people.
+//! kept, `status` says all of it to people. What a job that ends differs in is in `batch`.
 
 mod action;
 mod baseline;
+pub mod batch;
+mod ending;
 mod flapping;
 mod fleet;
 mod history;
@@ -48,6 +50,9 @@ pub fn plan_under(view: &ServiceView<'_>, now: Timestamp, sla: &dyn Sla) -> Plan
     if view.service.deleting {
         return Plan::default();
     }
+    if let Some(batch) = &view.service.batch {
+        return finish(view, batch::plan(view, batch, now));
+    }
     let fleet = Fleet::new(view, now);
     let mut plan = Plan::default();
     if let Some(problem) = view.problem.filter(|problem| problem.blocks) {
@@ -67,7 +72,8 @@ pub fn plan_under(view: &ServiceView<'_>, now: Timestamp, sla: &dyn Sla) -> Plan
     let kept = instances::reconcile(&fleet, &known, &targets, sla, &mut plan);
     history::tidy(&fleet, &known, &targets, &mut plan);
     let holds = |reason| plan.held.iter().any(|held| held.reason == reason);
-    let pending = status::pending(&fleet, &targets, &plan.held);
+    let wanted = targets.iter().filter(|(_, target)| target.revision.is_some());
+    let pending = status::pending(&fleet, wanted.map(|(instance, _)| *instance), &plan.held);
     let (frozen, update) = (holds(reasons::FROZEN), holds(reasons::UPDATE_HELD));
     plan.events.extend(status::pending_news(view.status, &pending));
     let held = status::HeldBack { kept, frozen, update, pending };

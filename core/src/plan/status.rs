@@ -16,7 +16,8 @@ use super::{
     targets::{self, Target},
 };
 
-pub(super) use placed::{news as pending_news, pending};
+pub(super) use conditions::{Words, settle};
+pub(super) use placed::{news as pending_news, pending, words as placed};
 
 use conditions::{Situation, conditions};
 
@@ -122,7 +123,7 @@ pub(super) fn blocked(fleet: &Fleet<'_>, problem: &Problem) -> ServiceStatus {
 }
 
 /// Counts the tasks; `absent` are the instances without a live one and what they shall run.
-fn census(
+pub(super) fn census(
     fleet: &Fleet<'_>,
     facts: ServiceStatus,
     absent: impl Iterator<Item = (Instance, Revision)>,

@@ -317,7 +317,8 @@ impl Oracle {
                 | Action::MarkRevision { .. }
                 | Action::PruneUpdate { .. }
                 | Action::SetGate { open: true, .. }
-                | Action::Retire { .. } => {}
+                | Action::Retire { .. }
+                | Action::RemoveJob { .. } => {}
             }
         }
         if snapshot.object.status.is_none() && plan.actions.iter().any(Action::touches_tasks) {

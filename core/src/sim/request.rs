@@ -156,6 +156,7 @@ pub(super) fn requests(plan: Plan, snapshot: &Snapshot, local: Timestamp, term: 
             Action::Create { instance, run, revision, flaps, failures } => {
                 all.push_back(Request::Create { service, term, instance, run, revision, flaps, failures });
             }
+            Action::RemoveJob { uid } => all.push_back(Request::Delete { kind: Kind::Service, uid }),
         }
     }
     if let Some(status) = plan.status.map(whole_status)

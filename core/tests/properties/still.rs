@@ -290,6 +290,7 @@ impl Still {
                 self.task(uid).into_iter().for_each(|task| task.live_label = false);
             }
             Action::Prune { uid, .. } => self.tasks.retain(|task| task.uid != uid),
+            Action::RemoveJob { .. } => panic!("a service"),
             Action::Create { instance, run, revision, flaps, failures } => {
                 let uid = self.uid();
                 let node = None;

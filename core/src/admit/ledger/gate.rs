@@ -6,7 +6,7 @@
 
 use crate::{
     model::{Grant, Service, ServiceStatus},
-    plan::{Plan, Problem, ServiceView},
+    plan::{Plan, Problem, ServiceView, batch::asks},
 };
 
 use super::Shortage;
@@ -80,11 +80,12 @@ pub fn plan_admitted(
 
 /// Whether all that the spec asks for may be brought about now.
 fn may_go(view: &ServiceView<'_>, admission: &Admission, recorded: Option<&Grant>) -> bool {
-    let covers = |grant: Option<&Grant>| {
-        grant.is_some_and(|it| it.covers(view.service.revision, view.service.instances))
-    };
+    let asked = asks(view.service, view.status, &view.upstream);
+    let covers = |grant: Option<&Grant>| grant.is_some_and(|it| it.covers(view.service.revision, asked));
     match admission.verdict {
         Verdict::Free => true,
+        // A job that asks for nothing starts nothing.
+        _ if asked == 0 && view.service.batch.is_some() => true,
         Verdict::Unknown | Verdict::Held(_) => covers(recorded),
         // The first plan of a service makes no Pods but records that there is one: it may record the grant as well.
         Verdict::Limited => covers(recorded) || (is_new(view.status) && covers(admission.grant.as_ref())),
@@ -105,9 +106,13 @@ fn within(view: &ServiceView<'_>, recorded: Option<&Grant>) -> Option<Service> {
     let revision = brought.or(status.observed_revision)?;
     let seen = || status.observed_count.unwrap_or(spec.instances);
     let mut service = spec.clone();
-    if revision == spec.revision {
-        let granted = recorded.filter(|grant| grant.share.revision == revision);
-        service.instances = spec.instances.min(granted.map_or_else(seen, |grant| grant.share.instances));
+    let granted = recorded.filter(|grant| grant.share.revision == revision);
+    let granted = spec.instances.min(granted.map_or_else(seen, |grant| grant.share.instances));
+    if let Some(batch) = &mut service.batch {
+        // How it ends hangs on all of its instances: fewer of them run at a time.
+        batch.parallelism = Some(batch.parallelism.unwrap_or(granted).min(granted));
+    } else if revision == spec.revision {
+        service.instances = granted;
     } else {
         // A change of config and count in one is held back as a whole.
         service.instances = goes_on.map_or_else(seen, |update| update.instructions.asked);

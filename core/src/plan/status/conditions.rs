@@ -25,24 +25,29 @@ pub(super) struct Situation<'a> {
     pub(super) pending: &'a [Pending],
 }
 
-/// The conditions that follow from the situation; a condition that did not change keeps its time.
+/// The conditions that follow from the situation.
 pub(super) fn conditions(situation: &Situation<'_>, status: &ServiceStatus) -> Vec<Condition> {
     let Verdict { ready, reconciling, stalled } = judge(situation, status);
-    let known = situation.fleet.view.status.map_or(&[][..], |status| &status.conditions);
-    let settle = |kind, (holds, reason, message): Words| {
-        let before = known.iter().find(|condition| condition.kind == kind && condition.holds == holds);
-        let since = before.map_or(situation.fleet.now, |condition| condition.since);
-        Condition { kind, holds, reason, message, since }
-    };
-    vec![
-        settle(ConditionType::Ready, ready),
-        settle(ConditionType::Reconciling, reconciling),
-        settle(ConditionType::Stalled, stalled),
-        settle(ConditionType::Placed, placed::words(situation.pending, situation.wanted)),
-    ]
+    let placed = placed::words(situation.pending, situation.wanted);
+    let all = [
+        (ConditionType::Ready, ready),
+        (ConditionType::Reconciling, reconciling),
+        (ConditionType::Stalled, stalled),
+        (ConditionType::Placed, placed),
+    ];
+    all.into_iter().map(|(kind, words)| settle(situation.fleet, kind, words)).collect()
 }
 
-type Words = (bool, &'static str, String);
+/// A condition of these words: one that did not change keeps its time.
+pub(in crate::plan) fn settle(fleet: &Fleet<'_>, kind: ConditionType, words: Words) -> Condition {
+    let (holds, reason, message) = words;
+    let known = fleet.view.status.and_then(|status| status.condition(kind));
+    let since = known.filter(|known| known.holds == holds).map_or(fleet.now, |known| known.since);
+    Condition { kind, holds, reason, message, since }
+}
+
+/// Whether a condition holds, why in a word, and why in a sentence.
+pub(in crate::plan) type Words = (bool, &'static str, String);
 
 struct Verdict {
     ready: Words,

@@ -9,7 +9,7 @@ use crate::model::{
     ConditionType, Instance, Pending, PendingReason, Ranges, ServiceStatus, Task, Waiting, reasons,
 };
 
-use super::super::{Event, Held, fleet::Fleet, targets::Target};
+use super::super::{Event, Held, fleet::Fleet};
 
 /// Reasons told at most; what is beyond is counted.
 const REASONS: usize = 8;
@@ -20,21 +20,21 @@ const INSTANCES: usize = 128;
 /// why.
 pub(in crate::plan) fn pending(
     fleet: &Fleet<'_>,
-    targets: &BTreeMap<Instance, Target>,
+    wanted: impl Iterator<Item = Instance>,
     held: &[Held],
 ) -> Vec<Pending> {
     let held: BTreeMap<Instance, &Held> =
         held.iter().filter_map(|held| Some((held.instance?, held))).collect();
     let mut all = Groups::default();
-    for (instance, _) in targets.iter().filter(|(_, target)| target.revision.is_some()) {
-        if fleet.lives(*instance).any(waits) {
-            let known = fleet.view.pending.iter().find(|known| known.instances.contains(*instance));
+    for instance in wanted {
+        if fleet.lives(instance).any(waits) {
+            let known = fleet.view.pending.iter().find(|known| known.instances.contains(instance));
             match known {
-                Some(Pending { reason, topic, detail, .. }) => all.add(*instance, *reason, topic, detail),
-                None => all.add(*instance, PendingReason::Scheduling, "The scheduler has found no node", ""),
+                Some(Pending { reason, topic, detail, .. }) => all.add(instance, *reason, topic, detail),
+                None => all.add(instance, PendingReason::Scheduling, "The scheduler has found no node", ""),
             }
-        } else if fleet.live(*instance).is_none() {
-            absent(fleet, *instance, held.get(instance).copied(), &mut all);
+        } else if fleet.live(instance).is_none() {
+            absent(fleet, instance, held.get(&instance).copied(), &mut all);
         }
     }
     all.sorted()
@@ -61,6 +61,9 @@ fn absent(fleet: &Fleet<'_>, instance: Instance, held: Option<&Held>, all: &mut 
         }
         Some((reasons::REVISION_MISSING, _)) => {
             all.add(instance, PendingReason::ConfigMissing, "Its config is not stored any more", "");
+        }
+        Some((reasons::NAME_CONFLICT, _)) => {
+            all.add(instance, PendingReason::Held, "A Pod that is not the job's has its labels", "");
         }
         // It is being ended, or changed, or about to be made.
         Some(_) => {}
@@ -95,7 +98,7 @@ impl Groups {
 }
 
 /// The condition: whether nothing is without a place, in a word and a sentence.
-pub(super) fn words(pending: &[Pending], wanted: usize) -> (bool, &'static str, String) {
+pub(in crate::plan) fn words(pending: &[Pending], wanted: usize) -> (bool, &'static str, String) {
     let count: u32 = pending.iter().map(|pending| pending.instances.len()).sum();
     if count == 0 {
         return (true, reasons::ALL_PLACED, String::new());

@@ -230,6 +230,7 @@ impl Job {
             }
             Action::Retire { uid, .. } => self.task_mut(uid).live_label = false,
             Action::Prune { uid, .. } => self.tasks.retain(|task| task.uid != uid),
+            Action::RemoveJob { .. } => unreachable!("a service"),
             Action::Create { instance, run, revision, flaps, failures } => {
                 self.create(instance, run, revision, flaps, failures);
             }
