@@ -90,7 +90,7 @@ pub struct RunSeen {
     pub created: Timestamp,
     /// It is being deleted.
     pub deleting: bool,
-    /// Its controller is this very cron.
+    /// Its controller is this very cron; otherwise it stands where a run of it would.
     pub owned: bool,
     /// It was told to end.
     pub killed: bool,
@@ -120,6 +120,8 @@ pub enum Skipped {
     AnotherWaits,
     /// It was missed: nobody was there in time.
     Missed,
+    /// It waited for its turn when its cron was suspended.
+    Suspended,
 }
 
 /// What became of a time.
@@ -142,6 +144,8 @@ pub enum RunOutcome {
 pub struct RunRecord {
     /// The time it is the run of.
     pub time: Timestamp,
+    /// What called for it.
+    pub cause: RunCause,
     /// The object's uid; none of a time that was skipped. Only an object of this uid is ever started.
     pub uid: Option<Uid>,
     /// When it started.
@@ -189,13 +193,13 @@ pub struct CronStatus {
     pub observed_run_at: Option<Timestamp>,
     /// The run whose turn is next: claimed, its object not yet known by uid.
     pub pending: Option<PendingRun>,
-    /// The last runs, the newest first: at most ten, and all that go on.
+    /// What became of the last times, the newest first: of ten, of all whose run goes on, and of the newest that had a run.
     pub runs: Vec<RunRecord>,
     /// When a run last succeeded: what children wait for.
     pub last_succeeded: Option<Timestamp>,
     /// When a run last ended.
     pub last_ended: Option<Timestamp>,
-    /// How many times were missed, ever.
+    /// How many times were missed, ever; of one gap a hundred are counted at the most.
     pub missed: u32,
     /// When the next run is due, jitter included.
     pub next: Option<Timestamp>,

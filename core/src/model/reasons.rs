@@ -75,6 +75,11 @@ pub const ALL_PLACED: &str = "AllPlaced";
 /// Instances have no place; the message says which, and why.
 pub const PENDING: &str = "Pending";
 
+/// A cron's runs are started as they are due.
+pub const SCHEDULED: &str = "Scheduled";
+/// A cron's schedule has no times left.
+pub const SCHEDULE_ENDED: &str = "ScheduleEnded";
+
 /// Why an instance has no Pod, which no condition has as its reason: it ended young too often.
 pub const THROTTLED: &str = "Throttled";
 
@@ -115,6 +120,8 @@ const ALL: &[&str] = &[
     DEPENDENCY_CYCLE,
     ALL_PLACED,
     PENDING,
+    SCHEDULED,
+    SCHEDULE_ENDED,
 ];
 
 /// The reason of this name, if it is one.

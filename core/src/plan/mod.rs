@@ -4,11 +4,13 @@
 //! nothing. `baseline` takes up a service without status, `update` moves an update on, `rollout` begins and
 //! concludes updates, `targets` says which config each instance shall have, `instances` brings each instance there, `in_place`
 //! without a new Pod where it can, `surge` says which of two live tasks of an instance goes, `history` decides what is
-//! kept, `status` says all of it to people. What a job that ends differs in is in `batch`.
+//! kept, `status` says all of it to people. What a job that ends differs in is in `batch`. `cron` does the same for crons, in
+//! a plan of its own; `lineage` finds what waits for itself.
 
 mod action;
 mod baseline;
 pub mod batch;
+pub mod cron;
 mod ending;
 mod flapping;
 mod fleet;
@@ -16,6 +18,7 @@ mod history;
 mod in_place;
 mod instances;
 mod instructions;
+mod lineage;
 mod news;
 mod rollout;
 mod sla;
@@ -33,6 +36,7 @@ use jiff::Timestamp;
 use crate::model::reasons;
 
 pub use action::{Action, Ended, Event, Held, NewUpdate, Plan};
+pub use lineage::{Name, cycle, kind_of};
 pub use sla::{Cause, NoSla, Sla, Veto};
 pub use update::MAX_FAILURES;
 pub use view::{PastUpdate, Problem, ServiceView};
