@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::TopologySpreadConstraint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AuroraServiceSpec, Invalid, TaskConfig};
+use super::{Invalid, TaskConfig, task_spec::TaskSpec};
 
 /// What Aurora calls the node itself.
 const HOST: &str = "host";
@@ -45,30 +45,20 @@ impl Constraint {
     }
 }
 
-impl AuroraServiceSpec {
-    /// The constraints without an order, which means nothing: another one is no other config.
-    pub(super) fn sorted_constraints(&self) -> Vec<Constraint> {
-        let sorted = |constraint: &Constraint| {
-            let mut constraint = constraint.clone();
-            if let Some(values) = &mut constraint.values {
-                values.sort();
-                values.dedup();
-            }
-            constraint
-        };
-        let mut all: Vec<_> = self.constraints.iter().map(sorted).collect();
-        all.sort();
-        all.dedup();
-        all
-    }
-
-    /// The pool of dedicated nodes it runs on, if it says one.
-    ///
-    /// # Errors
-    /// When the text names none.
-    pub fn dedicated_pool(&self) -> Result<Option<Dedicated>, Invalid> {
-        pool(self.dedicated.as_deref())
-    }
+/// The constraints without an order, which means nothing: another one is no other config.
+pub(super) fn sorted(constraints: &[Constraint]) -> Vec<Constraint> {
+    let sorted = |constraint: &Constraint| {
+        let mut constraint = constraint.clone();
+        if let Some(values) = &mut constraint.values {
+            values.sort();
+            values.dedup();
+        }
+        constraint
+    };
+    let mut all: Vec<_> = constraints.iter().map(sorted).collect();
+    all.sort();
+    all.dedup();
+    all
 }
 
 impl TaskConfig {
@@ -90,11 +80,11 @@ fn pool(text: Option<&str>) -> Result<Option<Dedicated>, Invalid> {
 ///
 /// # Errors
 /// When they contradict each other, or one of them says nothing.
-pub(super) fn check(spec: &AuroraServiceSpec) -> Result<(), Invalid> {
-    spec.dedicated_pool()?;
+pub(super) fn check(spec: &TaskSpec<'_>) -> Result<(), Invalid> {
+    pool(spec.dedicated)?;
     let invalid = |reason| Err(Invalid::Field { field: "spec.constraints", reason });
     let pod = spec.template.spec.as_ref();
-    for constraint in &spec.constraints {
+    for constraint in spec.constraints {
         let attribute = &constraint.attribute;
         if constraint.values.is_some() == constraint.limit.is_some() {
             return invalid(format!("the one of {attribute} must hold exactly one of values, limit"));
@@ -115,16 +105,16 @@ pub(super) fn check(spec: &AuroraServiceSpec) -> Result<(), Invalid> {
 }
 
 /// What of the constraints two Pods of an instance can't share, in words.
-pub(super) fn obstacle(spec: &AuroraServiceSpec) -> Option<String> {
+pub(super) fn obstacle(constraints: &[Constraint]) -> Option<String> {
     let limit = |constraint: &Constraint| Some((constraint.limit?, constraint.attribute.clone()));
-    let (limit, attribute) = spec.constraints.iter().find_map(limit)?;
+    let (limit, attribute) = constraints.iter().find_map(limit)?;
     Some(format!("spec.constraints limits Pods to {limit} for each {attribute}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::AuroraService;
+    use crate::api::{AuroraService, AuroraServiceSpec};
     use serde_json::{Value, json};
 
     fn spec(extra: &Value) -> AuroraServiceSpec {
@@ -162,8 +152,9 @@ mod tests {
 
     #[test]
     fn what_contradicts_is_refused() {
-        let said =
-            |extra: Value| check(&spec(&extra)).map_or_else(|error| error.to_string(), |()| String::new());
+        let said = |extra: Value| {
+            check(&spec(&extra).task()).map_or_else(|error| error.to_string(), |()| String::new())
+        };
         let spread = |key: &str, when: &str| json!([{"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": when, "labelSelector": {}}]);
         let limited = |own: Value| {
             said(json!({"constraints": [{"attribute": "host", "limit": 2}],

@@ -4,6 +4,8 @@
 //! policies); annotations are the rest. All of them are part of the stored format: a name is never
 //! reused with another meaning. Used by the builders of `apply`, by the index and the policies.
 
+use borealis_core::model::JobKind;
+
 /// Prefix of all of ours; users may not set such keys in a template.
 pub const PREFIX: &str = "borealis.dev/";
 
@@ -11,6 +13,8 @@ pub const PREFIX: &str = "borealis.dev/";
 pub const SERVICE: &str = "borealis.dev/service";
 /// Label: name of the AuroraJob a Pod belongs to, in the place of [`SERVICE`].
 pub const JOB: &str = "borealis.dev/job";
+/// Label on an AuroraJob that is a run: name of its AuroraCron.
+pub const CRON: &str = "borealis.dev/cron";
 /// Label: instance number of a Pod, decimal.
 pub const INSTANCE: &str = "borealis.dev/instance";
 /// Label: run of the instance, decimal, counting up from 1.
@@ -45,6 +49,10 @@ pub const FLAPS: &str = "borealis.dev/flaps";
 pub const FAILURES: &str = "borealis.dev/failures";
 /// Annotation on an AuroraService, written by its users: what its next update is about, copied to that.
 pub const MESSAGE: &str = "borealis.dev/message";
+/// Annotation on an AuroraJob that is a run: the time it is the run of, RFC 3339.
+pub const SCHEDULED_TIME: &str = "borealis.dev/scheduled-time";
+/// Annotation on an AuroraJob: it is to end now, and why; its users may write `Asked`.
+pub const KILL: &str = "borealis.dev/kill";
 /// Annotation: full job key `cluster/role/environment/name`, for people.
 pub const JOB_KEY: &str = "borealis.dev/job-key";
 /// Annotation: why the operator ended a Pod, written before or with the end itself.
@@ -94,8 +102,17 @@ pub const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 /// Value of a label that is either there or not.
 pub const TRUE: &str = "true";
 
-/// Label selector of all live Pods of a service, as `status.selector` and the scale subresource say it.
+/// The label whose value is the name of the job that a Pod belongs to.
 #[must_use]
-pub fn live_selector(service: &str) -> String {
-    format!("{SERVICE}={service},{LIVE}={TRUE}")
+pub fn of_kind(kind: JobKind) -> &'static str {
+    match kind {
+        JobKind::Service => SERVICE,
+        JobKind::Job => JOB,
+    }
+}
+
+/// Label selector of all live Pods of a service or job, as `status.selector` and the scale subresource say it.
+#[must_use]
+pub fn live_selector(kind: JobKind, name: &str) -> String {
+    format!("{}={name},{LIVE}={TRUE}", of_kind(kind))
 }

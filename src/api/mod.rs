@@ -11,12 +11,17 @@ pub mod checks;
 pub mod conditions;
 pub mod constraints;
 pub mod convert;
+pub mod cron;
+pub mod cron_status;
 pub mod framework;
 pub mod grant;
 pub mod health;
 pub mod in_place;
+pub mod job;
+pub mod job_status;
 pub(crate) mod json_path;
 pub mod labels;
+pub mod parent;
 pub mod quantity;
 pub mod references;
 pub mod requests;
@@ -31,14 +36,19 @@ pub mod slot;
 pub mod snapshot;
 pub mod status;
 mod surge;
+pub mod task_spec;
 pub mod tier;
 pub mod update;
 
 pub use any_service::AnyService;
 pub use changes::changes;
 pub use constraints::Constraint;
+pub use cron::{AuroraCron, AuroraCronSpec};
+pub use cron_status::AuroraCronStatus;
 pub use framework::Framework;
 pub use health::HealthCheck;
+pub use job::{AuroraJob, AuroraJobSpec};
+pub use job_status::AuroraJobStatus;
 pub use revision::TaskConfig;
 pub use role::AuroraRole;
 pub use schema::{Unprintable, crd_files, crds};
@@ -47,6 +57,7 @@ pub use settings::{
     Flapping, History, PartitionPolicy, Sla, TrackConfig, UpdateSettings, UpdateStrategy, WhileUpdating,
 };
 pub use status::AuroraServiceStatus;
+pub use task_spec::TaskSpec;
 pub use tier::Tier;
 pub use update::{AuroraUpdate, AuroraUpdateSpec, AuroraUpdateStatus, UpdateState};
 

@@ -7,8 +7,6 @@
 #![allow(clippy::duplicated_attributes, reason = "columns of the same type are no mistake")]
 #![expect(unreachable_pub, reason = "the derive repeats the struct inside a function")]
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
@@ -19,6 +17,7 @@ use super::references::{Reference, references};
 use super::revision::TaskConfig;
 use super::settings::{Discovery, Flapping, History, PartitionPolicy, Sla, TrackConfig, UpdateSettings};
 use super::status::AuroraServiceStatus;
+use super::task_spec::TaskSpec;
 
 /// A long-running job: `instances` copies of one Pod template, each replaced whenever it ends.
 #[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -154,20 +153,27 @@ fn default_instances() -> i32 {
 }
 
 impl AuroraServiceSpec {
-    /// What shapes a Pod: the part whose change starts an update, with this tier where it names none. What the objects hold that it names is left to those
-    /// who can read them.
+    /// What it has in common with a job.
+    #[must_use]
+    pub fn task(&self) -> TaskSpec<'_> {
+        TaskSpec {
+            tier: self.tier.as_deref(),
+            priority: self.priority,
+            template: &self.template,
+            health: self.health.as_ref(),
+            constraints: &self.constraints,
+            dedicated: self.dedicated.as_deref(),
+            flapping: &self.flapping,
+            partition: &self.partition,
+            history: &self.history,
+        }
+    }
+
+    /// What shapes a Pod: the part whose change starts an update, with this tier where it names none. What the objects
+    /// hold that it names is left to those who can read them.
     #[must_use]
     pub fn task_config(&self, default_tier: &str) -> TaskConfig {
-        TaskConfig {
-            template: self.template.clone(),
-            health: self.health.clone(),
-            tier: self.tier.as_deref().unwrap_or(default_tier).to_owned(),
-            priority: self.priority,
-            discovery: self.discovery.is_some(),
-            constraints: self.sorted_constraints(),
-            dedicated: self.dedicated.clone(),
-            tracked: BTreeMap::new(),
-        }
+        TaskConfig { discovery: self.discovery.is_some(), ..self.task().config(default_tier) }
     }
 
     /// The objects the template names whose contents are part of the config, each once, sorted.
@@ -176,20 +182,5 @@ impl AuroraServiceSpec {
         let track = self.update.track_config.unwrap_or(TrackConfig::ConfigMaps);
         let spec = self.template.spec.as_ref();
         spec.map(|spec| references(spec, |kind| track.tracks(kind))).unwrap_or_default()
-    }
-
-    /// Whether lost instances are started elsewhere: what the user said, else not when the template
-    /// holds a volume claim, which the lost node may still have mounted.
-    #[must_use]
-    pub fn reschedules_lost(&self) -> bool {
-        self.partition.reschedule.unwrap_or_else(|| !self.has_claims())
-    }
-
-    /// Whether the Pods have volume claims: named ones, or made for each Pod.
-    #[must_use]
-    pub fn has_claims(&self) -> bool {
-        let spec = self.template.spec.as_ref();
-        let volumes = spec.and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
-        volumes.iter().any(|volume| volume.persistent_volume_claim.is_some() || volume.ephemeral.is_some())
     }
 }

@@ -9,7 +9,7 @@ use super::{AuroraServiceSpec, constraints};
 
 /// What of a service two Pods of an instance can't share, in words; `None` where nothing is.
 pub(super) fn obstacle(spec: &AuroraServiceSpec) -> Option<String> {
-    of_template(&spec.template).or_else(|| constraints::obstacle(spec))
+    of_template(&spec.template).or_else(|| constraints::obstacle(&spec.constraints))
 }
 
 fn of_template(template: &PodTemplateSpec) -> Option<String> {

@@ -24,7 +24,7 @@ pub fn service(object: &AuroraService, default_tier: &str) -> Result<model::Serv
         field: "spec.template",
         reason: format!("cannot be written as JSON: {error}; remove what is not plain JSON"),
     })?;
-    constraints::check(spec)?;
+    constraints::check(&spec.task())?;
     let update = update_settings(&spec.update)?;
     if update.max_surge != model::Amount::Count(0)
         && let Some(obstacle) = surge::obstacle(spec)
@@ -44,10 +44,10 @@ pub fn service(object: &AuroraService, default_tier: &str) -> Result<model::Serv
         queue_updates: spec.update.while_updating == Some(WhileUpdating::Queue),
         flapping: flapping(&spec.flapping)?,
         partition: model::Partition {
-            reschedule: spec.reschedules_lost(),
+            reschedule: spec.task().reschedules_lost(),
             delay_seconds: number("spec.partition.delaySeconds", spec.partition.delay_seconds, 0, 7 * DAY)?,
         },
-        history: history(&spec.history, spec.has_claims())?,
+        history: history(&spec.history, spec.task().has_claims())?,
         work: work(object, default_tier)?,
         batch: None,
     })
@@ -194,7 +194,7 @@ pub fn service_status_object(
         current_revision: status.last_good.map(|revision| revision.to_string()),
         update_revision: going_on.map(|_| spec.to_string()),
         replicas: signed(status.counts.live),
-        selector: Some(labels::live_selector(job.name)),
+        selector: Some(labels::live_selector(model::JobKind::Service, job.name)),
         highest_run: Some(signed(status.highest_run)),
         counts: counts_object(&status.counts),
         revisions: status.revisions.iter().map(super::part_object).collect(),
