@@ -211,7 +211,8 @@ fn is_about_task(action: &Action) -> bool {
         | Action::AdoptUpdate { .. }
         | Action::RecordRevision { .. }
         | Action::MarkRevision { .. }
-        | Action::StartUpdate(_) => false,
+        | Action::StartUpdate(_)
+        | Action::RemoveJob { .. } => false,
     }
 }
 
@@ -274,6 +275,10 @@ async fn act(run: &Run<'_>, action: &Action) -> Result<(), Undone> {
         Action::Create { instance, run: number, revision, flaps, failures } => {
             run.create_task(Wanted { instance, run: number, revision, flaps, failures }).await?;
             debug!(%service, instance, run = number, %revision, flaps, "started a task");
+        }
+        Action::RemoveJob { uid } => {
+            run.remove_job(uid).await?;
+            info!(%service, "removed a job that has ended");
         }
     }
     Ok(())

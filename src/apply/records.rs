@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     api::{
-        TaskConfig, changes, convert, in_place, labels, revision::controller_revision_name,
+        AuroraJob, TaskConfig, changes, convert, in_place, labels, revision::controller_revision_name,
         update::update_name,
     },
     metrics::Verb,
@@ -277,6 +277,12 @@ impl Run<'_> {
             Whose::Ours => Ok(object),
             Whose::Nobodys | Whose::Foreign => Err(self.name_conflict(kind, name)),
         }
+    }
+
+    /// Removes the job itself, and its Pods with it.
+    pub(super) async fn remove_job(&self, uid: Uid) -> Result<(), Undone> {
+        let jobs: Api<AuroraJob> = Api::namespaced(self.pods.clone().into_client(), &self.key.namespace);
+        self.remove(&jobs, &self.key.name, uid).await
     }
 
     /// Deletes the object of this uid; that it is gone already is as good.
