@@ -29,7 +29,9 @@ pub(super) fn status(scene: &Scene<'_>, course: &Course, throttled: u32, plan: &
     };
     status.observed_count = status.observed_revision.map(|_| service.instances);
     status.last_good = status.observed_revision;
-    status.counts.desired = service.instances;
+    // How many there were to be when it was decided is what its end was judged by.
+    let is_decided = known.batch.as_ref().is_some_and(|batch| batch.ended.is_some());
+    status.counts.desired = if is_decided { known.counts.desired } else { service.instances };
     status.counts.updated = status.counts.live;
     status.counts.throttled = throttled;
     let batch = facts(scene, course, status.counts.live);

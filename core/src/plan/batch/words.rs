@@ -159,7 +159,7 @@ fn census(scene: &Scene<'_>, status: &ServiceStatus, batch: &BatchStatus) -> Str
     ];
     let rest: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    let (succeeded, all) = (batch.succeeded.len(), scene.fleet.view.service.instances);
+    let (succeeded, all) = (batch.succeeded.len(), counts.desired);
     let all = format!("{succeeded} of {all} instances have succeeded");
     if rest.is_empty() { all } else { format!("{all}, {}", rest.join(", ")) }
 }

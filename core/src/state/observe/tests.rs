@@ -112,6 +112,16 @@ fn ended_pods_are_judged_by_who_ended_them() {
         ("killed on purpose, exit 0", meant(Intent::Kill, Phase::Succeeded, &ok), Killed, Stopped),
         ("preempted", meant(Intent::Preempt, Phase::Failed, &bad), Killed, Stopped),
         ("given up", meant(Intent::Lose, Phase::Failed, &bad), Lost, NodeLost),
+        ("took too long", meant(Intent::TimeOut, Phase::Failed, &bad), Failed, TimedOut),
+        ("was quicker than its time", meant(Intent::TimeOut, Phase::Succeeded, &ok), Finished, Exited),
+        ("without health", meant(Intent::Unhealthy, Phase::Failed, &bad), Failed, Unhealthy),
+        ("was quicker than its health", meant(Intent::Unhealthy, Phase::Succeeded, &ok), Finished, Exited),
+        (
+            "took too long and exited with 0 when it was deleted for it",
+            PodFacts { deleting: Some(at(40)), ..meant(Intent::TimeOut, Phase::Succeeded, &ok) },
+            Failed,
+            TimedOut,
+        ),
     ];
     for (name, facts, state, end) in rows {
         let seen = observe(&facts, Some(&task(Running)));
@@ -137,6 +147,9 @@ fn live_pods_are_on_their_way() {
         ("stopped, to be kept", PodFacts { intent: Some(Intent::Kill), ..run }, Killing),
         ("preempted", PodFacts { intent: Some(Intent::Preempt), ..deleting(run) }, Preempting),
         ("half ended, the rest is stopped", PodFacts { intent: Some(Intent::Finish), ..run }, Starting),
+        ("stopped for its time", PodFacts { intent: Some(Intent::TimeOut), ..run }, Starting),
+        ("stopped for its health", PodFacts { intent: Some(Intent::Unhealthy), ..run }, Starting),
+        ("deleted for its time", PodFacts { intent: Some(Intent::TimeOut), ..deleting(run) }, Killing),
         ("drained", PodFacts { intent: Some(Intent::Drain), ..deleting(run) }, Draining),
         ("restarted", PodFacts { intent: Some(Intent::Restart), ..deleting(run) }, Restarting),
         ("given up on a lost node", PodFacts { intent: Some(Intent::Lose), ..deleting(run) }, Lost),
