@@ -2,7 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "what went wrong has to be seen")]
 
-use borealis_core::sim::{Failure, ShareTally, Tally, Trouble, run, run_share, run_steady};
+use borealis_core::sim::{Failure, ShareTally, Tally, Trouble, run, run_job, run_share, run_steady};
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -51,6 +51,18 @@ fn operators_that_fail_make_no_pod_more_and_none_less() {
     let (count, total) = run_all(run_steady);
     if count >= 1000 {
         let least = total.crashes.min(total.fenced).min(total.troubles);
+        assert!(least > count / 100, "too few faults of a kind: {total:?}");
+    }
+}
+
+#[test]
+fn jobs_run_each_instance_to_its_end_and_no_further() {
+    let (count, total) = run_all(run_job);
+    if count >= 1000 {
+        assert_eq!(total.completed + total.failed, count);
+        let least = total.completed.min(total.failed);
+        assert!(least > count / 10, "too few ends of a kind: {total:?}");
+        let least = total.crashes.min(total.fenced).min(total.troubles).min(total.given_up);
         assert!(least > count / 100, "too few faults of a kind: {total:?}");
     }
 }

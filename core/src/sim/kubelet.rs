@@ -13,6 +13,7 @@ use crate::{
 };
 
 use super::{
+    jobs,
     objects::{Kind, Pod},
     setting::Quality,
     time::{Millis, SECOND, clock, whole},
@@ -274,6 +275,10 @@ impl World {
         let uid = pod.meta.uid;
         if quality != Quality::NeverReady {
             self.at(self.now + ready, Event::Pod(uid, Step::Own(making, Own::Ready)));
+        }
+        if self.is_job() {
+            let (code, after) = jobs::own_end(&self.setting, pod);
+            self.at(self.now + after, Event::Pod(uid, Step::Own(making, Own::Exit(code))));
         }
         let end_step = match quality {
             Quality::Crashes(code) => Some(Own::Exit(code)),

@@ -12,6 +12,7 @@ mod checks;
 mod draw;
 mod ends;
 mod in_place;
+mod jobs;
 mod kubelet;
 mod lease;
 mod objects;
@@ -74,6 +75,10 @@ pub struct Tally {
     pub aborted: u64,
     /// Updates that failed and were left, or couldn't go on.
     pub halted: u64,
+    /// Jobs that were complete in the end.
+    pub completed: u64,
+    /// Jobs that have failed.
+    pub failed: u64,
 }
 
 impl AddAssign for Tally {
@@ -92,6 +97,8 @@ impl AddAssign for Tally {
         self.rolled_back += other.rolled_back;
         self.aborted += other.aborted;
         self.halted += other.halted;
+        self.completed += other.completed;
+        self.failed += other.failed;
     }
 }
 
@@ -139,6 +146,14 @@ pub fn run(seed: u64) -> Result<Tally, Box<Failure>> {
 /// The failure, shortened to what is needed for it.
 pub fn run_steady(seed: u64) -> Result<Tally, Box<Failure>> {
     run_setting(&Setting::draw_steady(seed))
+}
+
+/// Runs the world of a seed around a job whose instances run to their end.
+///
+/// # Errors
+/// The failure, shortened to what is needed for it.
+pub fn run_job(seed: u64) -> Result<Tally, Box<Failure>> {
+    run_setting(&Setting::draw_job(seed))
 }
 
 fn run_setting(setting: &Setting) -> Result<Tally, Box<Failure>> {

@@ -16,7 +16,7 @@ use crate::{
 use super::{
     Tally,
     cache::Snapshot,
-    ends, in_place,
+    ends, in_place, jobs,
     objects::{Kind, Object, Pod, UpdateObject},
     steps,
     store::{Change, Store},
@@ -55,6 +55,8 @@ pub(super) struct Oracle {
     /// Objects the operator relies on were removed or emptied.
     pub(super) meddled: bool,
     had_status: bool,
+    /// What is known of the Pods of a job.
+    job: jobs::Truth,
 }
 
 impl Oracle {
@@ -67,6 +69,7 @@ impl Oracle {
     /// Counts what has become of updates and Pods.
     pub(super) fn count(&self, tally: &mut Tally) {
         tally.given_up = self.lost.len() as u64;
+        self.job.count(tally);
         for progress in self.progress.values() {
             match progress.state {
                 UpdateState::RolledForward => tally.rolled_forward += 1,
@@ -124,6 +127,8 @@ impl Oracle {
             Change::Put(Object::Pod(pod)) => self.pod_changed(store, pod),
             Change::Put(Object::Update(update)) => self.update_changed(store, update),
             Change::Put(Object::Service(object)) => {
+                let wrong = self.job.status(store, object);
+                wrong.into_iter().for_each(|what| self.object(|| what));
                 if let (Some(status), false) = (&object.status, self.had_status) {
                     let matches = status.observed_revision == Some(object.service.revision);
                     self.adopted = matches.then_some((object.service.revision, object.meta.version));
@@ -139,7 +144,11 @@ impl Oracle {
     fn pod_changed(&mut self, store: &Store, pod: &Pod) {
         let Pod { instance, run, .. } = *pod;
         let uid = pod.meta.uid;
-        self.names.insert((instance, run), (uid, pod.meta.owner));
+        let known = self.names.insert((instance, run), (uid, pod.meta.owner));
+        if store.service.as_ref().is_some_and(|object| object.service.batch.is_some()) {
+            let wrong = self.job.pod(store, pod, known.is_none_or(|(known, _)| known != uid));
+            wrong.into_iter().for_each(|what| self.object(|| what));
+        }
         if pod.is_given_up() {
             self.lost.insert(uid);
         }
@@ -258,11 +267,16 @@ impl Oracle {
         local: Timestamp,
         has_seen: impl Fn(Uid) -> bool,
     ) {
+        let job = jobs::objection(snapshot, plan, local);
+        job.into_iter().for_each(|what| self.object(|| what));
+        let is_job = snapshot.object.service.batch.is_some();
         let step = plan.progress.as_ref().and_then(|(_, new)| steps::objection(snapshot, new, local));
         step.into_iter().for_each(|what| self.object(|| what));
         let mut created = BTreeSet::new();
         for action in &plan.actions {
             match action {
+                // A job's tasks end by themselves, or as its own rules say.
+                Action::End { .. } | Action::Prune { .. } if is_job => {}
                 Action::End { uid, instance, intent, how, .. } => {
                     if *intent == Intent::Kill {
                         self.kills(snapshot, plan, *uid, *instance);
@@ -295,7 +309,7 @@ impl Oracle {
                     if tasks.any(|task| task.run >= *run) {
                         self.object(|| format!("plans run {run} of instance {instance} again"));
                     }
-                    if !snapshot.revisions.iter().any(|record| record.revision == *revision) {
+                    if !is_job && !snapshot.revisions.iter().any(|record| record.revision == *revision) {
                         self.object(|| format!("plans a Pod of {revision}, which is not stored"));
                     }
                 }

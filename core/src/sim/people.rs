@@ -1,6 +1,6 @@
 //! What people, the garbage collector and misfortune do: each disturbance of the script, as it strikes.
 
-use crate::model::{Instance, Request, ServiceStatus, Uid, UpdateSettings, UpdateState};
+use crate::model::{Batch, Instance, KillReason, Request, ServiceStatus, Uid, UpdateSettings, UpdateState};
 
 use super::{
     kubelet::Step,
@@ -36,6 +36,11 @@ impl World {
             }
             Disturbance::Bad(length) => self.bad_until = self.now + length,
             Disturbance::Unattended(length) => self.unattended_until = self.now + length,
+            Disturbance::Pause if self.is_job() => self.edit_batch(|batch| batch.suspend = true),
+            Disturbance::Resume if self.is_job() => self.edit_batch(|batch| batch.suspend = false),
+            Disturbance::Abort if self.is_job() => {
+                self.edit_batch(|batch| batch.kill = Some(KillReason::Asked));
+            }
             Disturbance::Pause => self.edit_update(|update| update.controls.paused = true),
             Disturbance::Resume => self.edit_update(|update| update.controls.paused = false),
             Disturbance::Abort => {
@@ -131,6 +136,19 @@ impl World {
             self.oracle.spec_changed(&object.service, &edited.service);
             self.store.put(edited);
         }
+    }
+
+    pub(super) fn is_job(&self) -> bool {
+        self.setting.service.batch.is_some()
+    }
+
+    /// Changes what the spec of a job says of its end.
+    pub(super) fn edit_batch(&mut self, edit: impl FnOnce(&mut Batch)) {
+        self.edit_service(|object| {
+            if let Some(batch) = &mut object.service.batch {
+                edit(batch);
+            }
+        });
     }
 
     /// Changes the controls of the newest update.

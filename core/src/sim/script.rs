@@ -6,6 +6,7 @@ use crate::model::*;
 
 use super::{
     draw::Draw,
+    jobs,
     objects::Kind,
     setting::{Setting, draw_scope, draw_settings},
     time::{MINUTE, Millis, SECOND},
@@ -104,13 +105,17 @@ pub(super) fn draw_script(setting: &Setting) -> Vec<(Millis, Disturbance)> {
         return draw_steady_script(setting);
     }
     let mut draw = Draw::of(setting.seed, &[2]);
+    let is_job = setting.service.batch.is_some();
+    // Most of a job is over soon.
+    let until = if is_job { 4 * MINUTE } else { setting.quiet - MINUTE };
     let count = draw.between(3, 18);
     let mut script: Vec<(Millis, Disturbance)> = (0..count)
         .map(|_| {
-            let at = draw.between(SECOND, setting.quiet - MINUTE);
+            let at = draw.between(SECOND, until);
             (at, draw_disturbance(&mut draw, setting))
         })
         .collect();
+    script.retain(|(_, disturbance)| !is_job || jobs::can_happen(disturbance));
     // Faults hit most where something is going on: put some right behind a change.
     let changes: Vec<Millis> = script.iter().filter(|(_, it)| it.is_change()).map(|(at, _)| *at).collect();
     if !changes.is_empty() {

@@ -271,5 +271,11 @@ pub(super) fn whole_status(mut status: ServiceStatus) -> ServiceStatus {
     if let Some(failure) = &mut status.failure {
         failure.at = whole(failure.at);
     }
+    if let Some(batch) = &mut status.batch {
+        (batch.started, batch.ended) = (batch.started.map(whole), batch.ended.map(whole));
+        if let Some(first) = &mut batch.first_failure {
+            first.at = whole(first.at);
+        }
+    }
     status
 }

@@ -8,6 +8,7 @@ use crate::model::*;
 use super::{
     checks::draw_checks,
     draw::Draw,
+    jobs,
     time::{MINUTE, Millis},
 };
 
@@ -135,6 +136,15 @@ impl Setting {
         setting.service.update.pulse_interval_seconds = 0;
         setting.service.update.in_place = false;
         setting.service.update.checks.clear();
+        setting
+    }
+
+    /// The setting of a seed around a job whose instances run to their end.
+    pub(super) fn draw_job(seed: u64) -> Self {
+        let mut setting = Self { finale: false, ..Self::draw(seed) };
+        setting.qualities.clear();
+        setting.service.update.in_place = false;
+        setting.service.batch = Some(Box::new(jobs::draw_batch(&mut Draw::of(seed, &[4]))));
         setting
     }
 

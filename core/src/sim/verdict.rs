@@ -7,6 +7,7 @@ use crate::{model::*, plan::plan};
 
 use super::{
     cache::Snapshot,
+    jobs,
     objects::{Pod, UpdateObject},
     request::{Request, requests},
     setting::{FINAL, Quality},
@@ -22,6 +23,9 @@ pub(super) fn rest(world: &World) -> Result<(), String> {
         return Err("the leader is behind".to_owned());
     }
     let Some(status) = &object.status else { return Err("there is no status".to_owned()) };
+    if object.service.batch.is_some() {
+        return jobs::rest(world, leader, &snapshot);
+    }
     let restless = restless(world);
     nothing_to_do(world, leader, &snapshot, &restless)?;
     let newest = world.store.updates.values().next_back();

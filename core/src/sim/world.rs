@@ -192,6 +192,8 @@ impl World {
         for operator in &mut self.operators {
             operator.disarm();
         }
+        // Who is suspended never comes to an end.
+        self.edit_batch(|batch| batch.suspend = false);
         if self.setting.finale {
             self.disturb(Disturbance::Config(FINAL, None));
         }

@@ -32,7 +32,7 @@ pub(super) fn tell(
     plan: &Plan,
 ) -> Told {
     let quiet = || (false, reasons::SETTLED, String::new());
-    let census = census(scene, status, batch);
+    let census = census(status, batch);
     let busy = |reason, words: String| Told {
         ready: (false, reason, words.clone()),
         reconciling: (true, reason, words),
@@ -147,7 +147,7 @@ pub(super) fn given_up(scene: &Scene<'_>, failure: &InstanceFailure, plan: &Plan
 }
 
 /// The instances in a sentence.
-fn census(scene: &Scene<'_>, status: &ServiceStatus, batch: &BatchStatus) -> String {
+fn census(status: &ServiceStatus, batch: &BatchStatus) -> String {
     let counts = &status.counts;
     let parts = [
         (batch.failed.len(), "given up"),
