@@ -52,7 +52,7 @@ pub struct AuroraCronStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_ended_time: Option<Time>,
     /// How many times were missed since it was made; of one gap a hundred are counted at the most. Unit: times.
-    pub missed: i64,
+    pub missed: i32,
     /// When the next run is due, its share of the jitter included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_run_time: Option<Time>,

@@ -3,6 +3,7 @@
 //! Holds the numbers and their arithmetic; `apply::pods` turns them into probes. What Aurora has and
 //! probes have not (body comparison, fractions of a second, the snooze file) has no field here.
 
+use k8s_openapi::api::core::v1::{Container, PodSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -168,6 +169,21 @@ impl HealthCheck {
     pub fn fatal_failures(&self) -> i32 {
         self.max_consecutive_failures.max(0).saturating_add(1)
     }
+
+    /// The place of the container that is checked among those of the Pod, if there is one of its name.
+    #[must_use]
+    pub fn checked(&self, pod: &PodSpec) -> Option<usize> {
+        let named = |name: &String| pod.containers.iter().position(|container| container.name == *name);
+        self.container.as_ref().map_or((!pod.containers.is_empty()).then_some(0), named)
+    }
+}
+
+/// Whether a container has probes of its own, which it then keeps.
+#[must_use]
+pub fn has_probes(container: &Container) -> bool {
+    container.startup_probe.is_some()
+        || container.liveness_probe.is_some()
+        || container.readiness_probe.is_some()
 }
 
 fn default_port() -> IntOrString {

@@ -5,10 +5,14 @@
 //! Decides nothing. Called by the index (reading) and the executor (writing).
 
 mod checks;
+mod cron;
 mod grant;
+mod job;
 mod quota;
+mod run;
 mod service;
 mod settings;
+mod task;
 mod tenancy;
 mod update;
 
@@ -16,8 +20,11 @@ use borealis_core::model::{Instance, Ranges, Revision};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
+pub use cron::{cron, cron_status, cron_status_object};
 pub use grant::{grant, grant_object};
+pub use job::{job, job_status, job_status_object};
 pub use quota::{ForeignShare, pending_grants, role_quota_object};
+pub use run::{kill_word, run_object, run_seen};
 pub use service::{Identity, service, service_status, service_status_object};
 pub use settings::update_settings;
 pub use tenancy::{role, tier};
@@ -40,6 +47,11 @@ fn whole(at: &Time) -> Timestamp {
 /// A count of ours for the API, whose integers are signed.
 fn signed(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+/// A count of the API; what is none counts as 0.
+fn unsigned(value: i32) -> u32 {
+    u32::try_from(value).unwrap_or_default()
 }
 
 /// A text of the API that is an identity to `core`.

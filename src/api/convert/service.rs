@@ -1,30 +1,24 @@
 //! AuroraService: its spec to `model::Service`, its status both ways.
 
 use borealis_core::model;
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{from_word, identity, instance, number, parts, signed, time, uid, update_settings, word};
-use crate::api::requests::of_template;
-use crate::api::settings::{Flapping, History, WhileUpdating};
+use super::{
+    from_word, identity, instance, number, parts, signed, task, time, uid, unsigned, update_settings, word,
+};
+use crate::api::settings::WhileUpdating;
 use crate::api::status::{AuroraServiceStatus, Counts, Failure, UpdateRef};
 use crate::api::update::update_name;
 use crate::api::{AuroraService, Invalid, conditions, constraints, labels, surge};
-
-/// The bounds of `settings`, once more: a stored object may be of another version.
-const DAY: i32 = 86_400;
 
 /// What the planner is told of a service, whose tier is this default where it names none.
 ///
 /// # Errors
 /// When the spec cannot be acted upon; the text is made for the `Stalled` condition.
 pub fn service(object: &AuroraService, default_tier: &str) -> Result<model::Service, Invalid> {
-    let (metadata, spec) = (&object.metadata, &object.spec);
-    let revision = spec.task_config(default_tier).revision().map_err(|error| Invalid::Field {
-        field: "spec.template",
-        reason: format!("cannot be written as JSON: {error}; remove what is not plain JSON"),
-    })?;
-    constraints::check(&spec.task())?;
+    let (metadata, spec, task) = (&object.metadata, &object.spec, object.spec.task());
+    let revision = task::revision(&spec.task_config(default_tier))?;
+    constraints::check(&task)?;
     let update = update_settings(&spec.update)?;
     if update.max_surge != model::Amount::Count(0)
         && let Some(obstacle) = surge::obstacle(spec)
@@ -42,51 +36,12 @@ pub fn service(object: &AuroraService, default_tier: &str) -> Result<model::Serv
         update,
         hold_updates: spec.update.paused,
         queue_updates: spec.update.while_updating == Some(WhileUpdating::Queue),
-        flapping: flapping(&spec.flapping)?,
-        partition: model::Partition {
-            reschedule: spec.task().reschedules_lost(),
-            delay_seconds: number("spec.partition.delaySeconds", spec.partition.delay_seconds, 0, 7 * DAY)?,
-        },
-        history: history(&spec.history, spec.task().has_claims())?,
-        work: work(object, default_tier)?,
+        flapping: task::flapping(&task)?,
+        partition: task::partition(&task)?,
+        history: task::history(&task)?,
+        work: task::work(metadata, &task, default_tier)?,
         batch: None,
     })
-}
-
-fn work(object: &AuroraService, default_tier: &str) -> Result<model::Work, Invalid> {
-    let spec = &object.spec;
-    let created = object.metadata.creation_timestamp.as_ref();
-    let dedicated = spec.dedicated.as_deref().map(str::parse).transpose();
-    Ok(model::Work {
-        created: created.map_or(Timestamp::UNIX_EPOCH, |at| at.0),
-        tier: spec.tier.as_deref().unwrap_or(default_tier).into(),
-        priority: spec.priority,
-        each: spec.template.spec.as_ref().map(of_template).unwrap_or_default(),
-        dedicated: dedicated.map_err(|error: model::NoPool| Invalid::Field {
-            field: "spec.dedicated",
-            reason: error.to_string(),
-        })?,
-    })
-}
-
-fn flapping(spec: &Flapping) -> Result<model::Flapping, Invalid> {
-    let Flapping { threshold_seconds, initial_delay_seconds, max_delay_seconds } = *spec;
-    Ok(model::Flapping {
-        threshold_seconds: number("spec.flapping.thresholdSeconds", threshold_seconds, 0, DAY)?,
-        initial_delay_seconds: number("spec.flapping.initialDelaySeconds", initial_delay_seconds, 0, DAY)?,
-        max_delay_seconds: number("spec.flapping.maxDelaySeconds", max_delay_seconds, 0, DAY)?,
-    })
-}
-
-fn history(spec: &History, has_claims: bool) -> Result<model::History, Invalid> {
-    let History { failed, ended, ttl_seconds } = *spec;
-    let history = model::History {
-        failed: number("spec.history.failed", failed, 0, 100)?,
-        ended: number("spec.history.ended", ended, 0, 100)?,
-        ttl_seconds: number("spec.history.ttlSeconds", ttl_seconds, 0, 365 * DAY)?,
-    };
-    // A Pod that is kept keeps its claims: those made for it alone, and those that nobody may delete meanwhile.
-    Ok(if has_claims { model::History { failed: 0, ended: 0, ..history } } else { history })
 }
 
 /// What the planner is told of a recorded status; `None` if there is none it could go by.
@@ -103,10 +58,10 @@ pub fn service_status(status: &AuroraServiceStatus) -> Option<model::ServiceStat
             None => None,
         },
         observed_restart: status.observed_restart.as_ref().map(|at| at.0),
-        observed_count: status.observed_count.and_then(|count| u32::try_from(count).ok()),
+        observed_count: status.observed_count.map(unsigned),
         last_good: status.current_revision.as_deref().and_then(|text| text.parse().ok()),
-        highest_run: status.highest_run.and_then(|run| u32::try_from(run).ok()).unwrap_or_default(),
-        counts: counts(status),
+        highest_run: status.highest_run.map(unsigned).unwrap_or_default(),
+        counts: counts(&status.counts, status.replicas),
         revisions: parts("status.revisions", &status.revisions).ok()?,
         lost: identity("status.lost", status.lost.as_deref()).ok()?,
         update: status.update.as_ref().and_then(|update| {
@@ -119,12 +74,11 @@ pub fn service_status(status: &AuroraServiceStatus) -> Option<model::ServiceStat
     })
 }
 
-fn counts(status: &AuroraServiceStatus) -> model::Counts {
-    let Counts { desired, pending, starting, running, updated, ending, ended, throttled } = status.counts;
-    let unsigned = |value: i32| u32::try_from(value).unwrap_or_default();
+pub(super) fn counts(recorded: &Counts, live: i32) -> model::Counts {
+    let Counts { desired, pending, starting, running, updated, ending, ended, throttled } = *recorded;
     model::Counts {
         desired: unsigned(desired),
-        live: unsigned(status.replicas),
+        live: unsigned(live),
         throttled: unsigned(throttled),
         pending: unsigned(pending),
         starting: unsigned(starting),
@@ -147,7 +101,7 @@ fn failure(recorded: &Failure) -> Option<model::Failure> {
     })
 }
 
-fn condition(recorded: &Condition) -> Option<model::Condition> {
+pub(super) fn condition(recorded: &Condition) -> Option<model::Condition> {
     let kind = match recorded.type_.as_str() {
         conditions::READY => model::ConditionType::Ready,
         conditions::RECONCILING => model::ConditionType::Reconciling,
@@ -166,10 +120,10 @@ fn condition(recorded: &Condition) -> Option<model::Condition> {
     })
 }
 
-/// What of a service stands in its status and is not the planner's.
+/// What of a service or job stands in its status and is not the planner's.
 #[derive(Debug, Clone, Copy)]
 pub struct Identity<'a> {
-    /// Name of the service.
+    /// Its name.
     pub name: &'a str,
     /// Its full name, `cluster/role/environment/name`.
     pub job_key: &'a str,
@@ -216,7 +170,7 @@ pub fn service_status_object(
     }
 }
 
-fn counts_object(counts: &model::Counts) -> Counts {
+pub(super) fn counts_object(counts: &model::Counts) -> Counts {
     // `live` is the scale subresource's, at the top of the status.
     let model::Counts { desired, live: _, throttled, pending, starting, running, updated, ending, kept } =
         *counts;
@@ -245,7 +199,7 @@ fn failure_object(failure: &model::Failure, service: &str) -> Failure {
     }
 }
 
-fn condition_object(condition: &model::Condition, generation: i64) -> Condition {
+pub(super) fn condition_object(condition: &model::Condition, generation: i64) -> Condition {
     let kind = match condition.kind {
         model::ConditionType::Ready => conditions::READY,
         model::ConditionType::Reconciling => conditions::RECONCILING,

@@ -240,9 +240,16 @@ fn an_update_is_read_back_as_it_was_written() {
             in_place: true,
             max_surge: Amount::Percent(7),
         };
-        let owner =
-            crate::apply::pods::Job { namespace: "prod", service: "web", uid: "u-1", key: "", role: "" }
-                .owner();
+        let owner = crate::apply::pods::Job {
+            kind: model::JobKind::Service,
+            namespace: "prod",
+            service: "web",
+            uid: "u-1",
+            key: "",
+            role: "",
+            scheduled: None,
+        }
+        .owner();
         let instructions_of = |request| NewUpdate {
             number: 12,
             instructions: instructions.clone(),
