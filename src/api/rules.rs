@@ -6,8 +6,12 @@
 
 mod checks;
 mod constraints;
+mod crons;
+mod jobs;
 mod tenancy;
 
+pub(super) use crons::{cron, jobs_of_cron};
+pub(super) use jobs::job;
 pub(super) use tenancy::{framework, role, tier};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
@@ -21,16 +25,19 @@ pub(super) struct Rules {
 }
 
 /// The Pod fields that are the operator's, how a value is printed, and what to do instead.
-const OWNED: [(&str, &str, &str); 9] = [
-    ("hostname", "\"%s\"", "the operator names each instance <service>-<instance>"),
-    ("subdomain", "\"%s\"", "set spec.discovery to {} for stable DNS names"),
-    ("hostnameOverride", "\"%s\"", "the operator names each instance <service>-<instance>"),
-    ("activeDeadlineSeconds", "%d", "a service runs for ever, and the operator ends Pods by this field"),
+const OWNED: [(&str, &str, &str); 7] = [
+    ("hostname", "\"%s\"", "the operator names each instance <name>-<instance>"),
+    ("hostnameOverride", "\"%s\"", "the operator names each instance <name>-<instance>"),
     ("priorityClassName", "\"%s\"", "name a tier in spec.tier, which has a class of priority"),
     ("priority", "%d", "the tier in spec.tier says it; spec.priority ranks within the role"),
     ("preemptionPolicy", "\"%s\"", "the tier in spec.tier says who makes room"),
     ("nodeName", "\"%s\"", "use nodeSelector or affinity, so that the scheduler sees the Pod"),
     ("ephemeralContainers", "", "add ephemeral containers to a running Pod by kubectl debug"),
+];
+/// Those of a service that a job has another remedy for.
+const OWNED_OF_SERVICES: [(&str, &str, &str); 2] = [
+    ("subdomain", "\"%s\"", "set spec.discovery to {} for stable DNS names"),
+    ("activeDeadlineSeconds", "%d", "a service runs for ever, and the operator ends Pods by this field"),
 ];
 
 const INVALID: &str = "FieldValueInvalid";
@@ -38,22 +45,8 @@ const FORBIDDEN: &str = "FieldValueForbidden";
 
 /// Rules of AuroraService.
 pub(super) fn service() -> Rules {
-    let name = told(
-        "self.metadata.name.size() <= 45 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-        "\"%s\" cannot name a service; use at most 45 characters: a lower-case letter, then lower-case letters, \
-         digits and dashes, no dash at the end",
-        &["self.metadata.name"],
-        ".metadata.name",
-        INVALID,
-    );
-    let mut spec: Vec<_> = OWNED.iter().map(|(field, print, remedy)| owned(field, print, remedy)).collect();
-    spec.push(told(
-        "!has(self.tier) || self.tier.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
-        "\"%s\" cannot name a tier; use lower-case letters, digits and dashes, such as preemptible",
-        &["self.tier"],
-        ".tier",
-        INVALID,
-    ));
+    let mut spec = owned_fields(&OWNED_OF_SERVICES);
+    spec.push(tier_name());
     spec.extend([reserved("labels"), reserved("annotations")]);
     spec.extend(health());
     spec.extend(update());
@@ -61,7 +54,43 @@ pub(super) fn service() -> Rules {
     spec.extend(checks::checks());
     spec.extend(constraints::constraints());
     spec.push(one_of("self.sla", "sla", &["count", "percentage"]));
-    Rules { root: vec![name], spec }
+    Rules { root: vec![job_name("service", 45)], spec }
+}
+
+/// What a job of a kind may be called: its Pods and host names are named after it.
+fn job_name(kind: &str, most: u32) -> ValidationRule {
+    told(
+        &format!(
+            "self.metadata.name.size() <= {most} && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')"
+        ),
+        &format!(
+            "\"%s\" cannot name a {kind}; use at most {most} characters: a lower-case letter, then lower-case letters, \
+             digits and dashes, no dash at the end"
+        ),
+        &["self.metadata.name"],
+        ".metadata.name",
+        INVALID,
+    )
+}
+
+fn tier_name() -> ValidationRule {
+    told(
+        "!has(self.tier) || self.tier.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+        "\"%s\" cannot name a tier; use lower-case letters, digits and dashes, such as preemptible",
+        &["self.tier"],
+        ".tier",
+        INVALID,
+    )
+}
+
+fn flapping() -> ValidationRule {
+    told(
+        "self.flapping.maxDelaySeconds >= self.flapping.initialDelaySeconds",
+        "%d is less than initialDelaySeconds, %d; use at least that",
+        &["self.flapping.maxDelaySeconds", "self.flapping.initialDelaySeconds"],
+        ".flapping.maxDelaySeconds",
+        INVALID,
+    )
 }
 
 /// Rules of AuroraUpdate: what may not change, and what may not be asked for once it has ended, or before.
@@ -254,13 +283,7 @@ fn update() -> Vec<ValidationRule> {
             ".update.strategy.variableBatch.groupSizes",
             INVALID,
         ),
-        told(
-            "self.flapping.maxDelaySeconds >= self.flapping.initialDelaySeconds",
-            "%d is less than initialDelaySeconds, %d; use at least that",
-            &["self.flapping.maxDelaySeconds", "self.flapping.initialDelaySeconds"],
-            ".flapping.maxDelaySeconds",
-            INVALID,
-        ),
+        flapping(),
     ]
 }
 
@@ -327,6 +350,11 @@ fn scope() -> Vec<ValidationRule> {
         ),
         known,
     ]
+}
+
+/// None of the fields that are the operator's is set; some are a kind's own.
+fn owned_fields(own: &[(&str, &str, &str)]) -> Vec<ValidationRule> {
+    OWNED.iter().chain(own).map(|(field, print, remedy)| owned(field, print, remedy)).collect()
 }
 
 /// The field is the operator's and may not be set.

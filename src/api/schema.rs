@@ -11,7 +11,7 @@ use kube::CustomResourceExt;
 use serde_json::{Map, Value, json};
 
 use super::rules::{self, Rules};
-use super::{AuroraRole, AuroraService, AuroraUpdate, Framework, Tier};
+use super::{AuroraCron, AuroraJob, AuroraRole, AuroraService, AuroraUpdate, Framework, Tier};
 
 /// Lists below a Pod template that are maps by these keys, as in the built-in kinds. All keys are
 /// required there, which a list map of a CRD needs.
@@ -39,6 +39,9 @@ const ENUMS: [(&str, &[&str]); 5] = [
 /// The form of a quantity, as the built-in kinds publish it for custom resources.
 const QUANTITY: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
 
+/// Where in the schema of AuroraCron that of its jobs' spec is.
+const JOB_OF_CRON: &str = "/properties/spec/properties/job/properties/spec";
+
 /// The CRDs of this operator, as they are to be applied.
 ///
 /// # Errors
@@ -47,6 +50,8 @@ pub fn crds() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
     Ok(vec![
         finished(&AuroraService::crd(), &rules::service())?,
         finished(&AuroraUpdate::crd(), &rules::update_record())?,
+        finished(&AuroraJob::crd(), &rules::job())?,
+        finished(&AuroraCron::crd(), &rules::cron())?,
         finished(&Tier::crd(), &rules::tier())?,
         finished(&AuroraRole::crd(), &rules::role())?,
         finished(&Framework::crd(), &rules::framework())?,
@@ -102,8 +107,10 @@ fn finished(
 ) -> Result<CustomResourceDefinition, serde_json::Error> {
     let mut crd = serde_json::to_value(crd)?;
     if let Some(schema) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
-        if let Some(template) = schema.pointer_mut("/properties/spec/properties/template") {
-            finish_template(template);
+        for place in ["/properties/spec", JOB_OF_CRON] {
+            if let Some(template) = schema.pointer_mut(&format!("{place}/properties/template")) {
+                finish_template(template);
+            }
         }
         tidy(schema);
         add_rules(schema, &rules.root);
@@ -113,8 +120,13 @@ fn finished(
             let names = json!({"type": "object", "properties": {"name": name, "generateName": name}});
             set(schema, "/properties", json!({"metadata": names}));
         }
+        if let Some(job) = schema.pointer_mut(JOB_OF_CRON) {
+            add_rules(job, &rules::jobs_of_cron());
+            finish_task(job);
+        }
         if let Some(spec) = schema.pointer_mut("/properties/spec") {
             add_rules(spec, &rules.spec);
+            finish_task(spec);
             // A union is owned and replaced as a whole, or an applier that switches the member would
             // leave the defaulted fields of the old one behind.
             for size in [
@@ -129,7 +141,7 @@ fn finished(
                 set(spec, &place, json!({"pattern": "^(0|[1-9][0-9]?|100)%$"}));
             }
             set(spec, "/properties/update/properties/checks", list_map(&["name"]));
-            for union in ["health", "sla", "update/properties/strategy"] {
+            for union in ["sla", "update/properties/strategy"] {
                 set(spec, &format!("/properties/{union}"), json!({"x-kubernetes-map-type": "atomic"}));
             }
             finish_selectors(spec);
@@ -141,6 +153,16 @@ fn finished(
         set(schema, "/properties/status/properties/conditions", list_map(&["type"]));
     }
     serde_json::from_value(crd)
+}
+
+/// What the specs of services, jobs and the jobs of crons have in common.
+fn finish_task(spec: &mut Value) {
+    set(spec, "/properties/health", json!({"x-kubernetes-map-type": "atomic"}));
+    set(spec, "/properties/parents", list_map(&["kind", "name"]));
+    for map in ["labels", "annotations"] {
+        let place = format!("/properties/job/properties/metadata/properties/{map}");
+        set(spec, &place, json!({"maxProperties": 64}));
+    }
 }
 
 /// Label selectors of our own fields: bounded, of the operators there are, and replaced as a whole.

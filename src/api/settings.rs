@@ -258,10 +258,11 @@ pub struct PartitionPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct History {
-    /// The newest failed runs that are kept. Unit: Pods of the service. Default: 3.
+    /// The newest failed runs that are kept. Unit: Pods of the service or job. Default: 3.
     #[schemars(range(min = 0, max = 100))]
     pub failed: i32,
-    /// The newest runs kept that were ended on purpose. Unit: Pods of the service. Default: 1.
+    /// The newest runs kept that were ended on purpose; of a job, that succeeded. Unit: Pods of the service or job.
+    /// Default: 1.
     #[schemars(range(min = 0, max = 100))]
     pub ended: i32,
     /// How long they are kept at most. Unit: seconds. Default: 172800 (2 days).

@@ -1,4 +1,4 @@
-//! Each file of `e2e/malformed` is refused with the message that stands in its first line, or the service says it.
+//! Each file of `e2e/malformed` is refused with the message that stands in its first line, or the object says it.
 //!
 //! What the schema, CEL or kubectl can catch is refused at apply; the rest becomes a condition. Either way no Pod is
 //! made, and a service beside it goes on.
@@ -7,6 +7,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, stream};
+use serde_json::Value;
 
 use crate::{
     kube_api::condition,
@@ -71,10 +72,11 @@ async fn one(scene: &Scene, file: &PathBuf) -> Result<()> {
         );
         return Ok(());
     }
-    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    let look = ["--namespace", &scene.namespace, "get", "--filename", &path, "--output", "json"];
     wait::until(&format!("{expected:?} in a condition"), Duration::from_secs(30), || async {
-        let service = scene.service(&name).await?;
-        let said = condition(&service, "Stalled").filter(|(status, ..)| *status == "True");
+        let found = scene.world.cluster.kubectl_ended(&look).await?;
+        let object: Value = serde_json::from_str(&found.stdout).unwrap_or_default();
+        let said = condition(&object, "Stalled").filter(|(status, ..)| *status == "True");
         Ok(match said {
             Some((.., message)) if message.contains(expected) => Look::Done(()),
             said => Look::NotYet(format!("accepted; Stalled is {said:?}")),

@@ -17,7 +17,7 @@ fn at<'a>(schema: &'a Value, path: &str) -> &'a Value {
 #[test]
 fn the_committed_files_are_those_of_the_code() {
     let files = crd_files().unwrap();
-    assert_eq!(files.len(), 5);
+    assert_eq!(files.len(), 7);
     for (name, text) in files {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/").to_owned() + &name;
         let committed = std::fs::read_to_string(&path).unwrap_or_default();
@@ -37,6 +37,18 @@ fn defaults_are_in_the_schema() {
         ("AuroraRole", "spec.weight", json!(1)),
         ("AuroraRole", "spec.maxVictimsPerMinute", json!(2000)),
         ("Framework", "spec.priority", json!(0)),
+        ("AuroraJob", "spec.instances", json!(1)),
+        ("AuroraJob", "spec.maxTaskFailures", json!(1)),
+        ("AuroraJob", "spec.flapping.thresholdSeconds", json!(300)),
+        ("AuroraJob", "spec.history.failed", json!(3)),
+        ("AuroraCron", "spec.suspend", json!(false)),
+        ("AuroraCron", "spec.collisionPolicy", json!("KillExisting")),
+        ("AuroraCron", "spec.catchUp.policy", json!("None")),
+        ("AuroraCron", "spec.catchUp.windowSeconds", json!(3600)),
+        ("AuroraCron", "spec.jitterSeconds", json!(0)),
+        ("AuroraCron", "spec.history.succeeded", json!(3)),
+        ("AuroraCron", "spec.history.failed", json!(3)),
+        ("AuroraCron", "spec.job.spec.maxTaskFailures", json!(1)),
     ] {
         assert_eq!(at(&schema(kind), path).get("default"), Some(&default), "{path}");
     }
@@ -83,9 +95,14 @@ fn defaults_are_in_the_schema() {
 
 #[test]
 fn every_field_of_ours_is_described() {
-    for kind in ["AuroraService", "AuroraUpdate", "Tier", "AuroraRole", "Framework"] {
+    for kind in
+        ["AuroraService", "AuroraUpdate", "AuroraJob", "AuroraCron", "Tier", "AuroraRole", "Framework"]
+    {
         let mut schema = schema(kind);
-        for place in ["/properties/spec/properties/template/properties", "/properties/metadata/properties"] {
+        let of_cron = format!("{JOB_OF_CRON}/properties/template/properties");
+        for place in
+            ["/properties/spec/properties/template/properties", "/properties/metadata/properties", &of_cron]
+        {
             if let Some(below) = schema.pointer_mut(place) {
                 *below = json!({});
             }
@@ -153,6 +170,60 @@ fn rules_guard_what_the_schema_cannot_say() {
     assert_eq!(rules(&update), wishes.map(|wish| format!(".spec.controls.{wish}")));
 }
 
+/// The places that the rules of a schema are about.
+fn guarded(schema: &Value) -> Vec<String> {
+    let rules = schema["x-kubernetes-validations"].as_array().unwrap();
+    rules.iter().map(|rule| rule["fieldPath"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn rules_guard_jobs_wherever_they_are_written() {
+    let (job, cron) = (schema("AuroraJob"), schema("AuroraCron"));
+    let (of_job, of_cron) = (&job["properties"]["spec"], cron.pointer(JOB_OF_CRON).unwrap());
+    assert_eq!((guarded(&job), guarded(&cron)), (guarded(&cron), guarded(&job)));
+    for (spec, all) in [(of_job, guarded(of_job)), (of_cron, guarded(of_cron))] {
+        for path in [
+            ".template.spec.hostname",
+            ".template.spec.activeDeadlineSeconds",
+            ".template.spec.restartPolicy",
+            ".template.spec.tolerations",
+            ".template.metadata.labels",
+            ".maxTaskFailures",
+            ".minSucceeded",
+            ".health",
+            ".constraints",
+            ".flapping.maxDelaySeconds",
+            ".parents",
+        ] {
+            assert!(all.iter().any(|guarded| guarded == path), "{path}");
+            at(spec, &path[1..]);
+        }
+    }
+    let own = [".schedules", ".job.metadata.labels", ".job.metadata.annotations", ".parents"];
+    assert_eq!(guarded(&cron["properties"]["spec"]), own);
+}
+
+/// What shapes the Pods of a job can't be changed; a cron's template can, for later runs.
+#[test]
+fn a_job_keeps_what_it_was_made_of() {
+    let kept = |spec: &Value| -> Vec<String> {
+        let rules = spec["x-kubernetes-validations"].as_array().unwrap();
+        let compares = |rule: &&Value| {
+            let optional = rule["optionalOldSelf"] == json!(true);
+            rule["rule"].as_str().unwrap().contains("oldSelf.") && !optional
+        };
+        rules.iter().filter(compares).map(|rule| rule["fieldPath"].as_str().unwrap().to_owned()).collect()
+    };
+    let (job, cron) = (schema("AuroraJob"), schema("AuroraCron"));
+    assert_eq!(
+        kept(&job["properties"]["spec"]),
+        [".template", ".priority", ".tier", ".health", ".constraints", ".dedicated", ".parents"]
+    );
+    assert_eq!(kept(cron.pointer(JOB_OF_CRON).unwrap()), Vec::<String>::new());
+    let old = cron.pointer(JOB_OF_CRON).unwrap()["x-kubernetes-validations"].to_string();
+    assert!(!old.contains("oldSelf"), "the template of a cron can be changed");
+}
+
 #[test]
 fn rules_guard_the_kinds_of_tenancy() {
     for (kind, expected) in [
@@ -189,17 +260,18 @@ fn selectors_of_ours_are_bounded_and_replaced_as_a_whole() {
 #[test]
 fn list_maps_have_keys_that_are_always_there() {
     let mut found = std::collections::BTreeSet::new();
-    let mut service = schema("AuroraService");
-    each_schema(&mut service, &mut |name, node| {
-        let Some(Value::Array(keys)) = node.get("x-kubernetes-list-map-keys") else { return };
-        let required = node["items"]["required"].as_array().unwrap();
-        assert!(keys.iter().all(|key| required.contains(key)), "{name}: {keys:?} of {required:?}");
-        found.insert(name.to_owned());
-    });
+    for kind in ["AuroraService", "AuroraJob", "AuroraCron"] {
+        each_schema(&mut schema(kind), &mut |name, node| {
+            let Some(Value::Array(keys)) = node.get("x-kubernetes-list-map-keys") else { return };
+            let required = node["items"]["required"].as_array().unwrap();
+            assert!(keys.iter().all(|key| required.contains(key)), "{name}: {keys:?} of {required:?}");
+            found.insert(name.to_owned());
+        });
+    }
     let wanted = LIST_MAPS
         .iter()
         .map(|(name, _)| (*name).to_owned())
-        .chain(["conditions".to_owned(), "checks".to_owned()]);
+        .chain(["conditions", "checks", "parents"].map(str::to_owned));
     assert_eq!(found, wanted.collect());
 }
 
