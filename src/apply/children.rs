@@ -119,10 +119,18 @@ fn child_metadata(job: &Job<'_>) -> ObjectMeta {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use borealis_core::model::JobKind;
     use serde_json::json;
 
-    const JOB: Job<'_> =
-        Job { namespace: "prod", service: "web", uid: "u-1", key: "east/ads/default/web", role: "ads" };
+    const JOB: Job<'_> = Job {
+        kind: JobKind::Service,
+        namespace: "prod",
+        service: "web",
+        uid: "u-1",
+        key: "east/ads/default/web",
+        role: "ads",
+        scheduled: None,
+    };
 
     #[test]
     fn one_instance_may_always_be_down() {

@@ -6,6 +6,7 @@ use borealis_core::{
     model::{Revision, ServiceStatus, Tier, Uid},
     plan::Problem,
 };
+use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::ControllerRevision, core::v1::Pod};
 
 use crate::{
@@ -69,6 +70,8 @@ pub struct Facts {
     pub told: Option<String>,
     /// Its tier: the one that its spec names, or the default of its role.
     pub tier: String,
+    /// The time it is the run of, where it is one of a cron.
+    pub scheduled: Option<Timestamp>,
     /// The greatest number of its stored configs, 0 without any.
     pub highest_revision: i64,
     /// The status as it was read or last written.

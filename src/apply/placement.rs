@@ -2,6 +2,7 @@
 //!
 //! Adds to what the template says, and takes nothing of it away. Pure; called by `pods`.
 
+use borealis_core::model::JobKind;
 use k8s_openapi::{
     api::core::v1::{
         NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodSpec, Toleration,
@@ -21,16 +22,15 @@ const MIN_DOMAINS: i32 = i32::MAX;
 /// Domains are counted whatever the nodes are like otherwise.
 const IGNORE: &str = "Ignore";
 
-/// Puts a Pod of the service where the config's constraints let it be.
+/// Puts a Pod of the service or job where the config's constraints let it be.
 ///
 /// # Errors
 /// When the config asks for dedicated nodes by something that names none.
-pub(super) fn place(spec: &mut PodSpec, config: &TaskConfig, service: &str) -> Result<(), Invalid> {
+pub(super) fn place(spec: &mut PodSpec, config: &TaskConfig, job: (JobKind, &str)) -> Result<(), Invalid> {
     let mut required: Vec<_> = config.constraints.iter().filter_map(value).collect();
     required.extend(dedicate(spec, config)?);
     require(spec, &required);
-    let limits: Vec<_> =
-        config.constraints.iter().filter_map(|constraint| limit(constraint, service)).collect();
+    let limits: Vec<_> = config.constraints.iter().filter_map(|constraint| limit(constraint, job)).collect();
     if !limits.is_empty() {
         spec.topology_spread_constraints.get_or_insert_default().extend(limits);
     }
@@ -46,8 +46,8 @@ fn value(constraint: &Constraint) -> Option<NodeSelectorRequirement> {
     })
 }
 
-fn limit(constraint: &Constraint, service: &str) -> Option<TopologySpreadConstraint> {
-    let live = [(labels::SERVICE, service), (labels::LIVE, labels::TRUE)];
+fn limit(constraint: &Constraint, (kind, name): (JobKind, &str)) -> Option<TopologySpreadConstraint> {
+    let live = [(labels::of_kind(kind), name), (labels::LIVE, labels::TRUE)];
     let live = live.map(|(key, value)| (key.to_owned(), value.to_owned()));
     Some(TopologySpreadConstraint {
         max_skew: constraint.limit?,
@@ -121,7 +121,7 @@ mod tests {
         json_patch::merge(&mut all["template"]["spec"], template);
         let config: TaskConfig = serde_json::from_value(all).unwrap();
         let mut spec = config.template.spec.clone().unwrap();
-        place(&mut spec, &config, "web").unwrap();
+        place(&mut spec, &config, (JobKind::Service, "web")).unwrap();
         serde_json::to_value(spec).unwrap()
     }
 

@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use borealis_core::model::{Instance, Revision, Run, Tier};
+use borealis_core::model::{Instance, JobKind, Revision, Run, Tier};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     Container, EnvVar, ExecAction, HTTPGetAction, Pod, PodReadinessGate, PodSpec, Probe, TCPSocketAction,
     Toleration,
@@ -16,19 +17,21 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::Resource;
 
 use super::placement::place;
-use crate::api::health::{Check, HealthCheck};
+use crate::api::health::{Check, HealthCheck, has_probes};
 use crate::api::references::rename;
 use crate::api::snapshot::snapshot_name;
 use crate::api::tier::class_name;
-use crate::api::{AuroraService, Invalid, TaskConfig, labels};
+use crate::api::{AuroraJob, AuroraService, Invalid, TaskConfig, labels};
 
 /// Taints of a node that is not reachable; the partition policy decides about such a node's Pods, not
 /// the taint manager.
 const UNREACHABLE: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 
-/// The service that a child object belongs to.
+/// The service or job that a child object belongs to.
 #[derive(Debug, Clone, Copy)]
 pub struct Job<'a> {
+    /// Which of them it is.
+    pub kind: JobKind,
     /// Its namespace.
     pub namespace: &'a str,
     /// Its name.
@@ -39,15 +42,21 @@ pub struct Job<'a> {
     pub key: &'a str,
     /// The role it is charged to.
     pub role: &'a str,
+    /// The time it is the run of, where it is one of a cron.
+    pub scheduled: Option<Timestamp>,
 }
 
 impl Job<'_> {
-    /// The reference by which garbage collection removes a child with its service.
+    /// The reference by which garbage collection removes a child with its service or job.
     #[must_use]
     pub fn owner(&self) -> OwnerReference {
+        let kind = match self.kind {
+            JobKind::Service => AuroraService::kind(&()),
+            JobKind::Job => AuroraJob::kind(&()),
+        };
         OwnerReference {
             api_version: AuroraService::api_version(&()).into_owned(),
-            kind: AuroraService::kind(&()).into_owned(),
+            kind: kind.into_owned(),
             name: self.service.to_owned(),
             uid: self.uid.to_owned(),
             controller: Some(true),
@@ -117,7 +126,7 @@ pub(super) fn let_evict(annotations: &mut BTreeMap<String, String>) {
 
 fn run_labels(config: &TaskConfig, job: &Job<'_>, new: &NewRun) -> BTreeMap<String, String> {
     [
-        (labels::SERVICE, job.service.to_owned()),
+        (labels::of_kind(job.kind), job.service.to_owned()),
         (labels::INSTANCE, new.instance.to_string()),
         (labels::RUN, new.run.to_string()),
         (labels::REVISION, new.revision.to_string()),
@@ -156,7 +165,7 @@ fn build_spec(config: &TaskConfig, job: &Job<'_>, new: &NewRun, tier: &Tier) -> 
             });
         }
     }
-    place(&mut spec, config, job.service)?;
+    place(&mut spec, config, (job.kind, job.service))?;
     if new.in_place {
         // Whoever changes the Pod takes its readiness away meanwhile.
         let gate = PodReadinessGate { condition_type: labels::IN_PLACE.to_owned() };
@@ -166,11 +175,8 @@ fn build_spec(config: &TaskConfig, job: &Job<'_>, new: &NewRun, tier: &Tier) -> 
         }
     }
     if let Some(health) = &config.health {
-        let checked = match &health.container {
-            Some(name) => spec.containers.iter_mut().find(|container| container.name == *name),
-            None => spec.containers.first_mut(),
-        };
-        add_probes(checked, health)?;
+        let checked = health.checked(&spec).and_then(|at| spec.containers.get_mut(at));
+        add_probes(checked, health, job.kind)?;
     }
     let identity = identity(job, new);
     let inits = spec.init_containers.iter_mut().flatten();
@@ -185,14 +191,24 @@ fn decides_about(own: &Toleration, taint: &str) -> bool {
     (key == taint || key.is_empty()) && (effect == "NoExecute" || effect.is_empty())
 }
 
-fn identity(job: &Job<'_>, new: &NewRun) -> [EnvVar; 4] {
-    [
+fn identity(job: &Job<'_>, new: &NewRun) -> Vec<EnvVar> {
+    let name = match job.kind {
+        JobKind::Service => "BOREALIS_SERVICE",
+        JobKind::Job => "BOREALIS_JOB",
+    };
+    let scheduled = job.scheduled.map(|time| ("BOREALIS_SCHEDULED_TIME", time.to_string()));
+    let all = [
         ("BOREALIS_INSTANCE", new.instance.to_string()),
         ("BOREALIS_JOB_KEY", job.key.to_owned()),
         ("BOREALIS_RUN", new.run.to_string()),
-        ("BOREALIS_SERVICE", job.service.to_owned()),
-    ]
-    .map(|(name, value)| EnvVar { name: name.to_owned(), value: Some(value), value_from: None })
+        (name, job.service.to_owned()),
+    ];
+    let variable = |(name, value): (&str, String)| EnvVar {
+        name: name.to_owned(),
+        value: Some(value),
+        value_from: None,
+    };
+    all.into_iter().chain(scheduled).map(variable).collect()
 }
 
 /// Puts the identity first, since `$(NAME)` in a variable only sees those before it.
@@ -205,7 +221,9 @@ fn tell_identity(container: &mut Container, identity: &[EnvVar]) {
 }
 
 /// Turns the health check into probes of the checked container, unless it has probes of its own.
-fn add_probes(checked: Option<&mut Container>, health: &HealthCheck) -> Result<(), Invalid> {
+/// What is killed and exits with 0 would make a job's instance look finished, so a job's is only asked whether it is
+/// Ready, and the operator ends it.
+fn add_probes(checked: Option<&mut Container>, health: &HealthCheck, kind: JobKind) -> Result<(), Invalid> {
     let check = health.check()?;
     let Some(container) = checked else {
         return Err(Invalid::Field {
@@ -216,14 +234,13 @@ fn add_probes(checked: Option<&mut Container>, health: &HealthCheck) -> Result<(
             ),
         });
     };
-    if container.startup_probe.is_some()
-        || container.liveness_probe.is_some()
-        || container.readiness_probe.is_some()
-    {
+    if has_probes(container) {
         return Ok(());
     }
-    container.startup_probe = Some(probe(check, health, health.startup_attempts(), 1));
-    container.liveness_probe = Some(probe(check, health, health.fatal_failures(), 1));
+    if kind == JobKind::Service {
+        container.startup_probe = Some(probe(check, health, health.startup_attempts(), 1));
+        container.liveness_probe = Some(probe(check, health, health.fatal_failures(), 1));
+    }
     container.readiness_probe =
         Some(probe(check, health, health.fatal_failures(), health.min_consecutive_successes));
     Ok(())

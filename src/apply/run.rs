@@ -145,6 +145,8 @@ impl<'a> Run<'a> {
 
     pub(super) fn job(&self) -> Job<'_> {
         Job {
+            kind: self.key.kind,
+            scheduled: self.facts.scheduled,
             namespace: &self.key.namespace,
             service: &self.key.name,
             uid: &self.uid,

@@ -119,6 +119,7 @@ impl World {
             role: "prod".to_owned(),
             told: Some("east/prod/default/web".to_owned()),
             tier: "preemptible".to_owned(),
+            scheduled: None,
             highest_revision: 1,
             recorded: None,
             update: None,

@@ -244,6 +244,7 @@ impl State {
 
     fn facts(&self, row: &ServiceRow, blocked: bool) -> Facts {
         let newest = self.updates.rows().last().and_then(|newest| self.updates.get(&newest.number));
+        let run_of = row.service.batch.as_ref().and_then(|batch| batch.run_of.as_ref());
         Facts {
             uid: row.service.uid,
             generation: row.service.generation,
@@ -252,6 +253,7 @@ impl State {
             role: String::new(),
             told: row.told.as_deref().map(ToOwned::to_owned),
             tier: row.service.work.tier.to_string(),
+            scheduled: run_of.map(|run| run.time),
             revision: row.service.revision,
             discovery: Some(row.discovery),
             in_place: row.service.update.in_place,

@@ -1,8 +1,15 @@
 use super::*;
 use serde_json::{Value, json};
 
-const JOB: Job<'_> =
-    Job { namespace: "prod", service: "web", uid: "u-1", key: "east/ads/default/web", role: "ads" };
+const JOB: Job<'_> = Job {
+    kind: JobKind::Service,
+    namespace: "prod",
+    service: "web",
+    uid: "u-1",
+    key: "east/ads/default/web",
+    role: "ads",
+    scheduled: None,
+};
 const NEW: NewRun = NewRun {
     instance: 17,
     run: 4,
@@ -280,4 +287,49 @@ fn what_is_part_of_the_config_is_used_by_the_name_of_its_copy() {
     assert_eq!(pod(json!({"ConfigMap/site": "1"})), [copy, copy, "site", "other"]);
     let other = "other-web-0000000000000abc";
     assert_eq!(pod(json!({"Secret/site": "1", "ConfigMap/other": "2"})), ["site", "site", copy, other]);
+}
+
+#[test]
+fn the_pod_of_a_run_names_its_job_and_its_time() {
+    let job = Job { kind: JobKind::Job, scheduled: Timestamp::from_second(100).ok(), ..JOB };
+    let pod = |job: &Job<'_>, config: Value| {
+        let config: TaskConfig = serde_json::from_value(config).unwrap();
+        let tier = crate::testing::tier(&config.tier, 30_000);
+        serde_json::to_value(build_pod(&config, job, &NEW, &tier).unwrap()).unwrap()
+    };
+    let mut config = minimal();
+    config["constraints"] = json!([{"attribute": "host", "limit": 1}]);
+    let built = pod(&job, config.clone());
+    let labels = &built["metadata"]["labels"];
+    assert_eq!((&labels["borealis.dev/job"], labels.get("borealis.dev/service")), (&json!("web"), None));
+    assert_eq!(built["metadata"]["ownerReferences"][0]["kind"], "AuroraJob");
+    let selector = &built["spec"]["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"];
+    assert_eq!(selector, &json!({"borealis.dev/job": "web", "borealis.dev/live": "true"}));
+    let names = |pod: &Value| -> Vec<String> {
+        let env = pod["spec"]["containers"][0]["env"].as_array().unwrap();
+        env.iter().map(|variable| variable["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = ["BOREALIS_INSTANCE", "BOREALIS_JOB_KEY", "BOREALIS_RUN", "BOREALIS_JOB"];
+    assert_eq!(names(&built), [&all[..], &["BOREALIS_SCHEDULED_TIME"]].concat());
+    assert_eq!(built["spec"]["containers"][0]["env"][4]["value"], "1970-01-01T00:01:40Z");
+    assert_eq!(names(&pod(&Job { scheduled: None, ..job }, config)), all);
+}
+
+/// A liveness kill that exits with 0 would look like success.
+#[test]
+fn a_job_is_only_asked_whether_it_is_ready() {
+    let mut config = minimal();
+    config["health"] = json!({"http": {"port": 8080}, "maxConsecutiveFailures": 2});
+    let config: TaskConfig = serde_json::from_value(config).unwrap();
+    let probes = |kind| {
+        let tier = crate::testing::tier("preferred", 30_000);
+        let pod = build_pod(&config, &Job { kind, ..JOB }, &NEW, &tier).unwrap();
+        let container = pod.spec.unwrap().containers.remove(0);
+        (container.startup_probe.is_some(), container.liveness_probe.is_some(), container.readiness_probe)
+    };
+    let (startup, liveness, readiness) = probes(JobKind::Job);
+    assert_eq!((startup, liveness), (false, false));
+    let service = probes(JobKind::Service);
+    assert_eq!(service, (true, true, readiness.clone()));
+    assert_eq!(readiness.unwrap().failure_threshold, Some(3));
 }
