@@ -13,7 +13,10 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use crate::{
-    api::{AuroraRole, AuroraService, AuroraUpdate, Framework, GROUP, Tier, VERSION, labels},
+    api::{
+        AuroraCron, AuroraJob, AuroraRole, AuroraService, AuroraUpdate, Framework, GROUP, Tier, VERSION,
+        labels,
+    },
     apply::TERM_POLICY,
 };
 
@@ -83,6 +86,8 @@ pub async fn wait_for_kinds(client: &Client) {
                 let plurals = [
                     AuroraService::plural(&()),
                     AuroraUpdate::plural(&()),
+                    AuroraJob::plural(&()),
+                    AuroraCron::plural(&()),
                     Tier::plural(&()),
                     AuroraRole::plural(&()),
                     Framework::plural(&()),
@@ -135,7 +140,7 @@ pub async fn check_fence(client: Client, namespace: String) {
 /// Asks to make a Pod of a term that cannot be, without having it made.
 async fn try_fence(client: &Client, namespace: &str) -> Fenced {
     let pod = json!({
-        "metadata": {"name": "borealis-term-fence", "labels": {labels::SERVICE: "none", labels::TERM: "none"}},
+        "metadata": {"name": "borealis-term-fence", "labels": {labels::INSTANCE: "none", labels::TERM: "none"}},
         "spec": {
             "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [{
@@ -219,7 +224,7 @@ mod tests {
         // Without the Lease the policy refuses, before it asks who it is: so it must only ever see our Pods.
         let selector = &policy["spec"]["matchConstraints"]["objectSelector"]["matchExpressions"];
         assert_eq!(selector.as_sequence().map(Vec::len), Some(1));
-        assert_eq!(selector[0]["key"], crate::api::labels::SERVICE);
+        assert_eq!(selector[0]["key"], crate::api::labels::INSTANCE);
         assert_eq!(selector[0]["operator"], "Exists");
         let term = policy["spec"]["variables"][0]["expression"].as_str().unwrap();
         assert!(term.contains(crate::api::labels::TERM), "{term}");
@@ -242,6 +247,9 @@ mod tests {
         }
         let of_pods = [labels::ROLE, labels::TIER, labels::PRIORITY, labels::FRAMEWORK];
         for key in of_pods.into_iter().chain(labels::OF_NAMESPACES) {
+            assert!(text.contains(&format!("'{key}'")) || text.contains(&format!("''{key}''")), "{key}");
+        }
+        for key in [labels::CRON, labels::SCHEDULED_TIME, labels::KILL] {
             assert!(text.contains(&format!("'{key}'")) || text.contains(&format!("''{key}''")), "{key}");
         }
         let early = include_str!("../deploy/36-quota.yaml");

@@ -14,6 +14,7 @@ use super::{
     request::Request,
     selector::Selector,
     store::Deletion,
+    store::KINDS,
     watch::{hang, watch},
 };
 
@@ -78,7 +79,7 @@ impl FakeApi {
                 .ok_or_else(|| Answer::missing(place)),
             // Discovery: which kinds of a group are served.
             "list" if place.resource.is_empty() => {
-                let kinds = ["auroraservices", "auroraupdates", "tiers", "auroraroles", "frameworks"].map(|name| {
+                let kinds = KINDS.map(|name| {
                     json!({
                         "name": name, "singularName": "", "namespaced": true, "kind": name, "verbs": ["get"],
                     })

@@ -8,6 +8,10 @@ use serde_json::{Value, json};
 use super::patch;
 use crate::api::labels;
 
+/// The resources of ours that it serves.
+pub(super) const KINDS: [&str; 7] =
+    ["auroraservices", "auroraupdates", "aurorajobs", "auroracrons", "tiers", "auroraroles", "frameworks"];
+
 /// Where an object stands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Place {
@@ -139,7 +143,7 @@ impl Store {
                     object["spec"]["terminationGracePeriodSeconds"] = json!(30);
                 }
             }
-            "auroraservices" | "auroraupdates" | "tiers" | "auroraroles" | "frameworks" => {
+            ours if KINDS.contains(&ours) => {
                 drop(object.as_object_mut().map(|o| o.remove("status")));
             }
             _ => {}
