@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use borealis_core::model::JobKind;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::grant::Granted;
+use crate::{kind_name, kind_named};
 
 /// What a role may use and what is used of it. Amounts are by resource.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,16 +19,16 @@ use super::grant::Granted;
 pub struct RoleQuota {
     /// What its production work may use: spec.quota as it was last usable.
     pub limit: BTreeMap<String, Quantity>,
-    /// What its services were granted that the quota limits: those neither preemptible nor revocable, nor on dedicated
+    /// What its services and jobs were granted that the quota limits: those neither preemptible nor revocable, nor on dedicated
     /// nodes. Aurora: prodSharedConsumption.
     pub production: BTreeMap<String, Quantity>,
-    /// What its services on dedicated nodes ask for. Aurora: prodDedicatedConsumption, nonProdDedicatedConsumption.
+    /// What its services and jobs on dedicated nodes ask for. Aurora: prodDedicatedConsumption, nonProdDedicatedConsumption.
     pub dedicated: BTreeMap<String, Quantity>,
-    /// What its preemptible and revocable services ask for. Aurora: nonProdSharedConsumption.
+    /// What its preemptible and revocable services and jobs ask for. Aurora: nonProdSharedConsumption.
     pub non_production: BTreeMap<String, Quantity>,
-    /// What Pods of its production tiers request that belong to no AuroraService; it counts like `production`.
+    /// What Pods of its production tiers request that belong to no AuroraService or AuroraJob; it counts like `production`.
     pub foreign: BTreeMap<String, Quantity>,
-    /// What Pods of its other tiers, or of none, request that belong to no AuroraService; no quota limits that.
+    /// What Pods of its other tiers, or of none, request that belong to no AuroraService or AuroraJob; no quota limits that.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub foreign_non_production: BTreeMap<String, Quantity>,
     /// By how much `production` and `foreign` together are beyond the limit. Nothing is taken away for that.
@@ -36,13 +38,13 @@ pub struct RoleQuota {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub namespaces: Vec<NamespaceUse>,
-    /// Services that wait for quota. Unit: services.
+    /// Services and jobs that wait for quota. Unit: services and jobs.
     pub held: i32,
     /// Those of them that have waited longest, and what each lacks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub held_jobs: Vec<HeldJob>,
-    /// Grants that stand here until their services have recorded them.
+    /// Grants that stand here until their services and jobs have recorded them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
     pub grants: Vec<PendingGrant>,
@@ -55,7 +57,7 @@ pub struct NamespaceUse {
     /// The namespace.
     #[schemars(length(max = 63))]
     pub namespace: String,
-    /// Its services. Unit: services.
+    /// Its services and jobs. Unit: services and jobs.
     pub services: i32,
     /// What they were granted that the quota limits.
     pub production: BTreeMap<String, Quantity>,
@@ -63,7 +65,7 @@ pub struct NamespaceUse {
     pub dedicated: BTreeMap<String, Quantity>,
     /// What they ask for that is preemptible or revocable.
     pub non_production: BTreeMap<String, Quantity>,
-    /// What Pods of production tiers request that belong to no AuroraService.
+    /// What Pods of production tiers request that belong to no AuroraService or AuroraJob.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub foreign: BTreeMap<String, Quantity>,
     /// What such Pods of other tiers, or of none, request.
@@ -71,10 +73,14 @@ pub struct NamespaceUse {
     pub foreign_non_production: BTreeMap<String, Quantity>,
 }
 
-/// A service that waits for quota.
+/// A service or job that waits for quota.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HeldJob {
+    /// Its kind. Default: `AuroraService`.
+    #[serde(default = "service", skip_serializing_if = "is_service")]
+    #[schemars(length(max = 63))]
+    pub kind: String,
     /// Its namespace.
     #[schemars(length(max = 63))]
     pub namespace: String,
@@ -85,11 +91,15 @@ pub struct HeldJob {
     pub missing: BTreeMap<String, Quantity>,
 }
 
-/// A grant that its service has not recorded yet.
+/// A grant that its service or job has not recorded yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PendingGrant {
-    /// The service's namespace.
+    /// Its kind. Default: `AuroraService`.
+    #[serde(default = "service", skip_serializing_if = "is_service")]
+    #[schemars(length(max = 63))]
+    pub kind: String,
+    /// Its namespace.
     #[schemars(length(max = 63))]
     pub namespace: String,
     /// Its name.
@@ -100,4 +110,12 @@ pub struct PendingGrant {
     pub uid: String,
     /// What it was granted.
     pub grant: Granted,
+}
+
+fn service() -> String {
+    kind_name(JobKind::Service).to_owned()
+}
+
+fn is_service(kind: &str) -> bool {
+    kind_named(kind) == Some(JobKind::Service)
 }

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use borealis_core::{
     admit::ledger::{JobName, Pending, Report, Shortage},
-    model::{JobKind, Resources},
+    model::Resources,
 };
 
 use super::{grant, grant_object};
-use crate::api::{
-    amounts::{positive, quantities},
-    role_quota::{HeldJob, NamespaceUse, PendingGrant, RoleQuota},
+use crate::{
+    api::{
+        amounts::{positive, quantities},
+        role_quota::{HeldJob, NamespaceUse, PendingGrant, RoleQuota},
+    },
+    kind_name, kind_named,
 };
 
 /// Namespaces told of by name.
@@ -37,6 +40,7 @@ pub fn role_quota_object(
     let mut foreign_non_production = Resources::NONE;
     foreign.iter().for_each(|share| foreign_non_production.add(share.non_production));
     let held = |(job, shortage): &(JobName, Shortage)| HeldJob {
+        kind: kind_name(job.kind).to_owned(),
         namespace: job.namespace.to_string(),
         name: job.name.to_string(),
         missing: positive(&shortage.missing),
@@ -74,14 +78,14 @@ fn namespaces(report: &Report<'_>, foreign: &[ForeignShare<'_>]) -> Vec<Namespac
     named.take(NAMESPACES).collect()
 }
 
-/// The grants that stand in a role's status. One that can't be read is none: its service has not recorded it, so it is
+/// The grants that stand in a role's status. One that can't be read is none: its job has not recorded it, so it is
 /// asked for anew.
 #[must_use]
 pub fn pending_grants(recorded: &RoleQuota) -> Vec<Pending> {
     let read = |one: &PendingGrant| {
         Some(Pending {
             job: JobName {
-                kind: JobKind::Service,
+                kind: kind_named(&one.kind)?,
                 namespace: one.namespace.as_str().into(),
                 name: one.name.as_str().into(),
             },
@@ -94,6 +98,7 @@ pub fn pending_grants(recorded: &RoleQuota) -> Vec<Pending> {
 
 fn pending_object(pending: &Pending) -> PendingGrant {
     PendingGrant {
+        kind: kind_name(pending.job.kind).to_owned(),
         namespace: pending.job.namespace.to_string(),
         name: pending.job.name.to_string(),
         uid: pending.uid.to_string(),
@@ -121,7 +126,8 @@ mod tests {
         let cpu = |cpu_milli| Resources { cpu_milli, ..Resources::NONE };
         ledger.set_role(&"ads".into(), Resources { memory: 1 << 30, ..cpu(2_000) }, Vec::new());
         ledger.set_foreign(&"ads".into(), cpu(250));
-        for (number, name, instances) in [(1, "web", 3), (2, "late", 4)] {
+        let all = [(1, JobKind::Service, "web", 3), (2, JobKind::Job, "late", 4)];
+        for (number, kind, name, instances) in all {
             let share = Share { revision: Revision::v1(7), instances, each: cpu(500) };
             let job = Job {
                 uid: Uid::new(number),
@@ -133,10 +139,7 @@ mod tests {
                 runs: 0,
                 settled: None,
             };
-            ledger.set_job(
-                &JobName { kind: JobKind::Service, namespace: "prod".into(), name: name.into() },
-                job,
-            );
+            ledger.set_job(&JobName { kind, namespace: "prod".into(), name: name.into() }, job);
         }
         let pending = ledger.decide("ads", Timestamp::from_second(99).unwrap()).unwrap().pending;
         ledger.set_role(&"ads".into(), Resources { memory: 1 << 30, ..cpu(1_500) }, pending.clone());
@@ -153,7 +156,10 @@ mod tests {
         assert_eq!(text["foreign"]["cpu"], "250m");
         assert_eq!(text["over"], serde_json::json!({"cpu": "250m"}));
         assert_eq!(text["held"], 1);
-        assert_eq!(text["heldJobs"][0]["name"], "late");
+        assert_eq!(
+            (&text["heldJobs"][0]["kind"], &text["heldJobs"][0]["name"]),
+            (&"AuroraJob".into(), &"late".into())
+        );
         assert_eq!(text["heldJobs"][0]["missing"], serde_json::json!({"cpu": "2250m"}));
         assert_eq!(text["foreignNonProduction"]["cpu"], "250m");
         assert_eq!(text["namespaces"][0]["services"], 2);
