@@ -67,7 +67,7 @@ async fn changes(scene: &Scene) -> Result<()> {
 /// Asks for a Pod of a term as a dry run, and says what the API server said when it refused.
 async fn ask(scene: &Scene, term: Option<i32>, account: &[&str]) -> Option<String> {
     let term = term.map_or(String::new(), |term| format!(",borealis.dev/term={term}"));
-    let labels = format!("--labels=borealis.dev/service=late{term}");
+    let labels = format!("--labels=borealis.dev/service=late,borealis.dev/instance=0{term}");
     let mut args = vec!["run", "late", "--image=example.test/late:1", "--dry-run=server", &labels];
     args.extend(account);
     scene.kubectl(&args).await.err().map(|error| format!("{error:#}"))
