@@ -9,7 +9,7 @@ mod quota;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use borealis_core::model::{PendingReason, TaskState, UpdateState};
+use borealis_core::model::{PendingReason, Phase, TaskState, UpdateState};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text},
     metrics::{
@@ -50,6 +50,21 @@ struct Call {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct State {
     state: String,
+}
+
+/// Every phase of a job.
+const PHASES: [Phase; 6] =
+    [Phase::Waiting, Phase::Running, Phase::Suspended, Phase::Ending, Phase::Complete, Phase::Failed];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobPhase {
+    phase: String,
+}
+
+impl JobPhase {
+    fn of(phase: Phase) -> Self {
+        Self { phase: format!("{phase:?}") }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -94,6 +109,7 @@ struct Inner {
     pending: Gauge,
     instances: Family<State, Gauge>,
     updates: Family<State, Gauge>,
+    jobs: Family<JobPhase, Gauge>,
     duplicates: Counter,
     leader: Gauge,
     term: Gauge,
@@ -124,6 +140,7 @@ impl Default for Metrics {
             pending: Gauge::default(),
             instances: Family::default(),
             updates: Family::default(),
+            jobs: Family::default(),
             duplicates: Counter::default(),
             leader: Gauge::default(),
             term: Gauge::default(),
@@ -166,6 +183,7 @@ impl Inner {
         r.register("index_pending_pods", pending, self.pending.clone());
         r.register("instances", "Tasks by Aurora's state", self.instances.clone());
         r.register("updates", "Updates by Aurora's state", self.updates.clone());
+        r.register("jobs", "AuroraJobs by how far they have come", self.jobs.clone());
         r.register(
             "duplicate_instances",
             "Second live Pods of an instance seen: must stay 0",
@@ -204,6 +222,9 @@ impl Inner {
         }
         for state in UpdateState::ALL {
             let _ = self.updates.get_or_create(&State { state: state.name().to_owned() });
+        }
+        for phase in PHASES {
+            let _ = self.jobs.get_or_create(&JobPhase::of(phase));
         }
     }
 }
@@ -274,6 +295,14 @@ impl Metrics {
     /// So many updates are in this state.
     pub fn updates(&self, state: UpdateState, count: usize) {
         self.0.updates.get_or_create(&State { state: state.name().to_owned() }).set(signed(count));
+    }
+
+    /// So many AuroraJobs are in each phase; none in those that are not among them.
+    pub fn jobs(&self, counts: &BTreeMap<Phase, usize>) {
+        for phase in PHASES {
+            let count = counts.get(&phase).copied().unwrap_or(0);
+            self.0.jobs.get_or_create(&JobPhase::of(phase)).set(signed(count));
+        }
     }
 
     /// So many Pods have no place, by reason; none for those that are not among them.
@@ -350,6 +379,7 @@ mod tests {
             "borealis_duplicate_instances_total 0",
             "borealis_is_leader 0",
             "borealis_instances{state=\"RUNNING\"} 0",
+            "borealis_jobs{phase=\"Running\"} 0",
             "borealis_updates{state=\"ROLLING_FORWARD\"} 0",
             "borealis_api_calls_total{verb=\"create\",code=\"409\"} 0",
             "borealis_reconcile_seconds_count 0",

@@ -5,7 +5,7 @@
 //! The controllers read these types, the executor writes their status, `crdgen` prints them.
 
 pub mod amounts;
-mod any_service;
+mod any_job;
 mod changes;
 pub mod checks;
 pub mod conditions;
@@ -40,7 +40,7 @@ pub mod task_spec;
 pub mod tier;
 pub mod update;
 
-pub use any_service::AnyService;
+pub use any_job::{Any, AnyJob, AnyService, JobObject};
 pub use changes::changes;
 pub use constraints::Constraint;
 pub use cron::{AuroraCron, AuroraCronSpec};

@@ -7,7 +7,10 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use borealis_core::{model::Uid, plan};
+use borealis_core::{
+    model::{JobKind, Uid},
+    plan,
+};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
@@ -31,7 +34,7 @@ use tracing::debug;
 use super::Facts;
 use crate::{
     JobKey,
-    api::{AuroraService, AuroraUpdate, update::update_name},
+    api::{AuroraJob, AuroraService, AuroraUpdate, update::update_name},
     lease::Fence,
     metrics::{Metrics, Verb},
 };
@@ -105,7 +108,10 @@ impl Announcer {
                     facts.update.as_ref().filter(|update| update.number == number).map(|update| update.uid);
                 reference::<AuroraUpdate>(key, update_name(&key.name, number), uid)
             }
-            None => reference::<AuroraService>(key, key.name.to_string(), Some(facts.uid)),
+            None => match key.kind {
+                JobKind::Service => reference::<AuroraService>(key, key.name.to_string(), Some(facts.uid)),
+                JobKind::Job => reference::<AuroraJob>(key, key.name.to_string(), Some(facts.uid)),
+            },
         };
         self.announce_on(regarding, event);
     }

@@ -11,7 +11,7 @@ use k8s_openapi::api::{apps::v1::ControllerRevision, core::v1::Pod};
 
 use crate::{
     JobKey,
-    api::{AnyService, AuroraUpdate, Sla},
+    api::{AnyJob, AnyService, AuroraUpdate, Sla},
 };
 
 /// What came of a plan.
@@ -120,6 +120,8 @@ pub trait Learn: Send + Sync {
     fn learn_update_gone(&self, service: &JobKey, uid: Uid);
     /// This is how the service is now, its status above all.
     fn learn_service(&self, service: &AnyService);
+    /// This is how the job is now, its status above all.
+    fn learn_job(&self, job: &AnyJob);
     /// It is not known whether a write on behalf of this service was applied.
     fn unsettle(&self, service: &JobKey);
 }

@@ -281,8 +281,7 @@ impl Run<'_> {
 
     /// Removes the job itself, and its Pods with it.
     pub(super) async fn remove_job(&self, uid: Uid) -> Result<(), Undone> {
-        let jobs: Api<AuroraJob> = Api::namespaced(self.pods.clone().into_client(), &self.key.namespace);
-        self.remove(&jobs, &self.key.name, uid).await
+        self.remove(&self.objects::<AuroraJob>(), &self.key.name, uid).await
     }
 
     /// Deletes the object of this uid; that it is gone already is as good.

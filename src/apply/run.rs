@@ -12,7 +12,7 @@ use std::{
 };
 
 use borealis_core::{
-    model::{Revision, reasons},
+    model::{JobKind, Revision, reasons},
     plan::Problem,
 };
 use k8s_openapi::{
@@ -39,7 +39,10 @@ use super::{
 };
 use crate::{
     JobKey,
-    api::{AnyService, AuroraService, AuroraUpdate, TaskConfig, revision::controller_revision_name},
+    api::{
+        Any, AuroraJob, AuroraService, AuroraUpdate, JobObject, TaskConfig,
+        revision::controller_revision_name,
+    },
     metrics::Verb,
 };
 
@@ -94,9 +97,9 @@ pub(super) struct Run<'a> {
     pub(super) configs: &'a Configs,
     pub(super) key: &'a JobKey,
     pub(super) facts: &'a Facts,
-    /// The service's uid as the API writes it.
+    /// The uid of the service or job as the API writes it.
     pub(super) uid: String,
-    pub(super) services: Api<AnyService>,
+    client: kube::Client,
     pub(super) pods: Api<Pod>,
     pub(super) revisions: Api<ControllerRevision>,
     pub(super) updates: Api<AuroraUpdate>,
@@ -123,7 +126,7 @@ impl<'a> Run<'a> {
             key,
             facts,
             uid: facts.uid.to_string(),
-            services: Api::namespaced(client.clone(), &key.namespace),
+            client: client.clone(),
             pods: Api::namespaced(client.clone(), &key.namespace),
             revisions: Api::namespaced(client.clone(), &key.namespace),
             updates: Api::namespaced(client.clone(), &key.namespace),
@@ -157,34 +160,65 @@ impl<'a> Run<'a> {
 
     /// The service, read live: still the one the plan was made for, and not being deleted.
     pub(super) async fn live_service(&self) -> Result<&AuroraService, Undone> {
-        self.live
-            .get_or_try_init(|| async {
-                let read = self.calls.read(Verb::get, self.services.get(&self.key.name)).await;
-                let service = match read.map_err(|failed| self.undone("reading the service", &failed))? {
-                    AnyService::Readable(service) => *service,
-                    AnyService::Unreadable { error, .. } => {
-                        return Err(Undone::stale(format!("the service can't be read: {error}")));
-                    }
-                };
-                if service.metadata.uid.as_deref() != Some(&*self.uid) {
-                    return Err(Undone::stale("the service was made anew meanwhile"));
-                }
-                if service.metadata.deletion_timestamp.is_some() {
-                    return Err(Undone::stale("the service is being deleted"));
-                }
-                Ok(service)
-            })
-            .await
+        self.live.get_or_try_init(|| self.live()).await
     }
 
-    /// The stored config of this name, which the plan supposes to be there, with all that its Pods use.
+    async fn live<K: JobObject>(&self) -> Result<K, Undone> {
+        let what = self.what();
+        let read = self.calls.read(Verb::get, self.objects::<K>().get(&self.key.name)).await;
+        let object = match read.map_err(|failed| self.undone(&format!("reading the {what}"), &failed))? {
+            Any::Readable(object) => *object,
+            Any::Unreadable { error, .. } => {
+                return Err(Undone::stale(format!("the {what} can't be read: {error}")));
+            }
+        };
+        if object.meta().uid.as_deref() != Some(&*self.uid) {
+            return Err(Undone::stale(format!("the {what} was made anew meanwhile")));
+        }
+        if object.meta().deletion_timestamp.is_some() {
+            return Err(Undone::stale(format!("the {what} is being deleted")));
+        }
+        Ok(object)
+    }
+
+    /// The objects that are jobs of this kind, in the namespace.
+    pub(super) fn objects<K: JobObject>(&self) -> Api<Any<K>> {
+        Api::namespaced(self.client.clone(), &self.key.namespace)
+    }
+
+    /// What the job is, in a word.
+    fn what(&self) -> &'static str {
+        match self.key.kind {
+            JobKind::Service => "service",
+            JobKind::Job => "job",
+        }
+    }
+
+    /// The config of this name, which the plan supposes to be there, with all that its Pods use.
     pub(super) async fn config(&self, revision: Revision) -> Result<Arc<Stored>, Undone> {
+        if self.key.kind == JobKind::Job {
+            return self.job_config(revision).await;
+        }
         let stored = self.stored_config(revision).await?.ok_or_else(|| {
             self.index.unsettle(self.key);
             Undone::stale(format!("config {revision} is not stored any more"))
         })?;
         self.keep_snapshots(revision, &stored, Originals::default()).await?;
         Ok(stored)
+    }
+
+    /// The config of a job. It is stored nowhere but in its spec, where it can't be changed.
+    async fn job_config(&self, revision: Revision) -> Result<Arc<Stored>, Undone> {
+        if let Some(config) = self.configs.get(self.facts.uid, revision) {
+            return Ok(config);
+        }
+        let job = self.live::<AuroraJob>().await?;
+        let config = job.spec.task().config(&self.facts.tier);
+        let found = config.revision().map_err(|error| Undone::stale(error.to_string()))?;
+        if found != revision {
+            return Err(Undone::stale(format!("the spec says {found} by now, not {revision}")));
+        }
+        Ok(self.configs.put(self.facts.uid, revision, config, String::new()))
     }
 
     /// The stored config of this name, if there is one.
@@ -232,9 +266,9 @@ impl<'a> Run<'a> {
 
     /// An object that is not ours has a name we need. It is never touched.
     pub(super) fn name_conflict(&self, kind: &str, name: &str) -> Undone {
+        let (namespace, what) = (&self.key.namespace, self.what());
         let message = format!(
-            "{kind} {}/{name} is not this service's, and its name is needed; remove it, or rename the service",
-            self.key.namespace
+            "{kind} {namespace}/{name} is not this {what}'s, and its name is needed; remove it, or rename the {what}"
         );
         Undone::Refused(Problem { reason: reasons::NAME_CONFLICT, message, blocks: false })
     }

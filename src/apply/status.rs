@@ -10,18 +10,18 @@ use std::{
     time::Duration,
 };
 
-use borealis_core::model::{Progress, ServiceStatus, Uid};
-use kube::api::PatchParams;
+use borealis_core::model::{JobKind, Progress, ServiceStatus, Uid};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    UpdateFacts,
+    Facts, UpdateFacts,
     calls::Failed,
     run::{Run, Undone, merge, replace_status},
 };
 use crate::{
-    api::{AnyService, convert, labels, update::update_name},
+    api::{Any, JobObject, convert, labels, update::update_name},
     metrics::Verb,
 };
 
@@ -104,59 +104,67 @@ impl Run<'_> {
         Ok(update.metadata.resource_version.unwrap_or_default())
     }
 
-    /// Writes the status of the service where it says something new.
+    /// Writes the status of the service or job where it says something new.
     pub(super) async fn write_status(&self, pace: &Pace, status: &ServiceStatus) -> Result<(), Undone> {
         let recorded = self.facts.recorded.as_ref();
-        let wanted = self.status_object(status);
+        let wanted = self.status_object(status)?;
         // As objects, since those round times and bound texts: what differs only in that would be written for ever.
         let is_told = self.facts.told.as_ref() == Some(&self.facts.job_key);
-        if is_told && recorded.is_some_and(|recorded| self.status_object(recorded) == wanted) {
+        if is_told
+            && recorded.map(|recorded| self.status_object(recorded)).transpose()?.as_ref() == Some(&wanted)
+        {
             return Ok(());
         }
         if let Some(after) = pace.wait(self.facts.uid).filter(|_| can_wait(recorded, status)) {
             return Err(Undone::Retry { after: Some(after), why: "only counts have changed".to_owned() });
         }
         let what = "writing the status";
-        let patch = serde_json::to_value(&wanted)
-            .map_err(|error| Undone::stale(error.to_string()))
-            .and_then(|status| {
-                let patch = replace_status(&self.uid, &self.facts.resource_version, &status);
-                patch.map_err(|failed| self.undone(what, &failed))
-            })?;
-        let parameters = PatchParams::default();
-        let patched = self
-            .calls
-            .write(Verb::patch, |_| self.services.patch_status(&self.key.name, &parameters, &patch))
-            .await;
-        match patched {
-            Ok(service) => {
+        let patch = replace_status(&self.uid, &self.facts.resource_version, &wanted);
+        let patch = patch.map_err(|failed| self.undone(what, &failed))?;
+        let patched = match self.key.kind {
+            JobKind::Service => self.patch_status(&patch, |it| self.index.learn_service(it)).await,
+            JobKind::Job => self.patch_status(&patch, |it| self.index.learn_job(it)).await,
+        };
+        patched.map_err(|failed| self.undone(what, &failed))?;
+        pace.written(self.facts.uid);
+        Ok(())
+    }
+
+    /// Sends the status; `learn` takes the object as it then is.
+    async fn patch_status<K: JobObject>(
+        &self,
+        patch: &Patch<Value>,
+        learn: impl Fn(&Any<K>),
+    ) -> Result<(), Failed> {
+        let (objects, name, parameters) = (self.objects::<K>(), &*self.key.name, PatchParams::default());
+        match self.calls.write(Verb::patch, |_| objects.patch_status(name, &parameters, patch)).await {
+            Ok(object) => {
                 self.note_write();
-                pace.written(self.facts.uid);
-                self.index.learn_service(&service);
+                learn(&object);
                 Ok(())
             }
             Err(failed) => {
-                self.find_out(&failed).await;
-                Err(self.undone(what, &failed))
+                // One that can't be written here may be one of another version, or of an object made anew.
+                if let Failed::Conflict(_) | Failed::Refused(_) = failed
+                    && let Ok(object) = self.calls.read(Verb::get, objects.get(name)).await
+                {
+                    learn(&object);
+                }
+                Err(failed)
             }
         }
     }
 
-    /// A status that can't be written here may be one of another version, or of a service made anew.
-    async fn find_out(&self, failed: &Failed) {
-        if let Failed::Conflict(_) | Failed::Refused(_) = failed {
-            let read: Result<AnyService, Failed> =
-                self.calls.read(Verb::get, self.services.get(&self.key.name)).await;
-            if let Ok(service) = read {
-                self.index.learn_service(&service);
+    fn status_object(&self, status: &ServiceStatus) -> Result<Value, Undone> {
+        let Facts { job_key, role, revision, .. } = self.facts;
+        let identity = convert::Identity { name: &self.key.name, job_key, role };
+        let object = match self.key.kind {
+            JobKind::Service => {
+                serde_json::to_value(convert::service_status_object(status, *revision, &identity))
             }
-        }
-    }
-
-    fn status_object(&self, status: &ServiceStatus) -> crate::api::AuroraServiceStatus {
-        let identity =
-            convert::Identity { name: &self.key.name, job_key: &self.facts.job_key, role: &self.facts.role };
-        convert::service_status_object(status, self.facts.revision, &identity)
+            JobKind::Job => serde_json::to_value(convert::job_status_object(status, &identity)),
+        };
+        object.map_err(|error| Undone::stale(error.to_string()))
     }
 }
 

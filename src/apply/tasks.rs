@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use borealis_core::{
-    model::{Instance, Intent, Revision, Run as RunNumber, Uid, reasons},
+    model::{Instance, Intent, JobKind, Revision, Run as RunNumber, Uid, reasons},
     plan::{Ended, Problem},
 };
 use jiff::Timestamp;
@@ -124,7 +124,10 @@ impl Run<'_> {
                     self.index.learn_pod(&pod);
                     Ok(())
                 }
-                Whose::Nobodys if has_label(&pod, labels::SERVICE, &self.key.name) => {
+                Whose::Nobodys
+                    if self.key.kind == JobKind::Service
+                        && has_label(&pod, labels::SERVICE, &self.key.name) =>
+                {
                     self.index.learn_pod(&pod);
                     Err(Undone::stale(format!("Pod {name} is there and has to be adopted")))
                 }

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use super::{Announcer, Executor, Facts, Learn, Limits, Outcome, UpdateFacts, events};
 use crate::{
     JobKey,
-    api::{AnyService, AuroraService, AuroraUpdate, convert, snapshot::Content},
+    api::{AnyJob, AnyService, AuroraService, AuroraUpdate, convert, snapshot::Content},
     lease::{Gate, fence},
     metrics::Metrics,
     testing::{Answer, FakeApi},
@@ -71,6 +71,10 @@ impl Learn for Reports {
     fn learn_update_gone(&self, _: &JobKey, uid: Uid) {
         self.add("update gone", uid.to_string());
     }
+    fn learn_job(&self, job: &AnyJob) {
+        self.add("job", job.name_any());
+    }
+
     fn learn_service(&self, service: &AnyService) {
         self.add("service", service.name_any());
     }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use borealis_core::model::{Revision, ServiceStatus, Uid};
+use borealis_core::model::{JobKind, Revision, ServiceStatus, Uid};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{core::v1::Service, policy::v1::PodDisruptionBudget},
@@ -89,13 +89,16 @@ impl Run<'_> {
     /// Brings both to what runs and shall run, by the status of the plan.
     ///
     /// A plan without a status is that of a service being deleted: what was made for it now, garbage collection would
-    /// have to remove again.
+    /// have to remove again. A job has no children: who wants a budget on it makes one.
     pub(super) async fn keep_children(
         &self,
         client: &Client,
         recent: &Recent,
         status: Option<&ServiceStatus>,
     ) -> Result<(), Undone> {
+        if self.key.kind == JobKind::Job {
+            return Ok(());
+        }
         let Some(status) = status.filter(|_| !self.facts.blocked) else { return Ok(()) };
         let budget = self.keep_budget(client, recent, status.counts.desired).await;
         self.keep_headless(client, recent, status).await.and(budget)

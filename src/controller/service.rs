@@ -180,6 +180,7 @@ impl<E: Execute, L: Settle> Controller<E, L> {
         for state in UpdateState::ALL {
             self.metrics.updates(state, census.updates.get(&state).copied().unwrap_or(0));
         }
+        self.metrics.jobs(&census.jobs);
         self.metrics.unsettled(census.unsettled);
         self.metrics.extent(self.index.extent());
         self.metrics.queue_depth(self.queue.depth());
@@ -247,7 +248,8 @@ impl<E: Execute, L: Settle> Controller<E, L> {
         tenant: &Tenant,
     ) -> Plan {
         let tier = self.index.tier(&view.service.work.tier);
-        let (admission, obstacle) = self.quota.stand(key, view.service, view.status, tenant, tier.as_deref());
+        let (admission, obstacle) =
+            self.quota.stand(key, view.service, view.status, &view.upstream, tenant, tier.as_deref());
         plan_admitted(view, &admission, obstacle.as_ref(), |within| {
             if within.service.revision != view.service.revision {
                 facts.revision = within.service.revision;

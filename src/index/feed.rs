@@ -6,7 +6,6 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use borealis_core::model::JobKind;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, runtime::watcher::Event};
@@ -130,7 +129,7 @@ impl Index {
                         removed.iter().for_each(|task| self.account(slot, Some(task), None));
                         (removed.len(), unsure)
                     }
-                    Kind::Service if slot.key.kind == JobKind::Service => {
+                    Kind::Service | Kind::Job if Kind::of_job(slot.key.kind) == kind => {
                         count(state.service.relisted(epoch))
                     }
                     Kind::Update => count(state.updates.relisted(epoch)),
@@ -138,6 +137,7 @@ impl Index {
                     Kind::Budget => count(state.budget.relisted(epoch)),
                     Kind::Headless => count(state.headless.relisted(epoch)),
                     Kind::Service
+                    | Kind::Job
                     | Kind::Node
                     | Kind::ConfigMap
                     | Kind::Tier

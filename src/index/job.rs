@@ -3,7 +3,7 @@
 //! What was granted has to be known of every service before anything is given to another, so this answers where a view
 //! can't: then without what the service asks for. Decides nothing. Called by the quota loop.
 
-use borealis_core::model::{Revision, Service, ServiceStatus, Task};
+use borealis_core::model::{Revision, Service, ServiceStatus, Task, Upstream};
 
 use super::{Index, state::State};
 use crate::JobKey;
@@ -21,17 +21,19 @@ pub struct JobView<'a> {
     pub tasks: &'a [Task],
     /// An update goes on.
     pub updating: bool,
+    /// What it waits for.
+    pub upstream: Upstream<'a>,
 }
 
 impl Index {
     /// Shows a service to `look`, under its lock: `look` must be quick, and ask the index nothing but tenancy.
     pub fn job<R>(&self, key: &JobKey, look: impl FnOnce(&JobView<'_>) -> R) -> Option<R> {
         let slot = self.find(key)?;
-        let tenant = self.tenant(&key.namespace);
+        let (tenant, others) = (self.tenant(&key.namespace), self.others(&slot));
         let mut state = slot.lock();
         state.expect_tier(&tenant.role.default_tier);
         let row = state.service.rows().first()?;
-        let is_usable = row.problem.is_none() && !row.outdated;
+        let is_usable = row.problem.is_none() && others.namesake.is_none() && !row.outdated;
         let config = match self.resolve(&slot.key, &state) {
             Ok(None) => Some(row.service.revision),
             Ok(Some(resolved)) => resolved.problem.is_none().then_some(resolved.service.revision),
@@ -43,6 +45,7 @@ impl Index {
             status: row.status.as_ref(),
             tasks: &state.tasks(),
             updating: state.is_updating(),
+            upstream: others.upstream.upstream(),
         }))
     }
 }

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     JobKey, KeyRef,
     api::{
-        AnyService, AuroraUpdate, labels,
+        Any, AuroraUpdate, JobObject, labels,
         references::{ConfigSource, SourceKind},
     },
 };
@@ -94,7 +94,7 @@ impl Index {
     ) -> Result<(), Unreadable> {
         let identity = Identity::read_job(meta, kind)?;
         self.change(identity.job, |_, state| {
-            let news = self.news(Kind::Service, &identity, 0, source);
+            let news = self.news(Kind::of_job(kind), &identity, 0, source);
             let offered = state.offer_service(&news, |known| build(identity.uid, known));
             self.changed(&offered, source)
         });
@@ -224,19 +224,19 @@ impl Feed for Node {
     }
 }
 
-impl Feed for AnyService {
+impl<K: JobObject> Feed for Any<K> {
     fn offer(&self, index: &Index, _: Kind, source: Source) -> Result<(), Unreadable> {
         let tenant = index.tenant(self.meta().namespace.as_deref().unwrap_or_default());
-        index.offer_job_row(self.meta(), JobKind::Service, source, |uid, known| match self {
-            Self::Readable(service) => ServiceRow::read(service, uid, &tenant.role.default_tier, known),
+        index.offer_job_row(self.meta(), K::KIND, source, |uid, known| match self {
+            Self::Readable(job) => ServiceRow::read(&**job, uid, &tenant.role.default_tier, known),
             Self::Unreadable { metadata, status, error } => {
-                ServiceRow::unusable(metadata, status.as_deref(), uid, error, known)
+                ServiceRow::unusable::<K>(metadata, status.as_deref(), uid, error, known)
             }
         })
     }
 
     fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
-        let identity = Identity::read_job(self.meta(), JobKind::Service)?;
+        let identity = Identity::read_job(self.meta(), K::KIND)?;
         index.watched_gone(&identity, kind, |state| &mut state.service);
         Ok(())
     }

@@ -10,7 +10,7 @@ use k8s_openapi::api::{apps::v1::ControllerRevision, core::v1::Pod};
 use super::{Index, Kind, lean::StoredRevision, stamp::Source};
 use crate::{
     JobKey,
-    api::{AnyService, AuroraUpdate},
+    api::{AnyJob, AnyService, AuroraUpdate},
     apply::{AnyRole, Learn},
 };
 
@@ -52,6 +52,10 @@ impl Learn for Index {
 
     fn learn_service(&self, service: &AnyService) {
         self.learn(Kind::Service, service);
+    }
+
+    fn learn_job(&self, job: &AnyJob) {
+        self.learn(Kind::Job, job);
     }
 
     fn unsettle(&self, service: &JobKey) {

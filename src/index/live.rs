@@ -1,4 +1,4 @@
-//! Reads one service live, past the watches: after a write of which the outcome is not known, and whenever what the
+//! Reads one service or job live, past the watches: after a write of which the outcome is not known, and whenever what the
 //! ConfigMaps and Secrets hold that it names has to be read.
 //!
 //! Every read is a consistent one (resourceVersion unset), so what a list doesn't show at its version is gone.
@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use borealis_core::model::Uid;
+use borealis_core::model::{JobKind, Uid};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::core::v1::{ConfigMap, Pod, Secret},
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     JobKey,
     api::{
-        AnyService, AuroraUpdate, labels,
+        AnyJob, AnyService, AuroraUpdate, labels,
         references::{ConfigSource, SourceKind},
         snapshot::Content,
     },
@@ -80,12 +80,20 @@ pub(super) struct Listed<K> {
     pub(super) objects: Vec<K>,
 }
 
-/// All that was read of a service, oldest first.
+/// All that was read of a service or job, oldest first.
 pub(super) struct Read {
-    pub(super) service: Listed<AnyService>,
-    pub(super) revisions: Listed<StoredRevision>,
-    pub(super) updates: Listed<DeserializeGuard<AuroraUpdate>>,
+    pub(super) job: JobRead,
     pub(super) pods: Listed<Pod>,
+}
+
+/// The job itself, and what a service has besides.
+pub(super) enum JobRead {
+    Service {
+        service: Listed<AnyService>,
+        revisions: Listed<StoredRevision>,
+        updates: Listed<DeserializeGuard<AuroraUpdate>>,
+    },
+    Job(Listed<AnyJob>),
 }
 
 /// Reads the service live and takes what was read for what is.
@@ -166,29 +174,44 @@ where
 }
 
 async fn read(client: &Client, key: &JobKey, metrics: &Metrics) -> Result<Read, SettleError> {
-    let ours = ListParams::default().labels(&format!("{}={}", labels::SERVICE, key.name));
+    let ours = ListParams::default().labels(&format!("{}={}", labels::of_kind(key.kind), key.name));
     let itself = ListParams::default().fields(&format!("metadata.name={}", key.name));
-    Ok(Read {
-        service: list(client, key, metrics, Kind::Service, itself).await?,
-        revisions: list(client, key, metrics, Kind::Revision, ours.clone()).await?,
-        updates: list(client, key, metrics, Kind::Update, ours.clone()).await?,
-        pods: list(client, key, metrics, Kind::Pod, ours).await?,
-    })
+    let job = match key.kind {
+        JobKind::Service => JobRead::Service {
+            service: list(client, key, metrics, Kind::Service, itself).await?,
+            revisions: list(client, key, metrics, Kind::Revision, ours.clone()).await?,
+            updates: list(client, key, metrics, Kind::Update, ours.clone()).await?,
+        },
+        JobKind::Job => JobRead::Job(list(client, key, metrics, Kind::Job, itself).await?),
+    };
+    Ok(Read { job, pods: list(client, key, metrics, Kind::Pod, ours).await? })
 }
 
 impl Index {
     /// Takes what was read live for what is. Answers must be awaited (`await_answers`) since before the read.
     pub(super) fn take_live(&self, key: &JobKey, read: &Read) {
-        let Read { service, revisions, updates, pods } = read;
-        self.learn_all(Kind::Service, service);
-        self.learn_all(Kind::Revision, revisions);
-        self.learn_all(Kind::Update, updates);
+        let Read { job, pods } = read;
+        match job {
+            JobRead::Service { service, revisions, updates } => {
+                self.learn_all(Kind::Service, service);
+                self.learn_all(Kind::Revision, revisions);
+                self.learn_all(Kind::Update, updates);
+            }
+            JobRead::Job(job) => self.learn_all(Kind::Job, job),
+        }
         self.learn_all(Kind::Pod, pods);
         self.change(key, |slot, state| {
             let epoch = |kind| self.epoch(kind);
-            state.service.read_live(service.version, &uids(service), epoch(Kind::Service));
-            state.revisions.read_live(revisions.version, &uids(revisions), epoch(Kind::Revision));
-            state.updates.read_live(updates.version, &uids(updates), epoch(Kind::Update));
+            match job {
+                JobRead::Service { service, revisions, updates } => {
+                    state.service.read_live(service.version, &uids(service), epoch(Kind::Service));
+                    state.revisions.read_live(revisions.version, &uids(revisions), epoch(Kind::Revision));
+                    state.updates.read_live(updates.version, &uids(updates), epoch(Kind::Update));
+                }
+                JobRead::Job(job) => {
+                    state.service.read_live(job.version, &uids(job), epoch(Kind::Job));
+                }
+            }
             let removed = state.pods.read_live(pods.version, &uids(pods), epoch(Kind::Pod));
             removed.iter().for_each(|task| self.account(slot, Some(task), None));
             state.trim_updates();

@@ -23,6 +23,7 @@ mod learn;
 mod live;
 mod meta;
 mod nodes;
+mod others;
 mod packed;
 mod pod;
 mod records;
@@ -42,7 +43,7 @@ use std::{
 };
 
 use borealis_core::{
-    model::{TaskState, UpdateState},
+    model::{JobKind, Phase, TaskState, UpdateState},
     plan::ServiceView,
 };
 use tokio::sync::Notify;
@@ -60,6 +61,7 @@ pub use self::{
     capacity::{Changes, Extent, Follower, ForeignUse},
     job::JobView,
     live::{SettleError, settle},
+    others::Ahead,
     streams::Watches,
     tenancy::{FrameworkRow, NamespaceRow, Object, RoleRow, Tenancy, Tenant, TierRow},
 };
@@ -73,6 +75,8 @@ pub enum Kind {
     Node,
     /// AuroraServices.
     Service,
+    /// AuroraJobs.
+    Job,
     /// AuroraUpdates.
     Update,
     /// ControllerRevisions of services.
@@ -95,10 +99,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Pod,
         Self::Node,
         Self::Service,
+        Self::Job,
         Self::Update,
         Self::Revision,
         Self::Budget,
@@ -109,6 +114,14 @@ impl Kind {
         Self::Framework,
         Self::Namespace,
     ];
+
+    /// The kind of the objects that jobs of this kind are.
+    fn of_job(kind: JobKind) -> Self {
+        match kind {
+            JobKind::Service => Self::Service,
+            JobKind::Job => Self::Job,
+        }
+    }
 }
 
 /// What came of asking for a view.
@@ -129,7 +142,9 @@ pub struct Census {
     pub tasks: BTreeMap<TaskState, usize>,
     /// The newest update of each service by its state.
     pub updates: BTreeMap<UpdateState, usize>,
-    /// Services that have to be read live.
+    /// AuroraJobs by how far they have come.
+    pub jobs: BTreeMap<Phase, usize>,
+    /// Services and jobs that have to be read live.
     pub unsettled: usize,
 }
 
@@ -182,7 +197,7 @@ impl Index {
     pub fn view<R>(&self, key: &JobKey, look: impl FnOnce(ServiceView<'_>, Facts) -> R) -> Viewed<R> {
         let lost = self.nodes().lost();
         let Some(slot) = self.find(key) else { return Viewed::Absent };
-        let tenant = self.tenant(&key.namespace);
+        let (tenant, others) = (self.tenant(&key.namespace), self.others(&slot));
         let mut state = slot.lock();
         state.expect_tier(&tenant.role.default_tier);
         if state.is_unsettled() {
@@ -190,7 +205,7 @@ impl Index {
         }
         let Ok(config) = self.resolve(&slot.key, &state) else { return Viewed::Unsettled };
         let tasks = state.tasks();
-        match state.view(&tasks, &lost, config.as_ref()) {
+        match state.view(&tasks, &lost, config.as_ref(), &others) {
             Some((view, facts)) => Viewed::Of(look(view, facts)),
             None => Viewed::Absent,
         }
@@ -303,13 +318,19 @@ impl Index {
         if state.dead {
             return false;
         }
+        let uid = |state: &State| state.service.rows().first().map(|row| row.service.uid);
+        let before = uid(&state);
         let dirty = change(slot, &mut state);
+        let is_another = uid(&state) != before;
         self.follow(slot, &mut state);
         state.dead = state.is_empty();
         let dead = state.dead;
         drop(state);
         if dead {
             self.bury(slot);
+        }
+        if is_another {
+            self.tell_namesake(slot);
         }
         if dirty {
             (self.dirty)(&slot.key);

@@ -19,11 +19,9 @@ use super::{
     meta::{Identity, Unreadable, annotation, label},
     records::Record,
 };
-use crate::api::{
-    AuroraService, AuroraServiceStatus, AuroraUpdate, Sla, convert, labels, references::Reference,
-};
+use crate::api::{AuroraUpdate, JobObject, Sla, convert, labels, references::Reference};
 
-/// What is kept of an AuroraService.
+/// What is kept of an AuroraService or AuroraJob.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ServiceRow {
     pub(super) service: Service,
@@ -142,30 +140,29 @@ impl Record for ChildRow {
 }
 
 impl ServiceRow {
-    /// Reads a service, given the default tier of its role, and what was known of the same object before.
-    pub(super) fn read(object: &AuroraService, uid: Uid, default_tier: &str, known: Option<&Self>) -> Self {
-        match convert::service(object, default_tier) {
+    /// Reads a service or job, given the default tier of its role, and what was known of the same object before.
+    pub(super) fn read<K: JobObject>(object: &K, uid: Uid, default_tier: &str, known: Option<&Self>) -> Self {
+        let status = object.status();
+        match object.job(default_tier) {
             Ok(service) => Self {
                 service,
-                status: object.status.as_ref().and_then(convert::service_status),
+                status: status.and_then(K::recorded),
                 problem: None,
-                discovery: object.spec.discovery.is_some(),
-                sla: object.spec.sla.clone(),
-                references: Some(object.spec.references()).filter(|all| !all.is_empty()).map(Into::into),
-                names_tier: object.spec.tier.is_some(),
+                discovery: object.has_discovery(),
+                sla: object.sla().cloned(),
+                references: Some(object.references()).filter(|all| !all.is_empty()).map(Into::into),
+                names_tier: object.names_tier(),
                 outdated: false,
-                told: object.status.as_ref().and_then(told),
+                told: status.and_then(K::told).map(Into::into),
             },
-            Err(invalid) => {
-                Self::unusable(&object.metadata, object.status.as_ref(), uid, &invalid.to_string(), known)
-            }
+            Err(invalid) => Self::unusable::<K>(object.meta(), status, uid, &invalid.to_string(), known),
         }
     }
 
-    /// A service whose spec can't be used: what was last usable stays, and nothing is done with it.
-    pub(super) fn unusable(
+    /// One whose spec can't be used: what was last usable stays, and nothing is done with it.
+    pub(super) fn unusable<K: JobObject>(
         meta: &ObjectMeta,
-        status: Option<&AuroraServiceStatus>,
+        status: Option<&K::Status>,
         uid: Uid,
         message: &str,
         known: Option<&Self>,
@@ -181,8 +178,9 @@ impl ServiceRow {
             outdated: false,
             told: None,
         });
-        row.told = status.and_then(told);
-        row.status = status.and_then(convert::service_status);
+        row.told = status.and_then(K::told).map(Into::into);
+        row.status = status.and_then(K::recorded);
+        row.service.work.created = created(meta);
         row.service.generation = meta.generation.unwrap_or_default();
         row.service.deleting = meta.deletion_timestamp.is_some();
         row.problem =
@@ -191,8 +189,8 @@ impl ServiceRow {
     }
 }
 
-fn told(status: &AuroraServiceStatus) -> Option<Box<str>> {
-    status.job_key.as_deref().map(Into::into)
+fn created(meta: &ObjectMeta) -> Timestamp {
+    meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
 }
 
 /// A service that asks for nothing, in the place of one that was never readable.
@@ -243,7 +241,7 @@ impl UpdateRow {
             uid,
             number,
             owned: false,
-            created: meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+            created: created(meta),
             generation: meta.generation.unwrap_or_default(),
             marked_ended: label(meta, labels::ENDED) == Some(labels::TRUE),
             whole: None,

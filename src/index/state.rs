@@ -1,4 +1,4 @@
-//! All that is known of one service: its records of every kind, put together into the planner's view.
+//! All that is known of one service or job: its records of every kind, put together into the planner's view.
 //!
 //! Decides which changes mean anything to a plan. Takes no lock and knows no other service. Called by `feed` and
 //! `Index`, under the lock of the service's slot.
@@ -12,7 +12,7 @@ use std::{
 };
 
 use borealis_core::{
-    model::{Instance, NodeId, Revision, RevisionRecord, Run, Task, Uid, Upstream},
+    model::{Instance, NodeId, Revision, RevisionRecord, Run, Task, Uid},
     plan::{PastUpdate, ServiceView},
 };
 use jiff::Timestamp;
@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use super::{
     Census,
     meta::Controller,
+    others::Others,
     packed::TaskRow,
     records::{Offered, Record, Records},
     resolve::Resolved,
@@ -211,12 +212,14 @@ impl State {
         tasks: &'a [Task],
         lost_nodes: &'a BTreeMap<NodeId, Timestamp>,
         config: Option<&'a Resolved>,
+        others: &'a Others,
     ) -> Option<(ServiceView<'a>, Facts)> {
         let row = self.service.rows().first()?;
         let service = config.map_or(&row.service, |config| &config.service);
         let newest = self.updates.rows().last();
         let update = newest.and_then(|newest| newest.whole.as_deref());
-        let problem = row.problem.as_ref().or_else(|| newest?.problem.as_ref());
+        let problem = others.namesake.as_ref().or(row.problem.as_ref());
+        let problem = problem.or_else(|| newest?.problem.as_ref());
         let lacking = config.and_then(|config| config.problem.as_ref());
         let problem = problem.or(lacking);
         let view = ServiceView {
@@ -229,7 +232,7 @@ impl State {
             status: row.status.as_ref(),
             measurements: &[],
             pending: &[],
-            upstream: Upstream::default(),
+            upstream: others.upstream.upstream(),
             lost_nodes,
             keep_allowed: true,
             frozen: false,
@@ -299,6 +302,10 @@ impl State {
         let newest = self.updates.rows().last().and_then(|row| row.whole.as_ref()?.progress.as_ref());
         if let Some(progress) = newest {
             *census.updates.entry(progress.state).or_default() += 1;
+        }
+        let batch = |row: &ServiceRow| row.status.as_ref()?.batch.as_ref().map(|batch| batch.phase);
+        if let Some(phase) = self.service.rows().first().and_then(batch) {
+            *census.jobs.entry(phase).or_default() += 1;
         }
         census.unsettled += usize::from(self.is_unsettled());
     }

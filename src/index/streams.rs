@@ -31,7 +31,7 @@ use super::{
     lean::{Budget, Node, StoredRevision},
 };
 use crate::{
-    api::{AnyService, AuroraRole, AuroraUpdate, Framework, Tier, labels},
+    api::{AnyJob, AnyService, AuroraRole, AuroraUpdate, Framework, Tier, labels},
     listen::{SILENCE, Silent, next_event},
 };
 
@@ -87,6 +87,7 @@ impl Watches {
         // What is read of services and Pods says more once it is known whose they are.
         spawn.first = tenancy.into();
         spawn.stream::<AnyService>(Kind::Service, &all);
+        spawn.stream::<AnyJob>(Kind::Job, &all);
         spawn.stream::<DeserializeGuard<AuroraUpdate>>(Kind::Update, &all);
         spawn.stream::<Node>(Kind::Node, &all);
         spawn.stream::<StoredRevision>(Kind::Revision, &ours);

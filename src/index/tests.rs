@@ -4,7 +4,7 @@ use kube::{core::DeserializeGuard, runtime::watcher::Event};
 use serde_json::{Value, json};
 
 use super::{
-    live::{Listed, Read},
+    live::{JobRead, Listed, Read},
     *,
 };
 use crate::{
@@ -99,14 +99,14 @@ fn nothing<K>(version: u64) -> Listed<K> {
     Listed { version, objects: Vec::new() }
 }
 
+/// What a live read shows of a service without updates and stored configs.
+fn read_of(version: u64, service: Listed<AnyService>) -> JobRead {
+    JobRead::Service { service, revisions: nothing(version), updates: nothing(version) }
+}
+
 /// What a live read of `web` shows that has only Pods.
 pub(super) fn live_pods(version: u64, pods: Vec<Pod>) -> Read {
-    Read {
-        service: nothing(version),
-        revisions: nothing(version),
-        updates: nothing(version),
-        pods: Listed { version, objects: pods },
-    }
+    Read { job: read_of(version, nothing(version)), pods: Listed { version, objects: pods } }
 }
 
 fn apply<K: feed::Feed>(object: K) -> Event<K> {
@@ -145,7 +145,7 @@ fn an_own_write_after_a_relist_began_is_settled_by_a_live_read() {
     let awaited = fixture.index.awaited(&key("web"));
     awaited.0.lock().settling();
     let read = Read {
-        service: Listed { version: 20, objects: vec![object(service(9, 1, 3))] },
+        job: read_of(20, Listed { version: 20, objects: vec![object(service(9, 1, 3))] }),
         ..live_pods(20, Vec::new())
     };
     fixture.index.take_live(&key("web"), &read);

@@ -5,6 +5,7 @@
 use borealis_core::{
     admit::ledger::Job,
     model::{Bucket, Revision, Share, Tier},
+    plan::batch::asks,
 };
 
 use super::place;
@@ -13,14 +14,14 @@ use crate::index::{JobView, Tenant};
 /// The service as the ledger sees it.
 #[must_use]
 pub fn job(view: &JobView<'_>, tenant: &Tenant, tier: Option<&Tier>) -> Job {
-    let JobView { service, revision, status, .. } = view;
+    let JobView { service, revision, status, upstream, .. } = view;
     let place = place::bucket(service, tenant, tier);
     // What may not be is still what it would be, so that nothing it was granted is given away.
     let bucket = place.as_ref().copied().unwrap_or(Bucket::Production);
     let may_ask = place.is_ok() && !service.deleting;
     let ask = revision.filter(|_| may_ask).map(|revision| Share {
         revision,
-        instances: service.instances,
+        instances: asks(service, *status, upstream),
         each: service.work.each.clone(),
     });
     let recorded = status.and_then(|status| status.admitted.clone());
@@ -41,7 +42,10 @@ pub fn job(view: &JobView<'_>, tenant: &Tenant, tier: Option<&Tier>) -> Job {
 fn runs(view: &JobView<'_>, revision: Revision) -> u32 {
     let live = view.tasks.iter().filter(|task| !task.is_terminal() && task.revision == revision).count();
     let live = u32::try_from(live).unwrap_or(u32::MAX);
-    let acted_on = view.status.filter(|status| status.observed_revision == Some(revision));
+    // Those of a job that ends have ended, or wait for their turn.
+    let acted_on = view
+        .status
+        .filter(|status| view.service.batch.is_none() && status.observed_revision == Some(revision));
     let seen = acted_on.and_then(|status| status.observed_count);
     live.max(seen.unwrap_or(0))
 }

@@ -16,8 +16,8 @@ use std::{
 
 use borealis_core::{
     admit::ledger::{Admission, JobName, Ledger, Verdict},
-    model::{Bucket, Service, ServiceStatus, Tier},
-    plan::Problem,
+    model::{Bucket, Service, ServiceStatus, Tier, Upstream},
+    plan::{Problem, batch::asks},
 };
 use tokio::sync::Notify;
 
@@ -74,6 +74,7 @@ impl Quota {
         key: &JobKey,
         service: &Service,
         status: Option<&ServiceStatus>,
+        upstream: &Upstream<'_>,
         tenant: &Tenant,
         tier: Option<&Tier>,
     ) -> (Admission, Option<Problem>) {
@@ -96,7 +97,8 @@ impl Quota {
             (Bucket::Production, Verdict::Free) => Verdict::Unknown,
             (Bucket::Production, verdict) => verdict,
         };
-        let covers = recorded.is_some_and(|grant| grant.covers(service.revision, service.instances));
+        let asked = asks(service, status, upstream);
+        let covers = recorded.is_some_and(|grant| grant.covers(service.revision, asked));
         let obstacle = match &verdict {
             Verdict::Held(shortage) if !covers => Some(words::exceeded(&tenant.role.name, shortage)),
             Verdict::Held(_) | Verdict::Unknown | Verdict::Free | Verdict::Limited => None,

@@ -161,6 +161,7 @@ impl Tenancy {
             Kind::Pod
             | Kind::Node
             | Kind::Service
+            | Kind::Job
             | Kind::Update
             | Kind::Revision
             | Kind::Budget
