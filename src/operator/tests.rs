@@ -1,6 +1,7 @@
 //! The whole operator on the fake API server, with a scripted kubelet: what users see when all parts play together.
 
 mod checks;
+mod jobs;
 mod quota;
 
 use clap::Parser;
@@ -108,6 +109,21 @@ impl World {
         self.until(&what, |world| world.ready() == wanted && world.condition("Ready").0 == "True").await;
     }
 
+    /// The last Events are out, and then nothing is written.
+    async fn comes_to_rest(&self) {
+        let mut writes = Vec::new();
+        for _ in 0..20 {
+            self.api.take_calls();
+            sleep(Duration::from_secs(1)).await;
+            writes = self.api.take_writes();
+            writes.retain(|call| !call.contains("leases/"));
+            if writes.is_empty() {
+                return;
+            }
+        }
+        panic!("{writes:?}");
+    }
+
     async fn stop(self) {
         for (stop, task) in self.replicas {
             stop.cancel();
@@ -151,18 +167,7 @@ async fn a_service_comes_up_scales_updates_and_rolls_back() {
     let budget = world.api.get("poddisruptionbudgets", "prod", "web").unwrap();
     assert_eq!(budget["spec"]["minAvailable"], 2);
 
-    // It comes to rest: the last Events are out, and then nothing is written.
-    let mut writes = Vec::new();
-    for _ in 0..20 {
-        world.api.take_calls();
-        sleep(Duration::from_secs(1)).await;
-        writes = world.api.take_writes();
-        writes.retain(|call| !call.contains("leases/"));
-        if writes.is_empty() {
-            break;
-        }
-    }
-    assert!(writes.is_empty(), "{writes:?}");
+    world.comes_to_rest().await;
     world.stop().await;
 }
 

@@ -8,21 +8,36 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::FakeApi;
+use crate::api::labels;
 
 /// What becomes of Pods by their first container's image.
 pub(crate) struct Kubelet {
     task: JoinHandle<()>,
 }
 
-/// What an image does: `fail…` exits 1 as soon as it runs, `hang…` never becomes ready, others run.
-fn script(pod: &Value) -> &'static str {
+/// What a Pod does once it runs.
+#[derive(PartialEq, Eq)]
+enum Script {
+    /// It becomes ready.
+    Run,
+    /// It never does.
+    Hang,
+    /// It exits with this code at once.
+    Exit(i32),
+}
+
+/// What an image does: `fail…` exits with 1 as soon as it runs, `try:3` too, but with 0 in its instance's third run and
+/// after, `hang…` never becomes ready, others run.
+fn script(pod: &Value) -> Script {
     let image = pod["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
-    if image.starts_with("fail") {
-        "fail"
-    } else if image.starts_with("hang") {
-        "hang"
-    } else {
-        "run"
+    if let Some(tries) = image.strip_prefix("try:").and_then(|tries| tries.parse::<u32>().ok()) {
+        let run = pod["metadata"]["labels"][labels::RUN].as_str().and_then(|run| run.parse().ok());
+        return Script::Exit(i32::from(run.unwrap_or(0) < tries));
+    }
+    match image {
+        image if image.starts_with("fail") => Script::Exit(1),
+        image if image.starts_with("hang") => Script::Hang,
+        _ => Script::Run,
     }
 }
 
@@ -74,16 +89,17 @@ fn step(api: &FakeApi, pod: &Value) -> bool {
             "phase": "Failed", "reason": "DeadlineExceeded", "conditions": [ready(false)],
             "containerStatuses": [container(&terminated(137), false)],
         }})),
-        "Running" if script(pod) == "fail" => set(json!({"status": {
-            "phase": "Failed", "conditions": [ready(false)],
-            "containerStatuses": [container(&terminated(1), false)],
-        }})),
-        "Running" if script(pod) == "run" && pod["status"].get("conditions").is_none() => {
-            let running = json!({"running": {"startedAt": now()}});
-            set(
-                json!({"status": {"conditions": [ready(true)], "containerStatuses": [container(&running, true)]}}),
-            );
-        }
+        "Running" => match script(pod) {
+            Script::Exit(code) => set(json!({"status": {
+                "phase": if code == 0 { "Succeeded" } else { "Failed" }, "conditions": [ready(false)],
+                "containerStatuses": [container(&terminated(code), false)],
+            }})),
+            Script::Run if pod["status"].get("conditions").is_none() => {
+                let running = container(&json!({"running": {"startedAt": now()}}), true);
+                set(json!({"status": {"conditions": [ready(true)], "containerStatuses": [running]}}));
+            }
+            Script::Run | Script::Hang => return false,
+        },
         _ => return false,
     }
     true
@@ -92,8 +108,12 @@ fn step(api: &FakeApi, pod: &Value) -> bool {
 /// Whether its controller is gone.
 fn orphaned(api: &FakeApi, meta: &Value) -> bool {
     let owner = &meta["ownerReferences"][0];
-    owner["kind"] == "AuroraService"
-        && !api.all("auroraservices").iter().any(|s| s["metadata"]["uid"] == owner["uid"])
+    let all = match owner["kind"].as_str() {
+        Some("AuroraService") => api.all("auroraservices"),
+        Some("AuroraJob") => api.all("aurorajobs"),
+        _ => return false,
+    };
+    !all.iter().any(|object| object["metadata"]["uid"] == owner["uid"])
 }
 
 fn container(state: &Value, ready: bool) -> Value {

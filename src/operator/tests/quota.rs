@@ -214,3 +214,34 @@ async fn a_successor_keeps_what_was_granted_and_gives_the_rest_in_order() {
     world.charged("600m").await;
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_production_job_waits_for_quota_and_gives_it_back_at_its_end() {
+    let mut world = World::with_quota("1");
+    world.start().await;
+    world.ask("prod", "web", 3, "250m");
+    world.runs("prod", "web", 3, "250m").await;
+    let container = json!({"name": "main", "image": "run:1", "resources": {"requests": {"cpu": "250m"}}});
+    let spec =
+        json!({"tier": "preferred", "instances": 2, "template": {"spec": {"containers": [container]}}});
+    world.job("sum", "run:1", &spec);
+    let held = |world: &World| world.of_job("sum", "Stalled").1 == "QuotaExceeded";
+    world.job_until("it waits for quota", held).await;
+    let (_, _, message) = world.of_job("sum", "Stalled");
+    assert!(message.contains("cpu: asked 500m, used 750m of 1, 250m too much"), "{message}");
+    assert!(world.live("sum").is_empty(), "nothing of it is started");
+    let told = |world: &World| {
+        let held = &world.role()["heldJobs"][0];
+        (held["kind"].clone(), held["name"].clone()) == (json!("AuroraJob"), json!("sum"))
+    };
+    world.quota_until("the role says so", told).await;
+
+    world.raise("2");
+    world.job_until("it runs", |world| world.live("sum").len() == 2).await;
+    world.charged("1250m").await;
+    world.exit("sum-0-1", 0);
+    world.exit("sum-1-1", 0);
+    world.job_is("sum", "Complete").await;
+    world.charged("750m").await;
+    world.stop().await;
+}
