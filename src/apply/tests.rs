@@ -2,6 +2,7 @@
 
 mod children;
 mod in_place;
+mod jobs;
 mod records;
 mod snapshots;
 mod status;

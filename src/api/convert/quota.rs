@@ -126,7 +126,7 @@ mod tests {
         let cpu = |cpu_milli| Resources { cpu_milli, ..Resources::NONE };
         ledger.set_role(&"ads".into(), Resources { memory: 1 << 30, ..cpu(2_000) }, Vec::new());
         ledger.set_foreign(&"ads".into(), cpu(250));
-        let all = [(1, JobKind::Service, "web", 3), (2, JobKind::Job, "late", 4)];
+        let all = [(1, JobKind::Job, "web", 3), (2, JobKind::Service, "late", 4)];
         for (number, kind, name, instances) in all {
             let share = Share { revision: Revision::v1(7), instances, each: cpu(500) };
             let job = Job {
@@ -156,9 +156,12 @@ mod tests {
         assert_eq!(text["foreign"]["cpu"], "250m");
         assert_eq!(text["over"], serde_json::json!({"cpu": "250m"}));
         assert_eq!(text["held"], 1);
+        assert_eq!(text["heldJobs"][0]["name"], "late");
+        let kinds = (&text["grants"][0]["kind"], &text["heldJobs"][0]["kind"]);
         assert_eq!(
-            (&text["heldJobs"][0]["kind"], &text["heldJobs"][0]["name"]),
-            (&"AuroraJob".into(), &"late".into())
+            kinds,
+            (&"AuroraJob".into(), &serde_json::Value::Null),
+            "a service is as it was written before"
         );
         assert_eq!(text["heldJobs"][0]["missing"], serde_json::json!({"cpu": "2250m"}));
         assert_eq!(text["foreignNonProduction"]["cpu"], "250m");

@@ -1,6 +1,7 @@
 //! Services: specs that can't be used, whose Pods are whose, which runs are remembered.
 
 use super::*;
+use crate::api::AnyJob;
 
 fn guarded(value: Value) -> AnyService {
     object(value)
@@ -156,4 +157,71 @@ fn a_service_and_a_job_of_the_same_name_have_their_own_pods() {
     assert_eq!((fixture.index.len(), pods(&key("web"))), (1, vec![Uid::new(1)]));
     fixture.index.feed(Kind::Pod, &Event::Delete(object::<Pod>(pod(0, 1, 1, 14))));
     assert!(fixture.index.read_jobs().is_empty());
+}
+
+/// Job `web`, made at this second.
+fn job(id: u128, version: u64, second: u32) -> AnyJob {
+    let mut value = service(id, version, 2);
+    value["kind"] = json!("AuroraJob");
+    value["metadata"]["creationTimestamp"] = json!(format!("2026-01-01T00:00:{second:02}Z"));
+    object(value)
+}
+
+#[test]
+fn of_a_service_and_a_job_of_a_name_the_younger_is_blocked_until_it_is_alone() {
+    let fixture = Fixture::new();
+    let (web, sum) = (key("web"), JobKey::job("prod", "web"));
+    let service = |second: u32, instances: Value| {
+        let mut value = service(5, 1, 3);
+        value["metadata"]["creationTimestamp"] = json!(format!("2026-01-01T00:00:{second:02}Z"));
+        value["spec"]["instances"] = instances;
+        object::<AnyService>(value)
+    };
+    let held =
+        |key: &JobKey| match fixture.index.view(key, |view, facts| (view.problem.cloned(), facts.blocked)) {
+            Viewed::Of((problem, blocked)) => problem.filter(|_| blocked).map(|problem| problem.reason),
+            other => panic!("{other:?}"),
+        };
+    let asks = |key: &JobKey| fixture.index.job(key, |view| view.revision.is_some());
+    fixture.index.feed(Kind::Service, &apply(service(7, json!(3))));
+    fixture.index.feed(Kind::Job, &apply(job(9, 2, 8)));
+    assert_eq!((held(&web), held(&sum)), (None, Some("NameConflict")));
+    assert_eq!((asks(&web), asks(&sum)), (Some(true), Some(false)), "it asks for no quota");
+
+    // The same second: the uid says it. And who can't be read has the name all the same.
+    fixture.index.feed(Kind::Job, &apply(job(9, 3, 7)));
+    assert_eq!((held(&web), held(&sum)), (None, Some("NameConflict")));
+    fixture.index.feed(Kind::Job, &Event::Delete(job(9, 4, 7)));
+    fixture.index.feed(Kind::Job, &apply(job(4, 5, 7)));
+    assert_eq!((held(&web), held(&sum)), (Some("NameConflict"), None));
+    fixture.dirty();
+    fixture.index.feed(Kind::Job, &Event::Delete(job(4, 6, 7)));
+    assert_eq!((fixture.dirty().len(), held(&web)), (1, None), "the service is planned again");
+    fixture.index.feed(Kind::Service, &Event::Delete(service(7, json!(3))));
+    fixture.index.feed(Kind::Service, &apply(service(7, json!("three"))));
+    fixture.index.feed(Kind::Job, &apply(job(10, 7, 8)));
+    assert_eq!((held(&web), held(&sum)), (Some("InvalidSpec"), Some("NameConflict")));
+}
+
+#[test]
+fn a_relist_of_one_kind_says_nothing_of_the_other() {
+    let fixture = Fixture::new();
+    fixture.relist(Kind::Job, vec![job(9, 2, 8)]);
+    fixture.relist(Kind::Service, vec![guarded(service(5, 1, 3))]);
+    fixture.relist(Kind::Job, vec![job(9, 2, 8)]);
+    assert_eq!(fixture.index.keys().len(), 2);
+    fixture.relist(Kind::Service, Vec::<AnyService>::new());
+    assert_eq!(fixture.index.keys(), [JobKey::job("prod", "web")]);
+    fixture.relist(Kind::Job, Vec::<AnyJob>::new());
+    assert!(fixture.index.keys().is_empty());
+}
+
+#[test]
+fn jobs_are_counted_by_their_phase() {
+    let fixture = Fixture::new();
+    let mut value = service(9, 1, 2);
+    value["status"] = json!({"observedGeneration": 1, "phase": "Running"});
+    fixture.index.feed(Kind::Job, &apply(object::<AnyJob>(value)));
+    fixture.index.feed(Kind::Service, &apply(guarded(service(5, 1, 3))));
+    assert_eq!(fixture.index.census().jobs, [(Phase::Running, 1)].into());
 }
