@@ -178,6 +178,13 @@ pub enum RunCause {
     Parents,
 }
 
+impl RunCause {
+    /// Whether the run is one of its schedule's times.
+    pub fn is_schedules(self) -> bool {
+        matches!(self, Self::Schedule | Self::CatchUp)
+    }
+}
+
 /// The status of a cron.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CronStatus {

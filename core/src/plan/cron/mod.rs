@@ -2,7 +2,23 @@
 //!
 //! A run passes three writes: it is claimed in the status, its object is made, and a status that names the object's uid
 //! confirms it. Only what is confirmed is ever started, and each write of the status replaces the very status it was
-//! computed from; so whatever a leader does that others have followed, no time runs twice.
+//! computed from; so whatever a leader does that others have followed, no time runs twice, and no two runs at once.
+//!
+//! `turn` is the plan in the making, `runs` records what became of runs, `due` says which times are due, on time or
+//! missed, `collide` what becomes of a time that is due, `claim` takes a run from its claim to its start, `parents` says
+//! which ends of others it waits for, `history` which runs are removed, `status` and `news` say all of it to people.
+
+mod claim;
+mod collide;
+mod due;
+mod history;
+mod news;
+mod parents;
+mod runs;
+mod status;
+#[cfg(test)]
+mod tests;
+mod turn;
 
 use std::sync::Arc;
 
@@ -11,6 +27,8 @@ use jiff::Timestamp;
 use crate::model::{Cron, CronStatus, KillReason, ParentSeen, RunSeen, Uid};
 
 use super::{Event, Held, Problem};
+
+use turn::Turn;
 
 /// Everything the planner may look at for one cron.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +106,30 @@ pub fn run_name(cron: &str, time: Timestamp) -> Arc<str> {
 }
 
 /// What to do for the cron now.
-pub fn plan_cron(view: &CronView<'_>, _now: Timestamp) -> CronPlan {
-    CronPlan { status: view.status.cloned(), ..CronPlan::default() }
+pub fn plan_cron(view: &CronView<'_>, now: Timestamp) -> CronPlan {
+    // The garbage collector ends what belongs to a deleted cron, or leaves it where its deletion said so.
+    if view.cron.deleting {
+        return CronPlan::default();
+    }
+    let Some(recorded) = view.status else {
+        // Nothing is touched before there is a status: from it on, what is due can be told from what was.
+        return status::first(view, now);
+    };
+    let mut turn = Turn::new(view, recorded, now);
+    runs::observe(&mut turn);
+    if turn.blocked() {
+        return status::finish(turn);
+    }
+    due::anchor(&mut turn);
+    claim::confirm(&mut turn);
+    claim::drop_suspended(&mut turn);
+    if turn.may_start() {
+        collide::take_due(&mut turn);
+        claim::kill_existing(&mut turn);
+        claim::create(&mut turn);
+    } else {
+        collide::hold_back(&mut turn);
+    }
+    history::tidy(&mut turn);
+    status::finish(turn)
 }

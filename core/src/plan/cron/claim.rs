@@ -1,0 +1,104 @@
+//! The way of a run from its claim to its start: the object is made once the claim is recorded and its turn has come, and
+//! may start once a status names its uid.
+
+use crate::model::{CatchUp, Collision, KillReason, RunCause, RunOutcome, RunRecord, Skipped};
+
+use super::{
+    CronAction, news, parents, run_name,
+    turn::{Turn, whole},
+};
+
+/// Why a claimed run is not made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// A run goes on.
+    Active,
+    /// These have not ended as they must.
+    Parents(Vec<String>),
+    /// Another's object has its name.
+    Name,
+}
+
+/// What the claimed run waits for, if not just for the next plan.
+pub(super) fn wait(turn: &Turn<'_>) -> Option<Wait> {
+    let pending = turn.status.pending?;
+    if turn.at(pending.time).is_some_and(|run| !run.owned && !run.deleting) {
+        return Some(Wait::Name);
+    }
+    if turn.active().is_some() {
+        return Some(Wait::Active);
+    }
+    let parents = if pending.cause.is_schedules() { parents::waits_for(turn) } else { Vec::new() };
+    (!parents.is_empty()).then_some(Wait::Parents(parents))
+}
+
+/// Lets the claimed run start whose object is seen. No two runs go on at a time, so the last one has to have ended.
+pub(super) fn confirm(turn: &mut Turn<'_>) {
+    let Some(pending) = turn.claimed().filter(|_| turn.may_start()) else { return };
+    let Some(run) = turn.at(pending.time).filter(|run| run.owned) else { return };
+    // The time has had its run, and the object is still there.
+    let known = turn.record(run.uid).is_some();
+    if !known && (run.deleting || turn.active().is_some()) {
+        return;
+    }
+    turn.status.pending = None;
+    if pending.cause != RunCause::Asked {
+        turn.deal(pending.time);
+    }
+    if known {
+        return;
+    }
+    turn.status.runs.insert(
+        0,
+        RunRecord {
+            time: pending.time,
+            cause: pending.cause,
+            uid: Some(run.uid),
+            started: Some(whole(turn.now)),
+            ended: None,
+            outcome: RunOutcome::Active,
+        },
+    );
+    turn.plan.events.push(news::started(turn.cron, pending, &run.name));
+}
+
+/// A suspended cron has no claims but those of people. What is being made all the same is removed as unknown.
+pub(super) fn drop_suspended(turn: &mut Turn<'_>) {
+    let Some(pending) = turn.status.pending.filter(|pending| pending.cause != RunCause::Asked) else {
+        return;
+    };
+    if turn.cron.suspend && turn.at(pending.time).is_none_or(|run| !run.owned) {
+        turn.status.pending = None;
+        turn.skip(pending.time, pending.cause, Skipped::Suspended);
+        turn.plan.events.push(news::skipped(turn.cron, pending.time, Skipped::Suspended));
+    }
+}
+
+/// Ends the run that goes on, where the one that is claimed takes its place and waits for nothing else.
+pub(super) fn kill_existing(turn: &mut Turn<'_>) {
+    let Some(pending) = turn.claimed().filter(|_| turn.cron.collision == Collision::KillExisting) else {
+        return;
+    };
+    let backlog = pending.cause == RunCause::CatchUp && matches!(turn.cron.catch_up, CatchUp::All { .. });
+    let ready = !pending.cause.is_schedules() || parents::waits_for(turn).is_empty();
+    if backlog || !ready || wait(turn) != Some(Wait::Active) {
+        return;
+    }
+    let uids = turn.status.runs.iter().filter(|record| record.outcome == RunOutcome::Active);
+    let uids: Vec<_> = uids.filter_map(|record| record.uid).collect();
+    let runs = turn.view.runs.iter().filter(|run| uids.contains(&run.uid));
+    for run in runs.filter(|run| run.end.is_none() && !run.killed && !run.deleting) {
+        let (name, uid, reason) = (run.name.clone(), run.uid, KillReason::Collision);
+        turn.plan.actions.push(CronAction::KillRun { name, uid, reason });
+        turn.plan.events.push(news::killed(turn.cron, &run.name, pending));
+    }
+}
+
+/// Makes the object of the claimed run.
+pub(super) fn create(turn: &mut Turn<'_>) {
+    let Some(pending) = turn.claimed() else { return };
+    if turn.at(pending.time).is_none() && wait(turn).is_none() {
+        let name = run_name(&turn.cron.name, pending.time);
+        turn.plan.actions.push(CronAction::CreateRun { name, time: pending.time });
+    }
+}

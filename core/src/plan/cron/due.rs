@@ -1,0 +1,112 @@
+//! Which times of a schedule are due: on time, late but made up for, or missed for good.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{model::CatchUp, schedule::Schedule};
+
+use super::turn::{Turn, whole};
+
+/// Seconds after which a time is missed.
+const ON_TIME: SignedDuration = SignedDuration::from_secs(60);
+/// The most times that are made up for, and that are counted of those that were missed.
+const MOST: usize = 100;
+
+/// What is due.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Due {
+    /// What is left out since it was missed: all before `run`.
+    pub(super) missed: Option<Missed>,
+    /// What is to run next.
+    pub(super) run: Option<Run>,
+}
+
+/// A time that is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) time: Timestamp,
+    pub(super) kind: Kind,
+}
+
+/// How a time comes to its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It is due now.
+    OnTime,
+    /// It was missed, and is the one that is made up for.
+    Late,
+    /// It was missed, and is the oldest of all that are made up for, one after the other.
+    Backlog,
+}
+
+/// Times that were missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Missed {
+    /// How many, a hundred at the most.
+    pub(super) count: u32,
+    pub(super) first: Timestamp,
+    pub(super) last: Timestamp,
+}
+
+/// Nothing of before is made up for where the schedule is another now, or was suspended.
+pub(super) fn anchor(turn: &mut Turn<'_>) {
+    let text = &turn.cron.schedule_text;
+    let changed = turn.recorded.observed_schedule.as_ref() != Some(text);
+    let resumed = turn.recorded.suspended && !turn.cron.suspend;
+    turn.status.observed_schedule = Some(text.clone());
+    turn.status.suspended = turn.cron.suspend;
+    if changed || resumed {
+        turn.deal(whole(turn.now));
+    }
+}
+
+/// What is due of the times after `dealt` up to `until`.
+pub(super) fn due(schedule: &Schedule, catch_up: CatchUp, dealt: Timestamp, until: Timestamp) -> Due {
+    let Some(newest) = schedule.latest(dealt, until) else { return Due::default() };
+    let age = until.duration_since(newest);
+    let on_time = (age <= ON_TIME).then_some(Run { time: newest, kind: Kind::OnTime });
+    let run = match catch_up {
+        CatchUp::None => on_time,
+        CatchUp::Latest { window_seconds } => {
+            let late = Run { time: newest, kind: Kind::Late };
+            on_time.or((age <= seconds(window_seconds)).then_some(late))
+        }
+        CatchUp::All { window_seconds } => {
+            let from = until.checked_sub(seconds(window_seconds)).unwrap_or(dealt);
+            let before = if on_time.is_some() { just_before(newest) } else { until };
+            let oldest = oldest_of_last(schedule, dealt.max(just_before(from)), before);
+            oldest.map(|time| Run { time, kind: Kind::Backlog }).or(on_time)
+        }
+    };
+    let end = run.map_or(newest, |run| just_before(run.time));
+    Due { missed: missed(schedule, dealt, end), run }
+}
+
+/// The oldest of the last hundred times after `after` up to `until`.
+fn oldest_of_last(schedule: &Schedule, after: Timestamp, until: Timestamp) -> Option<Timestamp> {
+    // Looks back twice as far each time, as `Schedule::latest` does.
+    let mut back = SignedDuration::from_hours(1);
+    loop {
+        let from = until.checked_sub(back).map_or(after, |from| from.max(after));
+        let times: Vec<Timestamp> = schedule.between(from, until).collect();
+        if times.len() >= MOST || from <= after {
+            return times.get(times.len().saturating_sub(MOST)).copied();
+        }
+        back = back.checked_mul(2)?;
+    }
+}
+
+fn missed(schedule: &Schedule, dealt: Timestamp, end: Timestamp) -> Option<Missed> {
+    let times: Vec<Timestamp> = schedule.between(dealt, end).take(MOST).collect();
+    let (first, last) = (*times.first()?, *times.last()?);
+    let last = if times.len() < MOST { last } else { schedule.latest(last, end).unwrap_or(last) };
+    Some(Missed { count: u32::try_from(times.len()).unwrap_or(u32::MAX), first, last })
+}
+
+fn seconds(seconds: u32) -> SignedDuration {
+    SignedDuration::from_secs(seconds.into())
+}
+
+/// Times of schedules are whole seconds.
+fn just_before(time: Timestamp) -> Timestamp {
+    time.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(time)
+}
