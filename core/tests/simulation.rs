@@ -1,8 +1,11 @@
-//! Runs many seeded worlds: `SEEDS` of them (1000 by default), beginning with `SEED`. One alone is shown in detail.
+//! Runs many seeded worlds: `SEEDS` of them (1000 by default, 2000 of a cron), beginning with `SEED`. One alone is shown in
+//! detail.
 
 #![allow(clippy::print_stdout, reason = "what went wrong has to be seen")]
 
-use borealis_core::sim::{Failure, ShareTally, Tally, Trouble, run, run_job, run_share, run_steady};
+use borealis_core::sim::{
+    CronTally, CronTrouble, Failure, ShareTally, Tally, Trouble, run, run_cron, run_job, run_share, run_steady,
+};
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -122,5 +125,50 @@ fn room_is_made_by_the_rule_whatever_goes_wrong() {
         // More than elsewhere: leaders act by what they saw a while ago, and some rank high that nobody makes room for.
         let over = total.too_many + total.in_vain;
         assert!(over * 40 <= total.victims, "too many had to go: {total:?}");
+    }
+}
+
+/// Runs the crons that were asked for.
+fn cron_all(trouble: CronTrouble) -> (u64, CronTally) {
+    let first = number("SEED");
+    let count = number("SEEDS").unwrap_or(if first.is_some() { 1 } else { 2000 });
+    let first = first.unwrap_or(0);
+    let mut total = CronTally::default();
+    let mut failed = 0;
+    for seed in first..first + count {
+        match run_cron(seed, trouble) {
+            Ok(tally) => total += tally,
+            Err((wrong, trace)) => {
+                failed += 1;
+                println!("seed {seed}, {trouble:?}: {wrong}");
+                if count == 1 {
+                    trace.iter().for_each(|line| println!("{line}"));
+                }
+            }
+        }
+    }
+    assert_eq!(failed, 0, "of {count} crons went wrong; SEED=<seed> shows one of them in detail");
+    println!("{trouble:?}: {total:?}");
+    (count, total)
+}
+
+#[test]
+fn no_time_of_a_cron_runs_twice_or_is_lost_without_a_word() {
+    let (count, total) = cron_all(CronTrouble::All);
+    if count >= 1000 {
+        let least = total.on_time.min(total.made_up).min(total.asked).min(total.by_parents);
+        assert!(least > count / 10, "too few runs of a kind: {total:?}");
+        let least = total.killed.min(total.collided).min(total.missed).min(total.strays);
+        assert!(least > count / 10, "too little went another way: {total:?}");
+        assert!(total.crashes.min(total.conflicts).min(total.late) > count, "too few faults: {total:?}");
+    }
+}
+
+#[test]
+fn leaders_that_fail_run_each_time_of_a_cron_once() {
+    let (count, total) = cron_all(CronTrouble::Leaders);
+    if count >= 1000 {
+        assert!(total.on_time + total.made_up > 5 * count, "too few runs: {total:?}");
+        assert!(total.crashes.min(total.conflicts).min(total.late) > count, "too few faults: {total:?}");
     }
 }

@@ -4,11 +4,13 @@
 //! real preconditions, while Pods fail, nodes are lost, people change their minds and requests get no answer. One
 //! number draws all of it. An oracle says at every step what must never be, and after the last disturbance what
 //! must be in the end. A failing seed is shortened to the disturbances that matter. `share` is a world of its own: many
-//! tenants on the nodes of one cluster. Called by the tests alone.
+//! tenants on the nodes of one cluster; `cron` another: one cron, and leaders that nothing keeps from acting at once. Called by
+//! the tests alone.
 
 mod cache;
 mod carry;
 mod checks;
+mod cron;
 mod draw;
 mod ends;
 mod in_place;
@@ -37,6 +39,7 @@ mod tests;
 
 use std::{fmt, ops::AddAssign};
 
+pub use cron::{CronTally, CronTrouble, run_cron};
 pub use share::{ShareTally, Trouble, run_share};
 
 use script::{Disturbance, draw_script};

@@ -1,5 +1,7 @@
 //! What becomes of a time that is due while another run goes on, or waits for its turn.
 
+use jiff::Timestamp;
+
 use crate::model::{CatchUp, Collision, RunCause, Skipped, reasons};
 
 use super::{
@@ -21,8 +23,8 @@ pub(super) fn take_due(turn: &mut Turn<'_>) {
     match due.run.filter(|_| !moves) {
         // What was asked for is not made to wait for a long backlog, nor is a time missed for it.
         Some(run) if run.kind == Kind::Backlog => {
-            asked(turn);
             missed(turn, &due);
+            asked(turn);
             make_up(turn, run);
         }
         Some(run) => {
@@ -51,11 +53,12 @@ fn scheduled(turn: &Turn<'_>) -> Due {
     let Some(schedule) = &turn.cron.schedule else { return Due::default() };
     let claimed = turn.status.pending.filter(|pending| pending.cause.is_schedules());
     let dealt = claimed.map_or(turn.dealt(), |pending| turn.dealt().max(pending.time));
-    due::due(schedule, turn.cron.catch_up, dealt, turn.until)
+    due::due(schedule, turn.cron.catch_up, dealt, turn.until, |time| is_same(turn, time))
 }
 
 /// Leaves out what was missed.
 fn missed(turn: &mut Turn<'_>, due: &Due) {
+    due.passed.into_iter().for_each(|time| turn.deal(time));
     let Some(missed) = due.missed else { return };
     turn.status.missed = turn.status.missed.saturating_add(missed.count);
     turn.skip(missed.last, RunCause::Schedule, Skipped::Missed);
@@ -97,13 +100,18 @@ fn make_up(turn: &mut Turn<'_>, run: Run) {
     }
 }
 
-/// A person has asked for a run of this very time before it was due: there is only one of a time.
+/// Takes the run that there is of this time for its own.
 fn same_run(turn: &mut Turn<'_>, run: Run) -> bool {
-    let same = turn.has_run(run.time) || turn.status.pending.is_some_and(|pending| pending.time == run.time);
+    let same = is_same(turn, run.time);
     if same {
         turn.deal(run.time);
     }
     same
+}
+
+/// A person has asked for a run of this very time: there is only one of a time.
+fn is_same(turn: &Turn<'_>, time: Timestamp) -> bool {
+    turn.has_run(time) || turn.status.pending.is_some_and(|pending| pending.time == time)
 }
 
 /// The run that a person asks for: it waits for one that is claimed, then meets the one that goes on like any other.
@@ -117,7 +125,7 @@ fn asked(turn: &mut Turn<'_>) {
         return turn.check_at(at);
     }
     let pending = turn.status.pending;
-    if turn.has_run(time) || pending.is_some_and(|pending| pending.time == time) || had_run(turn, time) {
+    if is_same(turn, time) || had_run(turn, time) {
         turn.status.observed_run_at = Some(time);
         return;
     }
@@ -134,7 +142,7 @@ fn asked(turn: &mut Turn<'_>) {
 }
 
 /// A run of this time is kept that the status has forgotten.
-fn had_run(turn: &Turn<'_>, time: jiff::Timestamp) -> bool {
+fn had_run(turn: &Turn<'_>, time: Timestamp) -> bool {
     turn.at(time).is_some_and(|run| run.owned && run.end.is_some())
 }
 

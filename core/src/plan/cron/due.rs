@@ -14,7 +14,9 @@ const MOST: usize = 100;
 /// What is due.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Due {
-    /// What is left out since it was missed: all before `run`.
+    /// All up to this time are dealt with by that: they are before `run`, or there is none.
+    pub(super) passed: Option<Timestamp>,
+    /// Those of them that were missed.
     pub(super) missed: Option<Missed>,
     /// What is to run next.
     pub(super) run: Option<Run>,
@@ -56,11 +58,20 @@ pub(super) fn anchor(turn: &mut Turn<'_>) {
     turn.status.suspended = turn.cron.suspend;
     if changed || resumed {
         turn.deal(whole(turn.now));
+        // A clock that was ahead may have claimed a time that is still to come.
+        let claimed = turn.status.pending.filter(|pending| pending.cause.is_schedules());
+        claimed.into_iter().for_each(|pending| turn.deal(pending.time));
     }
 }
 
-/// What is due of the times after `dealt` up to `until`.
-pub(super) fn due(schedule: &Schedule, catch_up: CatchUp, dealt: Timestamp, until: Timestamp) -> Due {
+/// What is due of the times after `dealt` up to `until`. A time of which `had_run` holds was not missed.
+pub(super) fn due(
+    schedule: &Schedule,
+    catch_up: CatchUp,
+    dealt: Timestamp,
+    until: Timestamp,
+    had_run: impl Fn(Timestamp) -> bool,
+) -> Due {
     let Some(newest) = schedule.latest(dealt, until) else { return Due::default() };
     let age = until.duration_since(newest);
     let on_time = (age <= ON_TIME).then_some(Run { time: newest, kind: Kind::OnTime });
@@ -78,7 +89,8 @@ pub(super) fn due(schedule: &Schedule, catch_up: CatchUp, dealt: Timestamp, unti
         }
     };
     let end = run.map_or(newest, |run| just_before(run.time));
-    Due { missed: missed(schedule, dealt, end), run }
+    let passed = schedule.latest(dealt, end);
+    Due { passed, missed: passed.and_then(|last| missed(schedule, dealt, last, had_run)), run }
 }
 
 /// The oldest of the last hundred times after `after` up to `until`.
@@ -95,11 +107,19 @@ fn oldest_of_last(schedule: &Schedule, after: Timestamp, until: Timestamp) -> Op
     }
 }
 
-fn missed(schedule: &Schedule, dealt: Timestamp, end: Timestamp) -> Option<Missed> {
-    let times: Vec<Timestamp> = schedule.between(dealt, end).take(MOST).collect();
-    let (first, last) = (*times.first()?, *times.last()?);
-    let last = if times.len() < MOST { last } else { schedule.latest(last, end).unwrap_or(last) };
-    Some(Missed { count: u32::try_from(times.len()).unwrap_or(u32::MAX), first, last })
+/// `last` is the last time of all.
+fn missed(
+    schedule: &Schedule,
+    dealt: Timestamp,
+    last: Timestamp,
+    had_run: impl Fn(Timestamp) -> bool,
+) -> Option<Missed> {
+    let times: Vec<Timestamp> = schedule.between(dealt, last).take(MOST).collect();
+    let all = times.len() < MOST;
+    let missed: Vec<Timestamp> = times.into_iter().filter(|time| !had_run(*time)).collect();
+    let (first, counted) = (*missed.first()?, *missed.last()?);
+    let last = if all { counted } else { last };
+    Some(Missed { count: u32::try_from(missed.len()).unwrap_or(u32::MAX), first, last })
 }
 
 fn seconds(seconds: u32) -> SignedDuration {
