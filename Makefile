@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down test check e2e e2e-full sim generate verify deny cluster cluster-down clean \
-        bench bench-cluster bench-storm build unit go-test
+        bench bench-cluster bench-crons bench-storm build unit go-test
 
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 SIM := borealis-core/sim
@@ -62,6 +62,12 @@ bench-storm: ## Production at once on full nodes, Borealis against the scheduler
 	cargo build --locked --package borealis-e2e --bin borealis-storm
 	@e2e/cluster/build >/dev/null
 	@BOREALIS_OPERATOR=$(TARGET)/release/borealis BOREALIS_LOG=info,kube=warn $(TARGET)/debug/borealis-storm
+
+bench-crons: ## Crons that are due in one minute, AuroraCrons and CronJobs: CRONS=10000 NODES=500 RUNS=1
+	cargo build --release --locked --package borealis --bin borealis
+	cargo build --locked --package borealis-e2e --bin borealis-crons
+	@e2e/cluster/build >/dev/null
+	@BOREALIS_OPERATOR=$(TARGET)/release/borealis BOREALIS_LOG=info,kube=warn $(TARGET)/debug/borealis-crons
 
 go-test:
 	@e2e/cluster/build >/dev/null

@@ -61,6 +61,16 @@ impl KubeApi {
         self.custom(namespace, "AuroraUpdate", "auroraupdates")
     }
 
+    /// AuroraJobs of a namespace.
+    pub fn jobs(&self, namespace: &str) -> Api<DynamicObject> {
+        self.custom(namespace, "AuroraJob", "aurorajobs")
+    }
+
+    /// AuroraCrons of a namespace.
+    pub fn crons(&self, namespace: &str) -> Api<DynamicObject> {
+        self.custom(namespace, "AuroraCron", "auroracrons")
+    }
+
     /// AuroraRoles.
     pub fn roles(&self) -> Api<DynamicObject> {
         Api::all_with(self.client.clone(), &resource("AuroraRole", "auroraroles"))

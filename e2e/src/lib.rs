@@ -9,6 +9,7 @@
 pub mod bench;
 pub mod cluster;
 pub mod command;
+pub mod cron;
 pub mod demo;
 pub mod dump;
 pub mod kube_api;

@@ -1,6 +1,6 @@
-//! Building the manifests of services: what differs between scenarios is said, the rest is small and quick.
+//! Building the manifests of services and jobs: what differs between scenarios is said, the rest is small and quick.
 //!
-//! Called by scenarios. The fields are written as a user writes them in YAML.
+//! Called by scenarios, and by `cron`. The fields are written as a user writes them in YAML.
 
 use serde_json::{Map, Value, json};
 
@@ -13,9 +13,10 @@ pub const TEST_IMAGE: &str = "borealis.test/app:1";
 /// Prefix of the annotations that tell a simulated kubelet what to do.
 const SIM: &str = "sim.borealis.dev/";
 
-/// A service in the making.
+/// A service or job in the making.
 #[derive(Debug, Clone)]
 pub struct Service {
+    kind: &'static str,
     name: String,
     spec: Map<String, Value>,
     annotations: Map<String, Value>,
@@ -27,10 +28,17 @@ pub struct Service {
 impl Service {
     /// A service on simulated nodes whose updates watch for one second.
     pub fn new(name: &str, instances: u32) -> Self {
-        let spec = json!({
-            "instances": instances,
-            "update": { "watchSeconds": 1, "strategy": { "queue": { "groupSize": 1 } } },
-        });
+        let update = json!({ "watchSeconds": 1, "strategy": { "queue": { "groupSize": 1 } } });
+        Self::of("AuroraService", name, instances).set("/update", update)
+    }
+
+    /// A job on simulated nodes, whose instances run until they are told to end.
+    pub fn job(name: &str, instances: u32) -> Self {
+        Self::of("AuroraJob", name, instances)
+    }
+
+    fn of(kind: &'static str, name: &str, instances: u32) -> Self {
+        let spec = json!({ "instances": instances });
         let pod = json!({
             "terminationGracePeriodSeconds": 1,
             "nodeSelector": { SIMULATED: "true" },
@@ -43,6 +51,7 @@ impl Service {
         });
         let map = |value: Value| value.as_object().cloned().unwrap_or_default();
         Self {
+            kind,
             name: name.to_owned(),
             spec: map(spec),
             annotations: Map::new(),
@@ -156,8 +165,29 @@ impl Service {
         self
     }
 
+    /// The same under another name.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
     /// The object as it is applied.
     pub fn manifest(&self, namespace: &str) -> Value {
+        json!({
+            "apiVersion": "borealis.dev/v1alpha1",
+            "kind": self.kind,
+            "metadata": { "name": self.name, "namespace": namespace },
+            "spec": self.spec(),
+        })
+    }
+
+    /// Its spec as it is applied.
+    pub fn spec(&self) -> Value {
         let mut pod = Value::Object(self.pod.clone());
         if !self.env.is_empty() {
             pod["containers"][0]["env"] = json!(self.env);
@@ -172,16 +202,11 @@ impl Service {
             template["metadata"]["labels"] = json!(self.labels);
         }
         spec.insert("template".into(), template);
-        json!({
-            "apiVersion": "borealis.dev/v1alpha1",
-            "kind": "AuroraService",
-            "metadata": { "name": self.name, "namespace": namespace },
-            "spec": spec,
-        })
+        Value::Object(spec)
     }
 }
 
-fn put(object: &mut Map<String, Value>, pointer: &str, value: Value) {
+pub(crate) fn put(object: &mut Map<String, Value>, pointer: &str, value: Value) {
     let path = pointer.trim_start_matches('/');
     match path.split_once('/') {
         None => {

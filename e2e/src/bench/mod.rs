@@ -1,18 +1,22 @@
 //! The benchmarks on a cluster: one service and one Deployment of the same size, brought up and rolled (`steps`), and
-//! production that arrives at once where all is full (`storm`).
+//! production that arrives at once where all is full (`storm`), and crons that
+//! are due in one minute (`crons`).
 //!
 //! `ground` is the cluster they stand on, `probe` reads clocks and counters around each step, `process` and `counters`
 //! are where from, `table` says it. Wall time on a machine of two cores is mostly the API server's; what a controller
-//! itself costs in CPU, memory and writes is what is compared. Called by the binaries `borealis-bench` and
-//! `borealis-storm`.
+//! itself costs in CPU, memory and writes is what is compared. Called by the binaries `borealis-bench`,
+//! `borealis-storm` and `borealis-crons`.
 
 mod counters;
+pub mod crons;
+mod follow;
 mod ground;
 mod probe;
 mod process;
 mod steps;
 pub mod storm;
 mod table;
+mod times;
 
 use std::time::Duration;
 

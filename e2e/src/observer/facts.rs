@@ -4,10 +4,12 @@
 
 use std::fmt;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 
 /// Label: the service a Pod belongs to.
 pub const SERVICE: &str = "borealis.dev/service";
+/// Label: the job a Pod belongs to.
+pub const JOB: &str = "borealis.dev/job";
 /// Label: the number of its instance.
 pub const INSTANCE: &str = "borealis.dev/instance";
 /// Label: the run of the instance.
@@ -21,12 +23,12 @@ pub const FLAPS: &str = "borealis.dev/flaps";
 /// Annotation: for whom it had to go, and by which rule.
 const PREEMPTED: &str = "borealis.dev/preempted";
 
-/// One instance of one service.
+/// One instance of one service or job: they have their names in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     /// Its namespace.
     pub namespace: String,
-    /// The service's name.
+    /// The name of the service or job.
     pub service: String,
     /// Its number.
     pub instance: u32,
@@ -41,6 +43,8 @@ pub struct Facts {
     pub name: String,
     /// Its uid.
     pub uid: String,
+    /// The uid of its controller.
+    pub owner: String,
     /// Which run of the instance.
     pub run: u32,
     /// The config it runs.
@@ -68,7 +72,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads a Pod; `None` when it belongs to no service.
+    /// Reads a Pod; `None` when it belongs to no service or job.
     pub fn read(pod: &Pod) -> Option<Self> {
         let meta = &pod.metadata;
         let label = |key: &str| meta.labels.as_ref().and_then(|labels| labels.get(key));
@@ -77,11 +81,12 @@ impl Facts {
         Some(Self {
             key: Key {
                 namespace: meta.namespace.clone()?,
-                service: label(SERVICE)?.clone(),
+                service: label(SERVICE).or_else(|| label(JOB))?.clone(),
                 instance: label(INSTANCE)?.parse().ok()?,
             },
             name: meta.name.clone()?,
             uid: meta.uid.clone()?,
+            owner: controller(meta),
             run: label(RUN).and_then(|run| run.parse().ok()).unwrap_or_default(),
             revision: label(REVISION).cloned().unwrap_or_default(),
             node: spec.and_then(|spec| spec.node_name.clone()),
@@ -115,6 +120,11 @@ impl Facts {
     pub fn is_up(&self) -> bool {
         self.ready && self.is_live() && !self.ending
     }
+}
+
+fn controller(meta: &ObjectMeta) -> String {
+    let mut owners = meta.owner_references.iter().flatten();
+    owners.find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.clone()).unwrap_or_default()
 }
 
 impl fmt::Display for Facts {

@@ -25,7 +25,7 @@ use kube::{
 use tokio::task::JoinHandle;
 
 pub use self::{
-    facts::{FLAPS, Facts, INSTANCE, Key, LIVE, REVISION, RUN, SERVICE},
+    facts::{FLAPS, Facts, INSTANCE, JOB, Key, LIVE, REVISION, RUN, SERVICE},
     judge::{RunSeen, groups, runs},
     ledger::{Change, Entry, Ledger, Mark},
 };

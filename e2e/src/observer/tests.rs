@@ -9,6 +9,7 @@ fn pod(instance: u32, run: u32, revision: &str) -> Facts {
         key: Key { namespace: "ns".into(), service: "web".into(), instance },
         name: format!("web-{instance}-{run}"),
         uid: format!("uid-{instance}-{run}"),
+        owner: "web".into(),
         run,
         revision: revision.into(),
         node: Some("node-1".into()),

@@ -11,10 +11,12 @@ mod config_kept;
 mod constraints;
 mod control_states;
 mod controls;
+mod crons;
 mod failover;
 mod fence;
 mod healing;
 mod in_place;
+mod jobs;
 mod malformed;
 mod nodes;
 mod preemption;
@@ -61,6 +63,8 @@ pub fn all() -> Vec<Scenario> {
         update_groups::all(),
         update_scope::all(),
         surge::all(),
+        jobs::all(),
+        crons::all(),
         pulses::all(),
         checks::all(),
         aurora::all(),

@@ -7,10 +7,14 @@ mod asks;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::{
+    Api,
+    api::{DynamicObject, Patch, PatchParams},
+};
 use serde_json::{Value, json};
 
 use crate::{
+    cron::Cron,
     kube_api::FIELD_MANAGER,
     observer::{Entry, Facts, Mark},
     service::Service,
@@ -47,19 +51,41 @@ impl Scene {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Applies a service as `kubectl apply --server-side` does.
+    /// Applies a service or job as `kubectl apply --server-side` does.
     ///
     /// # Errors
     /// When the API server refuses it.
     pub async fn apply(&self, service: &Service) -> Result<Value> {
-        let services = self.world.kube.services(&self.namespace);
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        let manifest = service.manifest(&self.namespace);
-        let applied = services
-            .patch(service.name(), &params, &Patch::Apply(&manifest))
-            .await
-            .with_context(|| format!("could not apply {}", service.name()))?;
-        json_of(applied)
+        let kube = &self.world.kube;
+        let all = match service.kind() {
+            "AuroraJob" => kube.jobs(&self.namespace),
+            _ => kube.services(&self.namespace),
+        };
+        put(&all, service.name(), &service.manifest(&self.namespace)).await
+    }
+
+    /// The same for a cron.
+    ///
+    /// # Errors
+    /// When the API server refuses it.
+    pub async fn apply_cron(&self, cron: &Cron) -> Result<Value> {
+        put(&self.world.kube.crons(&self.namespace), cron.name(), &cron.manifest(&self.namespace)).await
+    }
+
+    /// A job as it is now.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn job(&self, name: &str) -> Result<Value> {
+        json_of(self.world.kube.jobs(&self.namespace).get(name).await?)
+    }
+
+    /// A cron as it is now.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn cron(&self, name: &str) -> Result<Value> {
+        json_of(self.world.kube.crons(&self.namespace).get(name).await?)
     }
 
     /// A service as it is now.
@@ -137,6 +163,12 @@ impl Scene {
 /// The name of an update.
 pub fn update_name(service: &str, number: u32) -> String {
     format!("{service}-{number}")
+}
+
+async fn put(all: &Api<DynamicObject>, name: &str, manifest: &Value) -> Result<Value> {
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    let applied = all.patch(name, &params, &Patch::Apply(manifest)).await;
+    json_of(applied.with_context(|| format!("could not apply {name}"))?)
 }
 
 fn json_of(object: DynamicObject) -> Result<Value> {

@@ -14,6 +14,7 @@ use super::{
 use crate::bench::{
     probe::{OPERATOR, Phase},
     table::{count, row, rule, spread},
+    times::{Times, seconds},
 };
 
 /// Seconds a Pod of tier `preferred` waits before others go for it, by `deploy/`.
@@ -118,37 +119,4 @@ pub fn markdown(storm: Storm, rounds: &[Round]) -> Result<String, fmt::Error> {
 
 fn failed(seen: &Seen) -> f64 {
     seen.arrivals.values().map(|arrival| count(arrival.tries.unsigned_abs())).sum()
-}
-
-fn seconds(from: Timestamp, to: Timestamp) -> f64 {
-    to.duration_since(from).as_secs_f64()
-}
-
-/// Durations in seconds, in order.
-struct Times(Vec<f64>);
-
-impl Times {
-    fn of(all: impl Iterator<Item = f64>) -> Self {
-        let mut all: Vec<f64> = all.collect();
-        all.sort_by(f64::total_cmp);
-        Self(all)
-    }
-
-    /// The least that so many percent do not exceed.
-    fn at(&self, percent: usize) -> Option<f64> {
-        let rank = (self.0.len() * percent).div_ceil(100);
-        self.0.get(rank.checked_sub(1)?).copied()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_percentile_is_one_of_the_values() {
-        let times = Times::of((1..=200).rev().map(f64::from));
-        assert_eq!([50, 99, 100].map(|percent| times.at(percent)), [Some(100.0), Some(198.0), Some(200.0)]);
-        assert_eq!(Times::of(std::iter::empty()).at(50), None);
-    }
 }

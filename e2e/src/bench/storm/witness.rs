@@ -7,18 +7,17 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use anyhow::{Context, Result};
-use futures::TryStreamExt;
+use anyhow::Result;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    Api,
-    api::{ListParams, WatchEvent, WatchParams},
-};
+use kube::Api;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::kube_api::{KubeApi, text};
+use crate::{
+    bench::follow::{self, follow},
+    kube_api::{KubeApi, text},
+};
 
 /// Annotation: the room that is kept for a Pod.
 const SLOT: &str = "borealis.dev/slot";
@@ -70,12 +69,11 @@ impl Witness {
     /// Starts to look, before production arrives.
     pub(super) async fn start(kube: &KubeApi, batch: &str, production: &str) -> Result<Self> {
         let pods: Api<Pod> = Api::all(kube.client.clone());
-        let now = pods.list_metadata(&ListParams::default().limit(1)).await?;
-        let version = now.metadata.resource_version.context("a list without a version")?;
+        let version = follow::now(&pods).await?;
         let seen = Arc::new(Mutex::new(Seen::default()));
         let (into, namespaces) = (Arc::clone(&seen), [batch.to_owned(), production.to_owned()]);
         let watching = tokio::spawn(async move {
-            if let Err(error) = follow(&pods, version, &namespaces, &into).await {
+            if let Err(error) = look(&pods, version, &namespaces, &into).await {
                 lock(&into).broken = Some(format!("{error:#}"));
             }
         });
@@ -101,36 +99,23 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Follows one watch after the other, without a gap.
-async fn follow(
+/// Tells the Pods of the two namespaces apart.
+async fn look(
     pods: &Api<Pod>,
-    mut version: String,
+    version: String,
     [batch, production]: &[String; 2],
     seen: &Mutex<Seen>,
 ) -> Result<()> {
-    loop {
-        let mut events = Box::pin(pods.watch(&WatchParams::default().timeout(290), &version).await?);
-        while let Some(event) = events.try_next().await? {
-            let pod = match event {
-                WatchEvent::Added(pod) | WatchEvent::Modified(pod) | WatchEvent::Deleted(pod) => pod,
-                WatchEvent::Bookmark(mark) => {
-                    version.clone_from(&mark.metadata.resource_version);
-                    continue;
-                }
-                WatchEvent::Error(status) => return Err(kube::Error::Api(status).into()),
-            };
-            if let Some(at) = &pod.metadata.resource_version {
-                version.clone_from(at);
-            }
-            let namespace = pod.metadata.namespace.as_ref();
-            let now = Timestamp::now();
-            if namespace == Some(production) {
-                lock(seen).arrival(&pod, now);
-            } else if namespace == Some(batch) {
-                lock(seen).victim(&pod, now);
-            }
+    follow(pods, version, |pod| {
+        let namespace = pod.metadata.namespace.as_ref();
+        let now = Timestamp::now();
+        if namespace == Some(production) {
+            lock(seen).arrival(&pod, now);
+        } else if namespace == Some(batch) {
+            lock(seen).victim(&pod, now);
         }
-    }
+    })
+    .await
 }
 
 impl Seen {
