@@ -64,3 +64,25 @@ impl fmt::Display for JobKey {
         write!(f, "{}/{}", self.namespace, self.name)
     }
 }
+
+/// Namespace and name of an AuroraCron. Cheap to copy around.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CronKey {
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// `metadata.name`.
+    pub name: Arc<str>,
+}
+
+impl CronKey {
+    /// The key of the AuroraCron of this namespace and name.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for CronKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}

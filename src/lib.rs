@@ -23,6 +23,6 @@ pub mod tenancy;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use key::{JobKey, KeyRef, kind_name, kind_named};
+pub use key::{CronKey, JobKey, KeyRef, kind_name, kind_named};
 pub use operator::run;
 pub use settings::Settings;

@@ -4,6 +4,7 @@
 //! Every value a label can take that somebody may alert on is there from the start, at zero. Cheap to clone; all
 //! clones count into the same registry, which `server` prints.
 
+mod crons;
 mod preemption;
 mod quota;
 
@@ -21,7 +22,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use self::{preemption::Preemption, quota::Quota};
+use self::{crons::Crons, preemption::Preemption, quota::Quota};
 use crate::{checks::Kind, index::Extent, lease::Fence};
 
 /// What a call to the API server does.
@@ -120,6 +121,7 @@ struct Inner {
     checks: Family<Measured, Counter>,
     unplaced: Family<Pending, Gauge>,
     quota: Quota,
+    crons: Crons,
     preemption: Preemption,
 }
 
@@ -150,6 +152,7 @@ impl Default for Metrics {
             impossible: Counter::default(),
             checks: Family::default(),
             unplaced: Family::default(),
+            crons: Crons::default(),
             preemption: Preemption::default(),
             quota: Quota::default(),
         };
@@ -201,6 +204,7 @@ impl Inner {
         let pending =
             "Pods of the whole cluster without a place, by the nearest reason; 0 where the lease is not held";
         r.register("unplaced_pods", pending, self.unplaced.clone());
+        self.crons.register(r);
         self.preemption.register(r);
         self.quota.register(r);
     }

@@ -22,11 +22,13 @@ use tracing::{info, warn};
 
 use self::cluster::Whole;
 use crate::{
-    JobKey,
+    CronKey, JobKey,
     admission::{TooOld, check_fence, check_version, wait_for_kinds},
     apply::{Executor, Learn, events},
     checks::Checks,
-    controller::{self, Controller, Queue, cluster::May, keep_open, opening, plan_all},
+    controller::{
+        self, Controller, CronController, Queue, cluster::May, keep_open, opening, plan_all, plan_all_crons,
+    },
     freeze::Freeze,
     index::{Index, Watches},
     lease::{Elector, Fence, Gate, Lost, fence},
@@ -148,6 +150,7 @@ struct Operator<'a> {
 struct Known {
     index: Arc<Index>,
     queue: Arc<Queue<JobKey>>,
+    crons: Arc<Queue<CronKey>>,
     quota: Arc<Quota>,
     watches: Arc<Watches>,
     freeze: Freeze,
@@ -170,11 +173,15 @@ impl Operator<'_> {
             dirty.0.add(key);
             dirty.1.touch(key);
         }));
+        let crons: Arc<Queue<CronKey>> = Arc::default();
+        let due = Arc::clone(&crons);
+        index.tell_of_crons(move |key| due.add(key));
         let watches = Arc::new(Watches::start(&self.client, &index, &self.end, tasks));
         let again = {
-            let (index, queue) = (Arc::clone(&index), Arc::clone(&queue));
+            let (index, queue, crons) = (Arc::clone(&index), Arc::clone(&queue), Arc::clone(&crons));
             move || {
                 plan_all(&index, &queue);
+                plan_all_crons(&index, &crons);
                 index.wake_followers();
             }
         };
@@ -191,7 +198,7 @@ impl Operator<'_> {
         }
         freeze.known().await;
         info!(services = index.len(), "the cluster is indexed");
-        Ok(Known { index, queue, quota, watches, freeze })
+        Ok(Known { index, queue, crons, quota, watches, freeze })
     }
 
     /// Stands for the lease, acts while it is held, and gives it back in the end.
@@ -230,7 +237,7 @@ impl Operator<'_> {
         identity: String,
         tasks: &mut JoinSet<()>,
     ) -> AbortOnDropHandle<()> {
-        let Known { index, queue, quota, watches, freeze } = known;
+        let Known { index, queue, crons, quota, watches, freeze } = known;
         let (announcer, writer) =
             events(self.client.clone(), self.fence.clone(), self.metrics.clone(), identity);
         tasks.spawn(writer.run());
@@ -250,11 +257,13 @@ impl Operator<'_> {
         };
         let begin = {
             let (index, queue, quota) = (Arc::clone(&index), Arc::clone(&queue), Arc::clone(&quota));
+            let crons = Arc::clone(&crons);
             let (client, namespace) = (self.client.clone(), self.settings.namespace.clone());
             move || {
                 // Before anything is planned: what was granted in an earlier term is not known any more.
                 quota.restart();
                 plan_all(&index, &queue);
+                plan_all_crons(&index, &crons);
                 tokio::spawn(check_fence(client.clone(), namespace.clone()));
             }
         };
@@ -278,6 +287,18 @@ impl Operator<'_> {
             let hosts = self.settings.check_hosts.clone();
             Checks::new(hosts, self.fence.clone(), self.metrics.clone(), move |key| queue.add(key))
         };
+        let of_crons = CronController {
+            index: Arc::clone(&index),
+            queue: crons,
+            executor: executor.crons(Arc::clone(&index), self.metrics.clone()),
+            live: self.client.clone(),
+            fence: self.fence.clone(),
+            opening: opening.clone(),
+            frozen: Arc::clone(&freeze.frozen),
+            concurrency: self.settings.workers,
+            resync: self.settings.resync,
+        };
+        tasks.spawn(of_crons.run(self.stop.clone()));
         let controller = Controller {
             index,
             queue,

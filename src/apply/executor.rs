@@ -19,6 +19,7 @@ use super::{
     Facts, Learn, Outcome,
     calls::Calls,
     configs::Configs,
+    crons::CronExecutor,
     events::Announcer,
     in_place::InPlace,
     preemption::Preemption,
@@ -28,7 +29,7 @@ use super::{
     tasks::{Target, Wanted},
     upkeep::Recent,
 };
-use crate::{JobKey, lease::Fence, metrics::Metrics};
+use crate::{JobKey, index::Index, lease::Fence, metrics::Metrics};
 
 /// Pods that are made, ended or removed in one go; the rest is planned anew.
 const PORTION: usize = 256;
@@ -85,6 +86,17 @@ impl Executor {
     /// What writes for preemption, within the same limits.
     pub fn preemption(&self) -> Preemption {
         Preemption::new(self.client.clone(), Arc::clone(&self.calls), Arc::clone(&self.index))
+    }
+
+    /// What carries out the plans of crons, within the same limits.
+    pub fn crons(&self, index: Arc<Index>, metrics: Metrics) -> CronExecutor {
+        CronExecutor::new(
+            self.client.clone(),
+            Arc::clone(&self.calls),
+            index,
+            self.announcer.clone(),
+            metrics,
+        )
     }
 
     /// Does what the plan says. Never called for one service twice at a time.

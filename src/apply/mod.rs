@@ -8,6 +8,7 @@
 mod calls;
 pub mod children;
 mod configs;
+mod crons;
 mod events;
 mod executor;
 mod in_place;
@@ -29,6 +30,7 @@ mod upkeep;
 mod tests;
 
 pub use calls::TERM_POLICY;
+pub use crons::CronExecutor;
 pub use events::{Announcer, EventWriter, events};
 pub use executor::{Executor, Limits};
 pub use outcome::{Facts, Learn, Outcome, UpdateFacts};

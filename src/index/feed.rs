@@ -113,6 +113,9 @@ impl Index {
             let dirty = self.contents().relisted(epoch);
             return self.replan(&dirty);
         }
+        if kind == Kind::Cron {
+            return self.relisted_crons();
+        }
         if let Kind::Tier | Kind::Role | Kind::Framework | Kind::Namespace = kind {
             return self.relisted_tenancy(kind);
         }
@@ -121,6 +124,7 @@ impl Index {
             Kind::Budget => self.listed_budgets(),
             _ => {}
         }
+        let mut gone = Vec::new();
         for slot in self.slots() {
             self.change_slot(&slot, |slot, state| {
                 let (removed, unsure) = match kind {
@@ -139,6 +143,7 @@ impl Index {
                     Kind::Service
                     | Kind::Job
                     | Kind::Node
+                    | Kind::Cron
                     | Kind::ConfigMap
                     | Kind::Tier
                     | Kind::Role
@@ -146,6 +151,7 @@ impl Index {
                     | Kind::Namespace => (0, false),
                 };
                 if removed > 0 {
+                    gone.extend((kind == Kind::Job).then(|| slot.key.clone()));
                     state.trim_updates();
                     state.prune_runs();
                 }
@@ -155,6 +161,7 @@ impl Index {
                 removed > 0 || unsure
             });
         }
+        gone.iter().for_each(|job| self.tell_crons(job.into()));
     }
 
     pub(super) fn replan(&self, slots: &[Arc<Slot>]) {

@@ -143,6 +143,12 @@ impl Index {
         Ok(())
     }
 
+    /// A job is gone by a write of our own.
+    pub fn learn_job_gone(&self, job: &JobKey, uid: Uid) {
+        self.drop_row(job.into(), uid, Kind::Job, Source::Own, |state| &mut state.service);
+        self.tell_crons(job.into());
+    }
+
     /// A stored config is gone by a write of our own.
     pub(super) fn drop_revision(&self, service: &JobKey, uid: Uid) {
         self.drop_row(service.into(), uid, Kind::Revision, Source::Own, |state| &mut state.revisions);
@@ -232,13 +238,22 @@ impl<K: JobObject> Feed for Any<K> {
             Self::Unreadable { metadata, status, error } => {
                 ServiceRow::unusable::<K>(metadata, status.as_deref(), uid, error, known)
             }
-        })
+        })?;
+        tell_crons::<K>(index, &Identity::read_job(self.meta(), K::KIND)?);
+        Ok(())
     }
 
     fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
         let identity = Identity::read_job(self.meta(), K::KIND)?;
         index.watched_gone(&identity, kind, |state| &mut state.service);
+        tell_crons::<K>(index, &identity);
         Ok(())
+    }
+}
+
+fn tell_crons<K: JobObject>(index: &Index, identity: &Identity<'_>) {
+    if K::KIND == JobKind::Job {
+        index.tell_crons(identity.job);
     }
 }
 

@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// How long the reads may take in all.
-const TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why a service could not be read live.
 #[derive(Debug, thiserror::Error)]
@@ -178,13 +178,13 @@ async fn read(client: &Client, key: &JobKey, metrics: &Metrics) -> Result<Read, 
     let itself = ListParams::default().fields(&format!("metadata.name={}", key.name));
     let job = match key.kind {
         JobKind::Service => JobRead::Service {
-            service: list(client, key, metrics, Kind::Service, itself).await?,
-            revisions: list(client, key, metrics, Kind::Revision, ours.clone()).await?,
-            updates: list(client, key, metrics, Kind::Update, ours.clone()).await?,
+            service: list(client, &key.namespace, metrics, Kind::Service, itself).await?,
+            revisions: list(client, &key.namespace, metrics, Kind::Revision, ours.clone()).await?,
+            updates: list(client, &key.namespace, metrics, Kind::Update, ours.clone()).await?,
         },
-        JobKind::Job => JobRead::Job(list(client, key, metrics, Kind::Job, itself).await?),
+        JobKind::Job => JobRead::Job(list(client, &key.namespace, metrics, Kind::Job, itself).await?),
     };
-    Ok(Read { job, pods: list(client, key, metrics, Kind::Pod, ours).await? })
+    Ok(Read { job, pods: list(client, &key.namespace, metrics, Kind::Pod, ours).await? })
 }
 
 impl Index {
@@ -220,18 +220,18 @@ impl Index {
         });
     }
 
-    fn learn_all<K: Feed>(&self, kind: Kind, listed: &Listed<K>) {
+    pub(super) fn learn_all<K: Feed>(&self, kind: Kind, listed: &Listed<K>) {
         listed.objects.iter().for_each(|object| self.learn(kind, object));
     }
 }
 
-fn uids<K: Feed>(listed: &Listed<K>) -> BTreeSet<Uid> {
+pub(super) fn uids<K: Feed>(listed: &Listed<K>) -> BTreeSet<Uid> {
     listed.objects.iter().filter_map(|object| meta::uid(object.meta()).ok()).collect()
 }
 
-async fn list<K>(
+pub(super) async fn list<K>(
     client: &Client,
-    key: &JobKey,
+    namespace: &str,
     metrics: &Metrics,
     kind: Kind,
     params: ListParams,
@@ -242,7 +242,7 @@ where
         + Clone
         + std::fmt::Debug,
 {
-    let api: Api<K> = Api::namespaced(client.clone(), &key.namespace);
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
     let mut params = params.limit(PAGE);
     let mut objects = Vec::new();
     loop {

@@ -114,6 +114,12 @@ pub(super) fn job_label(meta: &ObjectMeta) -> Option<(JobKind, &str)> {
     service.or_else(|| label(meta, labels::JOB).map(|name| (JobKind::Job, name)))
 }
 
+/// The uid of whatever controls the object.
+pub(super) fn controller_uid(meta: &ObjectMeta) -> Option<Uid> {
+    let mut owners = meta.owner_references.iter().flatten();
+    owners.find(|owner| owner.controller == Some(true))?.uid.parse().ok()
+}
+
 /// What controls the object.
 pub(super) fn controller(meta: &ObjectMeta) -> Controller {
     let mut owners = meta.owner_references.iter().flatten();

@@ -14,6 +14,7 @@
 
 mod capacity;
 mod contents;
+mod crons;
 mod feed;
 mod in_place;
 mod job;
@@ -51,6 +52,7 @@ use tokio::sync::Notify;
 use self::{
     capacity::Capacity,
     contents::ContentTable,
+    crons::Crons,
     nodes::Nodes,
     stamp::Epoch,
     state::{Awaited, Slot, State},
@@ -59,6 +61,7 @@ use crate::{JobKey, KeyRef, apply::Facts, metrics::Metrics};
 
 pub use self::{
     capacity::{Changes, Extent, Follower, ForeignUse},
+    crons::{AnyCron, CronFacts, CronSeen, settle_cron},
     job::JobView,
     live::{SettleError, settle},
     others::Ahead,
@@ -77,6 +80,8 @@ pub enum Kind {
     Service,
     /// AuroraJobs.
     Job,
+    /// AuroraCrons.
+    Cron,
     /// AuroraUpdates.
     Update,
     /// ControllerRevisions of services.
@@ -99,11 +104,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Pod,
         Self::Node,
         Self::Service,
         Self::Job,
+        Self::Cron,
         Self::Update,
         Self::Revision,
         Self::Budget,
@@ -158,6 +164,7 @@ pub struct Index {
     jobs: RwLock<Jobs>,
     nodes: Mutex<Nodes>,
     contents: Mutex<ContentTable>,
+    crons: Crons,
     tenancy: RwLock<Tenancy>,
     /// Who is woken when tenancy changes.
     woken_by_tenancy: Mutex<Vec<Arc<Notify>>>,
@@ -182,6 +189,7 @@ impl Index {
             jobs: RwLock::default(),
             nodes: Mutex::default(),
             contents: Mutex::default(),
+            crons: Crons::default(),
             tenancy: RwLock::default(),
             woken_by_tenancy: Mutex::default(),
             capacity: Mutex::default(),

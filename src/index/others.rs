@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use borealis_core::{
-    model::{JobKind, ParentSeen, Uid, Upstream, reasons},
+    model::{JobKind, ParentKind, ParentSeen, Uid, Upstream, reasons},
     plan::Problem,
 };
 use jiff::Timestamp;
@@ -49,12 +49,25 @@ impl Index {
         Others { namesake: self.namesake(slot), upstream: self.ahead(slot) }
     }
 
-    /// What has to have ended before the job starts: nothing, and a run waits to be known.
+    /// What has to have ended before the job starts, and whether it is a run that its cron knows of.
     fn ahead(&self, slot: &Slot) -> Ahead {
-        let state = slot.lock();
-        let batch = state.service.rows().first().and_then(|row| row.service.batch.as_deref());
-        let parents = batch.map_or(0, |batch| batch.parents.len());
-        Ahead { parents: vec![ParentSeen::default(); parents], cycle: None, confirmed: false }
+        let JobKey { namespace, name, .. } = &slot.key;
+        let known = {
+            let state = slot.lock();
+            let row = state.service.rows().first();
+            row.and_then(|row| {
+                let batch = row.service.batch.as_deref()?;
+                let run_of = batch.run_of.as_ref().map(|run| Arc::clone(&run.cron));
+                Some((batch.parents.clone(), run_of, row.service.uid, row.service.work.created))
+            })
+        };
+        let Some((parents, run_of, uid, created)) = known else { return Ahead::default() };
+        let cycle = || self.cycle(namespace, &(ParentKind::Job, Arc::clone(name)));
+        Ahead {
+            cycle: if parents.is_empty() { None } else { cycle() },
+            parents: parents.iter().map(|parent| self.parent(namespace, parent, created)).collect(),
+            confirmed: run_of.is_some_and(|cron| self.is_confirmed(namespace, &cron, uid)),
+        }
     }
 
     /// Why the job must wait for another of its name to go.

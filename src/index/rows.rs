@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
-    meta::{Identity, Unreadable, annotation, label},
+    meta::{Identity, Unreadable, annotation, controller_uid, label},
     records::Record,
 };
 use crate::api::{AuroraUpdate, JobObject, Sla, convert, labels, references::Reference};
@@ -38,6 +38,8 @@ pub(super) struct ServiceRow {
     pub(super) outdated: bool,
     /// The job key that stands in its status.
     pub(super) told: Option<Box<str>>,
+    /// The uid of its controller: the cron it is a run of.
+    pub(super) controller: Option<Uid>,
 }
 
 /// What is kept of an AuroraUpdate.
@@ -154,6 +156,7 @@ impl ServiceRow {
                 names_tier: object.names_tier(),
                 outdated: false,
                 told: status.and_then(K::told).map(Into::into),
+                controller: controller_uid(object.meta()),
             },
             Err(invalid) => Self::unusable::<K>(object.meta(), status, uid, &invalid.to_string(), known),
         }
@@ -177,6 +180,7 @@ impl ServiceRow {
             names_tier: true,
             outdated: false,
             told: None,
+            controller: controller_uid(meta),
         });
         row.told = status.and_then(K::told).map(Into::into);
         row.status = status.and_then(K::recorded);

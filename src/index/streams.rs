@@ -88,6 +88,7 @@ impl Watches {
         spawn.first = tenancy.into();
         spawn.stream::<AnyService>(Kind::Service, &all);
         spawn.stream::<AnyJob>(Kind::Job, &all);
+        spawn.stream::<AnyCron>(Kind::Cron, &all);
         spawn.stream::<DeserializeGuard<AuroraUpdate>>(Kind::Update, &all);
         spawn.stream::<Node>(Kind::Node, &all);
         spawn.stream::<StoredRevision>(Kind::Revision, &ours);

@@ -1,0 +1,283 @@
+//! Carries the plans of crons out: the status first, on the very version the plan was made from, then what rests on it.
+//!
+//! A run's object is made by its exact name, so that two writers meet, and of the cron as the last write of its status
+//! returned it. What may have been applied is not tried again here: the cron is read live before it is planned anew.
+//! Called by the controller of crons.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use borealis_core::{
+    model::{CronStatus, KillReason, Uid, reasons},
+    plan::{
+        Problem,
+        cron::{CronAction, CronPlan},
+    },
+};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{
+    Api, Client, Resource,
+    api::{PatchParams, PostParams},
+};
+use lru::LruCache;
+use serde_json::{Value, json};
+use tracing::{debug, info};
+
+use super::{
+    Announcer, Outcome,
+    calls::{Calls, Failed},
+    run::{delete, merge, replace_status},
+};
+use crate::{
+    CronKey, JobKey,
+    api::{AnyJob, AuroraCron, AuroraJob, convert, labels},
+    index::{AnyCron, CronFacts, Index},
+    metrics::{Metrics, Verb},
+};
+
+/// Crons whose specs are kept from the claim of a run to the making of it.
+const CLAIMED: NonZeroUsize = match NonZeroUsize::new(1024) {
+    Some(count) => count,
+    None => NonZeroUsize::MIN,
+};
+
+/// Carries plans of crons out. One for the process.
+pub struct CronExecutor {
+    client: Client,
+    calls: Arc<Calls>,
+    index: Arc<Index>,
+    announcer: Announcer,
+    metrics: Metrics,
+    /// Crons as their last write returned them, by uid and generation.
+    claimed: Mutex<LruCache<(Uid, i64), Arc<AuroraCron>>>,
+}
+
+/// Why something was not done.
+enum Undone {
+    Fenced,
+    Retry(String),
+    Refused(Problem),
+}
+
+impl CronExecutor {
+    pub(super) fn new(
+        client: Client,
+        calls: Arc<Calls>,
+        index: Arc<Index>,
+        announcer: Announcer,
+        metrics: Metrics,
+    ) -> Self {
+        let claimed = Mutex::new(LruCache::new(CLAIMED));
+        Self { client, calls, index, announcer, metrics, claimed }
+    }
+
+    /// Does what the plan says. Never called for one cron twice at a time.
+    pub async fn execute(&self, key: &CronKey, facts: &CronFacts, plan: CronPlan) -> Outcome {
+        if self.calls.term().is_none() {
+            return Outcome::Fenced;
+        }
+        match self.carry_out(key, facts, plan).await {
+            Ok(wrote) => Outcome::Done { wrote },
+            Err(Undone::Fenced) => Outcome::Fenced,
+            Err(Undone::Retry(why)) => Outcome::Retry { after: None, why },
+            Err(Undone::Refused(problem)) => Outcome::Refused { problem },
+        }
+    }
+
+    async fn carry_out(&self, key: &CronKey, facts: &CronFacts, plan: CronPlan) -> Result<bool, Undone> {
+        let CronPlan { status, verify, actions, events, .. } = plan;
+        let mut wrote = false;
+        if let Some(status) = &status {
+            wrote |= self.write_status(key, facts, status, verify).await?;
+        }
+        for event in events {
+            self.metrics.cron_event(event.reason);
+            self.announcer.announce_on(regarding(key, facts.uid), event);
+        }
+        for action in actions {
+            match action {
+                CronAction::CreateRun { name, time } => self.create_run(key, facts, &name, time).await?,
+                CronAction::KillRun { name, uid, reason } => self.kill_run(key, &name, uid, reason).await?,
+                CronAction::RemoveRun { name, uid } => self.remove_run(key, &name, uid).await?,
+            }
+            wrote = true;
+        }
+        Ok(wrote)
+    }
+
+    /// Writes the status where it says something new, or where what follows rests on its being the newest; whether it did.
+    async fn write_status(
+        &self,
+        key: &CronKey,
+        facts: &CronFacts,
+        status: &CronStatus,
+        verify: bool,
+    ) -> Result<bool, Undone> {
+        let wanted = convert::cron_status_object(status, &key.name);
+        let recorded = facts.recorded.as_deref().map(|it| convert::cron_status_object(it, &key.name));
+        if !verify && recorded.as_ref() == Some(&wanted) {
+            return Ok(false);
+        }
+        let crons: Api<AnyCron> = Api::namespaced(self.client.clone(), &key.namespace);
+        let what = "writing the status";
+        let value = serde_json::to_value(&wanted).map_err(|error| Undone::Retry(error.to_string()))?;
+        let patch = replace_status(&facts.uid.to_string(), &facts.resource_version, &value)
+            .map_err(|failed| self.undone(key, what, &failed))?;
+        let parameters = PatchParams::default();
+        let patched =
+            self.calls.write(Verb::patch, |_| crons.patch_status(&key.name, &parameters, &patch)).await;
+        match patched {
+            Ok(cron) => {
+                self.index.learn_cron(&cron);
+                if let Ok(cron) = cron.0 {
+                    self.keep(facts.uid, cron);
+                }
+                Ok(true)
+            }
+            Err(failed) => {
+                if let Failed::Conflict(_) | Failed::Refused(_) = failed {
+                    // Somebody knows more: what they know is read before the next plan.
+                    self.index.unsettle_cron(key);
+                }
+                Err(self.undone(key, what, &failed))
+            }
+        }
+    }
+
+    fn keep(&self, uid: Uid, cron: AuroraCron) {
+        let generation = cron.metadata.generation.unwrap_or_default();
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        claimed.put((uid, generation), Arc::new(cron));
+    }
+
+    /// The cron of the plan, with its spec.
+    async fn whole(&self, key: &CronKey, facts: &CronFacts) -> Result<Arc<AuroraCron>, Undone> {
+        let known = (facts.uid, facts.generation);
+        let kept = self.claimed.lock().unwrap_or_else(PoisonError::into_inner).get(&known).cloned();
+        if let Some(cron) = kept {
+            return Ok(cron);
+        }
+        let crons: Api<AuroraCron> = Api::namespaced(self.client.clone(), &key.namespace);
+        let read = self.calls.read(Verb::get, crons.get(&key.name)).await;
+        let cron = read.map_err(|failed| self.undone(key, "reading the cron", &failed))?;
+        let uid = facts.uid.to_string();
+        if cron.metadata.uid.as_deref() != Some(&*uid) || cron.metadata.deletion_timestamp.is_some() {
+            return Err(Undone::Retry("the cron was removed or made anew meanwhile".to_owned()));
+        }
+        Ok(Arc::new(cron))
+    }
+
+    async fn create_run(
+        &self,
+        key: &CronKey,
+        facts: &CronFacts,
+        name: &str,
+        time: Timestamp,
+    ) -> Result<(), Undone> {
+        let cron = self.whole(key, facts).await?;
+        let job = convert::run_object(&cron, time);
+        let jobs: Api<AnyJob> = Api::namespaced(self.client.clone(), &key.namespace);
+        let made: Api<AuroraJob> = Api::namespaced(self.client.clone(), &key.namespace);
+        let created = self.calls.write(Verb::create, |_| async { made.create(&PostParams::default(), &job).await });
+        match created.await {
+            Ok(job) => {
+                info!(cron = %key, run = name, "made a run");
+                self.index.learn_run(&job.into());
+                Ok(())
+            }
+            // Made by a predecessor, or by a request without an answer, or foreign: the planner sees which.
+            Err(Failed::Exists(_)) => match self.calls.read(Verb::get, jobs.get(name)).await {
+                Ok(job) => {
+                    self.index.learn_run(&job);
+                    Ok(())
+                }
+                Err(failed) => {
+                    self.index.unsettle_cron(key);
+                    Err(self.undone(key, "reading a run, which exists", &failed))
+                }
+            },
+            Err(Failed::Refused(words)) => {
+                let message = format!("The API server refuses the AuroraJob {name}: {words}; change spec.job");
+                Err(Undone::Refused(Problem { reason: reasons::TEMPLATE_REFUSED, message, blocks: false }))
+            }
+            Err(failed) => Err(self.undone(key, "making a run", &failed)),
+        }
+    }
+
+    async fn kill_run(&self, key: &CronKey, name: &str, uid: Uid, reason: KillReason) -> Result<(), Undone> {
+        let word = convert::kill_word(reason);
+        let body: Value = json!({"metadata": {"annotations": {labels::KILL: word}}});
+        let patch = merge(&uid.to_string(), body);
+        let jobs: Api<AnyJob> = Api::namespaced(self.client.clone(), &key.namespace);
+        let parameters = PatchParams::default();
+        match self.calls.write(Verb::patch, |_| jobs.patch(name, &parameters, &patch)).await {
+            Ok(job) => {
+                self.index.learn_run(&job);
+                Ok(())
+            }
+            Err(Failed::Missing(_)) => {
+                self.index.learn_run_gone(key, name, uid);
+                Ok(())
+            }
+            Err(failed) => Err(self.undone(key, "ending a run", &failed)),
+        }
+    }
+
+    async fn remove_run(&self, key: &CronKey, name: &str, uid: Uid) -> Result<(), Undone> {
+        let jobs: Api<AuroraJob> = Api::namespaced(self.client.clone(), &key.namespace);
+        let parameters = delete(uid.to_string());
+        match self.calls.write(Verb::delete, |_| async { jobs.delete(name, &parameters).await }).await {
+            Ok(_) | Err(Failed::Missing(_)) => {
+                debug!(cron = %key, run = name, "removed a run");
+                self.index.learn_run_gone(key, name, uid);
+                Ok(())
+            }
+            Err(failed) => Err(self.undone(key, "removing a run", &failed)),
+        }
+    }
+
+    /// What a failure means. Where the outcome is not known the cron is read live before it is planned again.
+    fn undone(&self, key: &CronKey, what: &str, failed: &Failed) -> Undone {
+        let why = format!("{what}: {failed}");
+        debug!(cron = %key, why, "not carried out");
+        match failed {
+            Failed::Fenced => Undone::Fenced,
+            Failed::Unknown(_) | Failed::Conflict(_) => {
+                self.index.unsettle_cron(key);
+                Undone::Retry(why)
+            }
+            Failed::Term(_)
+            | Failed::Busy { .. }
+            | Failed::Missing(_)
+            | Failed::Exists(_)
+            | Failed::Denied(_)
+            | Failed::Refused(_) => Undone::Retry(why),
+        }
+    }
+}
+
+fn regarding(key: &CronKey, uid: Uid) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(AuroraCron::api_version(&()).into_owned()),
+        kind: Some(AuroraCron::kind(&()).into_owned()),
+        namespace: Some(key.namespace.to_string()),
+        name: Some(key.name.to_string()),
+        uid: Some(uid.to_string()),
+        ..ObjectReference::default()
+    }
+}
+
+impl Index {
+    /// Takes a run as a write or a read of the cron's returned it.
+    fn learn_run(&self, job: &AnyJob) {
+        crate::apply::Learn::learn_job(self, job);
+    }
+
+    /// The run of this uid is no more, or about to go.
+    fn learn_run_gone(&self, key: &CronKey, name: &str, uid: Uid) {
+        self.learn_job_gone(&JobKey::job(&key.namespace, name), uid);
+    }
+}

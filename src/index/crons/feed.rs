@@ -1,0 +1,233 @@
+//! How AuroraCrons come in and leave, and who hears of them: a cron of its runs and its parents, a run of its cron.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use borealis_core::{
+    model::{ParentKind, Uid},
+    plan::Name,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+
+use super::{
+    super::{
+        Index, Kind,
+        feed::Feed,
+        meta::{self, Unreadable},
+        records::Offered,
+        stamp::{News, Source, Version},
+    },
+    Table, cron_of,
+    row::{AnyCron, CronRow, cron_name, job_name},
+};
+use crate::{CronKey, JobKey, KeyRef};
+
+impl Feed for AnyCron {
+    fn offer(&self, index: &Index, kind: Kind, source: Source) -> Result<(), Unreadable> {
+        let (namespace, name) = names(self.meta())?;
+        let uid = meta::uid(self.meta())?;
+        let version = meta::version(self.meta())?;
+        let news = News { uid, version, owner: 0, epoch: index.epoch(kind), source };
+        let mut table = index.crons();
+        let Table { schedules, .. } = &mut *table;
+        let mut schedules = std::mem::take(schedules);
+        let family = table.family_mut(namespace, name);
+        let offered = family.cron.offer(&(), &news, |known| CronRow::read(self, uid, known, &mut schedules));
+        table.schedules = schedules;
+        let concerned = match &offered {
+            Offered::Changed(_) => table.changed(namespace, name),
+            Offered::Same | Offered::Stale => Concerned::default(),
+        };
+        drop(table);
+        if index.changed(&offered, source) {
+            index.replan_cron(namespace, name);
+        }
+        index.concern(namespace, concerned);
+        Ok(())
+    }
+
+    fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
+        let (namespace, name) = names(self.meta())?;
+        let uid = meta::uid(self.meta())?;
+        let mut table = index.crons();
+        let removed = table.family_mut(namespace, name).cron.delete(uid, index.epoch(kind));
+        let concerned = if removed.is_some() { table.changed(namespace, name) } else { Concerned::default() };
+        drop(table);
+        if removed.is_some() {
+            index.replan_cron(namespace, name);
+        }
+        index.concern(namespace, concerned);
+        Ok(())
+    }
+}
+
+/// Who is to be planned again.
+#[derive(Debug, Default)]
+struct Concerned {
+    jobs: BTreeSet<Arc<str>>,
+    crons: BTreeSet<Arc<str>>,
+}
+
+impl Table {
+    /// A cron has come, gone or changed: what it waits for is noted, its runs hear of it, and those that wait for it.
+    fn changed(&mut self, namespace: &str, name: &str) -> Concerned {
+        let family = self.family_mut(namespace, name);
+        let waits = family.row().map(CronRow::parents).unwrap_or_default();
+        let jobs = family.runs.clone();
+        let is_empty = family.is_empty();
+        self.wait(namespace, cron_name(name), waits);
+        let mut concerned = self.children(namespace, &cron_name(name));
+        concerned.jobs.extend(jobs);
+        if is_empty && let Some(of_namespace) = self.namespaces.get_mut(namespace) {
+            of_namespace.families.remove(name);
+        }
+        concerned
+    }
+
+    /// Notes what somebody waits for.
+    fn wait(&mut self, namespace: &str, who: Name, parents: Vec<Name>) {
+        if parents.is_empty() {
+            if let Some(of_namespace) = self.namespaces.get_mut(namespace) {
+                of_namespace.waits.remove(&who);
+            }
+            return;
+        }
+        self.namespaces.entry(namespace.into()).or_default().waits.insert(who, parents);
+    }
+
+    /// Those that wait for somebody, or for others whose turn that changes.
+    fn children(&self, namespace: &str, parent: &Name) -> Concerned {
+        let mut concerned = Concerned::default();
+        let waits = self.namespaces.get(namespace).into_iter().flat_map(|of_namespace| &of_namespace.waits);
+        for ((kind, name), _) in waits.filter(|(_, parents)| parents.contains(parent)) {
+            match kind {
+                ParentKind::Job => concerned.jobs.insert(Arc::clone(name)),
+                ParentKind::Cron => concerned.crons.insert(Arc::clone(name)),
+            };
+        }
+        concerned
+    }
+}
+
+impl Index {
+    fn concern(&self, namespace: &str, concerned: Concerned) {
+        concerned.jobs.iter().for_each(|job| (self.dirty)(&JobKey::job(namespace, job)));
+        concerned.crons.iter().for_each(|cron| self.replan_cron(namespace, cron));
+    }
+
+    /// An AuroraJob has come, gone or changed: the cron whose run it is or stands for hears of it, and those that wait for
+    /// it. No slot is locked.
+    pub(in crate::index) fn tell_crons(&self, key: KeyRef<'_>) {
+        let KeyRef { namespace, name, .. } = key;
+        let known = self.find(key).map(|slot| {
+            let state = slot.lock();
+            let row = state.service.rows().first();
+            let batch = row.and_then(|row| row.service.batch.as_ref());
+            let parents = batch.iter().flat_map(|batch| &batch.parents);
+            let waits: Vec<Name> = parents.map(|parent| (parent.kind, Arc::clone(&parent.name))).collect();
+            (row.is_some(), waits)
+        });
+        let (is_there, waits) = known.unwrap_or_default();
+        let mut table = self.crons();
+        table.wait(namespace, job_name(name), waits);
+        let mut concerned = table.children(namespace, &job_name(name));
+        if let Some(cron) = cron_of(name) {
+            let runs = &mut table.family_mut(namespace, cron).runs;
+            if is_there { runs.insert(name.into()) } else { runs.remove(name) };
+            concerned.crons.insert(cron.into());
+        }
+        drop(table);
+        self.concern(namespace, concerned);
+    }
+
+    /// A relist of crons is complete: what it did not show is gone.
+    pub(in crate::index) fn relisted_crons(&self) {
+        let epoch = self.epoch(Kind::Cron);
+        let mut table = self.crons();
+        let mut dirty = Vec::new();
+        for (namespace, of_namespace) in &mut table.namespaces {
+            for (name, family) in &mut of_namespace.families {
+                let (removed, unsure) = family.cron.relisted(epoch);
+                family.unsettled |= unsure;
+                if unsure || !removed.is_empty() {
+                    dirty.push((Arc::clone(namespace), Arc::clone(name)));
+                }
+            }
+        }
+        let concerned: Vec<_> =
+            dirty.iter().map(|(namespace, name)| table.changed(namespace, name)).collect();
+        drop(table);
+        for ((namespace, name), concerned) in dirty.iter().zip(concerned) {
+            self.replan_cron(namespace, name);
+            self.concern(namespace, concerned);
+        }
+    }
+
+    /// Takes a cron as a write or a read of our own returned it.
+    pub fn learn_cron(&self, cron: &AnyCron) {
+        self.learn(Kind::Cron, cron);
+    }
+
+    /// It is not known whether a write on behalf of this cron was applied.
+    pub fn unsettle_cron(&self, key: &CronKey) {
+        self.crons().family_mut(&key.namespace, &key.name).unsettled = true;
+        self.replan_cron(&key.namespace, &key.name);
+    }
+
+    /// A cron was read live at a version: where it was not there, it is gone.
+    pub(in crate::index) fn listed_cron(&self, key: &CronKey, version: Version, present: &BTreeSet<Uid>) {
+        let epoch = self.epoch(Kind::Cron);
+        let mut table = self.crons();
+        let family = table.family_mut(&key.namespace, &key.name);
+        let removed = family.cron.read_live(version, present, epoch);
+        let concerned =
+            if removed.is_empty() { Concerned::default() } else { table.changed(&key.namespace, &key.name) };
+        drop(table);
+        self.concern(&key.namespace, concerned);
+    }
+
+    /// The names of those that stand where runs of a cron do, and are none of these.
+    pub(in crate::index) fn runs_beside(&self, key: &CronKey, listed: &BTreeSet<Uid>) -> Vec<Arc<str>> {
+        let runs = self.crons().family_mut(&key.namespace, &key.name).runs.clone();
+        let is_listed = |name: &Arc<str>| {
+            let slot = self.find(&JobKey::job(&key.namespace, name));
+            let uid = slot.and_then(|slot| Some(slot.lock().service.rows().first()?.service.uid));
+            uid.is_some_and(|uid| listed.contains(&uid))
+        };
+        runs.into_iter().filter(|name| !is_listed(name)).collect()
+    }
+
+    /// From now until the answer is in, deletions of a cron are remembered.
+    pub fn await_cron(&self, key: &CronKey) {
+        self.crons().family_mut(&key.namespace, &key.name).cron.await_answer();
+    }
+
+    /// The answer is in.
+    pub fn cron_answered(&self, key: &CronKey) {
+        self.crons().family_mut(&key.namespace, &key.name).cron.answered();
+    }
+
+    /// The runs of a cron were listed live at a version, and offered: of what stands where they do, what the list does not
+    /// show is gone.
+    pub(in crate::index) fn listed_runs(&self, key: &CronKey, version: Version, present: &BTreeSet<Uid>) {
+        let runs: Vec<Arc<str>> = {
+            let mut table = self.crons();
+            let family = table.family_mut(&key.namespace, &key.name);
+            family.listed = family.listed.max(version);
+            family.unsettled = false;
+            family.runs.iter().cloned().collect()
+        };
+        for name in runs {
+            let job = JobKey::job(&key.namespace, &name);
+            self.change(&job, |_, state| {
+                !state.service.read_live(version, present, self.epoch(Kind::Job)).is_empty()
+            });
+            self.tell_crons((&job).into());
+        }
+    }
+}
+
+fn names(meta: &ObjectMeta) -> Result<(&str, &str), Unreadable> {
+    let namespace = meta.namespace.as_deref().ok_or(Unreadable::Metadata("namespace"))?;
+    Ok((namespace, meta.name.as_deref().ok_or(Unreadable::Metadata("name"))?))
+}

@@ -1,0 +1,113 @@
+//! What is known of AuroraCrons: the crons themselves, which AuroraJobs stand where their runs do, and who waits for whom.
+//!
+//! The runs are known as all jobs are, in slots of their own; here stand only their names. The table's lock is taken while no
+//! slot's is, and never the other way round; `view` looks at the cron first, so that the runs it shows are never older.
+//! Decides nothing. Fed by `feed`, shown by `view`.
+
+mod feed;
+mod live;
+mod row;
+mod schedules;
+mod view;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use borealis_core::plan::Name;
+
+use self::{row::CronRow, schedules::Schedules};
+use super::{Index, records::Records, stamp::Version};
+use crate::CronKey;
+
+pub use self::{
+    live::settle_cron,
+    row::AnyCron,
+    view::{CronFacts, CronSeen},
+};
+
+/// All crons. One for the process.
+#[derive(Default)]
+pub(super) struct Crons {
+    table: Mutex<Table>,
+    /// Who hears which cron is to be planned again.
+    dirty: OnceLock<Box<dyn Fn(&CronKey) + Send + Sync>>,
+}
+
+#[derive(Default)]
+struct Table {
+    namespaces: HashMap<Arc<str>, Namespace>,
+    schedules: Schedules,
+}
+
+#[derive(Default)]
+struct Namespace {
+    families: HashMap<Arc<str>, Family>,
+    /// What each of those waits for that wait for any.
+    waits: BTreeMap<Name, Vec<Name>>,
+}
+
+/// A cron and the names of the jobs that stand where its runs do.
+#[derive(Default)]
+struct Family {
+    cron: Records<CronRow>,
+    runs: BTreeSet<Arc<str>>,
+    /// The version of the last live list of its runs.
+    listed: Version,
+    /// It is not known what became of a write.
+    unsettled: bool,
+}
+
+impl Family {
+    fn row(&self) -> Option<&CronRow> {
+        self.cron.rows().first()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.cron.is_empty() && self.runs.is_empty()
+    }
+}
+
+impl Table {
+    fn family(&self, namespace: &str, name: &str) -> Option<&Family> {
+        self.namespaces.get(namespace)?.families.get(name)
+    }
+
+    /// The family of a cron, made where there is none.
+    fn family_mut(&mut self, namespace: &str, name: &str) -> &mut Family {
+        if !self.namespaces.contains_key(namespace) {
+            self.namespaces.insert(namespace.into(), Namespace::default());
+        }
+        let families = match self.namespaces.get_mut(namespace) {
+            Some(namespace) => &mut namespace.families,
+            None => unreachable!("it was put there"),
+        };
+        families.entry(name.into()).or_default()
+    }
+}
+
+impl Index {
+    /// From now on this hears of every cron that is to be planned again, and must not call back.
+    pub fn tell_of_crons(&self, dirty: impl Fn(&CronKey) + Send + Sync + 'static) {
+        // Told once, at the start.
+        let _ = self.crons.dirty.set(Box::new(dirty));
+    }
+
+    fn crons(&self) -> MutexGuard<'_, Table> {
+        self.crons.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replan_cron(&self, namespace: &str, name: &str) {
+        if let Some(dirty) = self.crons.dirty.get() {
+            dirty(&CronKey::new(namespace, name));
+        }
+    }
+}
+
+/// The cron whose run a job of this name would be.
+fn cron_of(name: &str) -> Option<&str> {
+    let (cron, time) = name.rsplit_once('-')?;
+    (!time.is_empty() && time.bytes().all(|digit| digit.is_ascii_digit())).then_some(cron)
+}
+

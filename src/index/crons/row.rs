@@ -1,0 +1,99 @@
+//! What is kept of an AuroraCron, and how it is read from its object.
+
+use std::{cmp::Ordering, sync::Arc};
+
+use borealis_core::{
+    model::{Cron, CronStatus, ParentKind, Uid, reasons},
+    plan::{Name, Problem},
+};
+use kube::core::DeserializeGuard;
+
+use super::{super::records::Record, schedules::Schedules};
+use crate::api::{AuroraCron, convert};
+
+/// A cron as it may be read: another version may have written it.
+pub type AnyCron = DeserializeGuard<AuroraCron>;
+
+/// What is kept of an AuroraCron.
+#[derive(Debug, Clone)]
+pub(super) struct CronRow {
+    pub(super) uid: Uid,
+    pub(super) generation: i64,
+    pub(super) deleting: bool,
+    /// What it says, as it was last usable; `None` where it never was.
+    pub(super) cron: Option<Arc<Cron>>,
+    pub(super) status: Option<Arc<CronStatus>>,
+    /// Its spec can't be used.
+    pub(super) problem: Option<Problem>,
+}
+
+impl PartialEq for CronRow {
+    fn eq(&self, other: &Self) -> bool {
+        // What the spec says goes with its generation.
+        let spec = |row: &Self| (row.uid, row.generation, row.deleting);
+        spec(self) == spec(other) && self.status == other.status && self.problem == other.problem
+    }
+}
+
+impl Record for CronRow {
+    type Key = ();
+
+    fn cmp_key(&self, (): &()) -> Ordering {
+        Ordering::Equal
+    }
+
+    fn uid(&self) -> Uid {
+        self.uid
+    }
+
+    fn set_owned(&mut self, _owned: bool) {}
+}
+
+impl CronRow {
+    /// Reads a cron, given what was known of the same object before.
+    pub(super) fn read(object: &AnyCron, uid: Uid, known: Option<&Self>, schedules: &mut Schedules) -> Self {
+        let read = match &object.0 {
+            Ok(cron) => convert::cron(cron, |rules, zone| schedules.read(rules, zone)).map_err(|error| error.to_string()),
+            Err(broken) => Err(broken.error.clone()),
+        };
+        let meta = match &object.0 {
+            Ok(cron) => &cron.metadata,
+            Err(broken) => &broken.metadata,
+        };
+        let status = match &object.0 {
+            Ok(cron) => cron.status.as_ref().and_then(convert::cron_status).map(Arc::new),
+            Err(_) => known.and_then(|known| known.status.clone()),
+        };
+        let (cron, problem) = match read {
+            Ok(cron) => (Some(Arc::new(cron)), None),
+            Err(message) => {
+                let problem = Problem { reason: reasons::INVALID_SPEC, message, blocks: true };
+                (known.and_then(|known| known.cron.clone()), Some(problem))
+            }
+        };
+        Self {
+            uid,
+            generation: meta.generation.unwrap_or_default(),
+            deleting: meta.deletion_timestamp.is_some(),
+            cron,
+            status,
+            problem,
+        }
+    }
+
+    /// What it waits for.
+    pub(super) fn parents(&self) -> Vec<Name> {
+        let parents = self.cron.iter().flat_map(|cron| &cron.parents);
+        parents.map(|parent| (parent.kind, Arc::clone(&parent.name))).collect()
+    }
+}
+
+/// What a cron is called where it is a parent or a child.
+pub(super) fn cron_name(name: &str) -> Name {
+    (ParentKind::Cron, name.into())
+}
+
+/// The same of a job.
+pub(super) fn job_name(name: &str) -> Name {
+    (ParentKind::Job, name.into())
+}
