@@ -76,14 +76,8 @@ impl Table {
 
     /// The family of a cron, made where there is none.
     fn family_mut(&mut self, namespace: &str, name: &str) -> &mut Family {
-        if !self.namespaces.contains_key(namespace) {
-            self.namespaces.insert(namespace.into(), Namespace::default());
-        }
-        let families = match self.namespaces.get_mut(namespace) {
-            Some(namespace) => &mut namespace.families,
-            None => unreachable!("it was put there"),
-        };
-        families.entry(name.into()).or_default()
+        let of_namespace = self.namespaces.entry(namespace.into()).or_default();
+        of_namespace.families.entry(name.into()).or_default()
     }
 }
 
