@@ -53,7 +53,8 @@ fn runs(view: &JobView<'_>, revision: Revision) -> u32 {
 /// The one config of all its Pods and how many those are, while no update goes on.
 fn settled(view: &JobView<'_>) -> Option<(Revision, u32)> {
     let status = view.status.filter(|_| !view.updating)?;
-    let good = status.last_good?;
+    // The config of a job never changes.
+    let good = if view.service.batch.is_some() { view.revision? } else { status.last_good? };
     let mut live = view.tasks.iter().filter(|task| !task.is_terminal());
     let count = live.clone().count();
     live.all(|task| task.revision == good).then(|| (good, u32::try_from(count).unwrap_or(u32::MAX)))

@@ -239,8 +239,15 @@ async fn a_production_job_waits_for_quota_and_gives_it_back_at_its_end() {
     world.raise("2");
     world.job_until("it runs", |world| world.live("sum").len() == 2).await;
     world.charged("1250m").await;
-    world.exit("sum-0-1", 0);
-    world.exit("sum-1-1", 0);
+    world.api.merge("aurorajobs", "prod", "sum", &json!({"spec": {"suspend": true}}));
+    world.job_is("sum", "Suspended").await;
+    world.charged("750m").await;
+    world.api.merge("aurorajobs", "prod", "sum", &json!({"spec": {"suspend": false}}));
+    world.job_until("it runs again", |world| world.live("sum").len() == 2).await;
+    world.charged("1250m").await;
+    for (instance, runs) in world.live("sum") {
+        world.exit(&format!("sum-{instance}-{}", runs[0]), 0);
+    }
     world.job_is("sum", "Complete").await;
     world.charged("750m").await;
     world.stop().await;
