@@ -4,7 +4,8 @@
 #![allow(clippy::print_stdout, reason = "what went wrong has to be seen")]
 
 use borealis_core::sim::{
-    CronTally, CronTrouble, Failure, ShareTally, Tally, Trouble, run, run_cron, run_job, run_share, run_steady,
+    CronTally, CronTrouble, Failure, ShareTally, Tally, Trouble, run, run_cron, run_job, run_share,
+    run_steady,
 };
 
 fn number(name: &str) -> Option<u64> {

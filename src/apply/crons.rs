@@ -181,7 +181,8 @@ impl CronExecutor {
         let job = convert::run_object(&cron, time);
         let jobs: Api<AnyJob> = Api::namespaced(self.client.clone(), &key.namespace);
         let made: Api<AuroraJob> = Api::namespaced(self.client.clone(), &key.namespace);
-        let created = self.calls.write(Verb::create, |_| async { made.create(&PostParams::default(), &job).await });
+        let created =
+            self.calls.write(Verb::create, |_| async { made.create(&PostParams::default(), &job).await });
         match created.await {
             Ok(job) => {
                 info!(cron = %key, run = name, "made a run");
@@ -200,7 +201,8 @@ impl CronExecutor {
                 }
             },
             Err(Failed::Refused(words)) => {
-                let message = format!("The API server refuses the AuroraJob {name}: {words}; change spec.job");
+                let message =
+                    format!("The API server refuses the AuroraJob {name}: {words}; change spec.job");
                 Err(Undone::Refused(Problem { reason: reasons::TEMPLATE_REFUSED, message, blocks: false }))
             }
             Err(failed) => Err(self.undone(key, "making a run", &failed)),

@@ -27,6 +27,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Index, Kind,
+    crons::AnyCron,
     feed::Feed,
     lean::{Budget, Node, StoredRevision},
 };

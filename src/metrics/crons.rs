@@ -21,7 +21,11 @@ pub(super) struct Crons {
 
 impl Crons {
     pub(super) fn register(&self, r: &mut Registry) {
-        r.register("cron_events", "What became of runs of crons, by the reason of its Event", self.events.clone());
+        r.register(
+            "cron_events",
+            "What became of runs of crons, by the reason of its Event",
+            self.events.clone(),
+        );
     }
 }
 

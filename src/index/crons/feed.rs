@@ -42,7 +42,7 @@ impl Feed for AnyCron {
         if index.changed(&offered, source) {
             index.replan_cron(namespace, name);
         }
-        index.concern(namespace, concerned);
+        index.tell(namespace, concerned);
         Ok(())
     }
 
@@ -56,7 +56,7 @@ impl Feed for AnyCron {
         if removed.is_some() {
             index.replan_cron(namespace, name);
         }
-        index.concern(namespace, concerned);
+        index.tell(namespace, concerned);
         Ok(())
     }
 }
@@ -110,7 +110,7 @@ impl Table {
 }
 
 impl Index {
-    fn concern(&self, namespace: &str, concerned: Concerned) {
+    fn tell(&self, namespace: &str, concerned: Concerned) {
         concerned.jobs.iter().for_each(|job| (self.dirty)(&JobKey::job(namespace, job)));
         concerned.crons.iter().for_each(|cron| self.replan_cron(namespace, cron));
     }
@@ -133,11 +133,15 @@ impl Index {
         let mut concerned = table.children(namespace, &job_name(name));
         if let Some(cron) = cron_of(name) {
             let runs = &mut table.family_mut(namespace, cron).runs;
-            if is_there { runs.insert(name.into()) } else { runs.remove(name) };
+            if is_there {
+                runs.insert(name.into())
+            } else {
+                runs.remove(name)
+            };
             concerned.crons.insert(cron.into());
         }
         drop(table);
-        self.concern(namespace, concerned);
+        self.tell(namespace, concerned);
     }
 
     /// A relist of crons is complete: what it did not show is gone.
@@ -159,7 +163,7 @@ impl Index {
         drop(table);
         for ((namespace, name), concerned) in dirty.iter().zip(concerned) {
             self.replan_cron(namespace, name);
-            self.concern(namespace, concerned);
+            self.tell(namespace, concerned);
         }
     }
 
@@ -183,7 +187,7 @@ impl Index {
         let concerned =
             if removed.is_empty() { Concerned::default() } else { table.changed(&key.namespace, &key.name) };
         drop(table);
-        self.concern(&key.namespace, concerned);
+        self.tell(&key.namespace, concerned);
     }
 
     /// The names of those that stand where runs of a cron do, and are none of these.

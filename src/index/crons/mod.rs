@@ -104,4 +104,3 @@ fn cron_of(name: &str) -> Option<&str> {
     let (cron, time) = name.rsplit_once('-')?;
     (!time.is_empty() && time.bytes().all(|digit| digit.is_ascii_digit())).then_some(cron)
 }
-

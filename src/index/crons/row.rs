@@ -53,7 +53,8 @@ impl CronRow {
     /// Reads a cron, given what was known of the same object before.
     pub(super) fn read(object: &AnyCron, uid: Uid, known: Option<&Self>, schedules: &mut Schedules) -> Self {
         let read = match &object.0 {
-            Ok(cron) => convert::cron(cron, |rules, zone| schedules.read(rules, zone)).map_err(|error| error.to_string()),
+            Ok(cron) => convert::cron(cron, |rules, zone| schedules.read(rules, zone))
+                .map_err(|error| error.to_string()),
             Err(broken) => Err(broken.error.clone()),
         };
         let meta = match &object.0 {

@@ -160,6 +160,7 @@ impl Tenancy {
             }
             Kind::Pod
             | Kind::Node
+            | Kind::Cron
             | Kind::Service
             | Kind::Job
             | Kind::Update
