@@ -194,7 +194,7 @@ impl Write<'_> {
             Skipped::Collision => self.cron.collision == Collision::CancelNew && self.goes_on(),
             Skipped::AnotherWaits => {
                 let late = self.old.pending.is_some_and(|pending| pending.cause == RunCause::CatchUp);
-                self.after.pending.is_some() && !(late && self.all())
+                self.after.pending.is_some() && self.goes_on() && !(late && self.all())
             }
             Skipped::Missed => return Ok(()),
             Skipped::Suspended => {

@@ -124,6 +124,7 @@ fn a_suspended_cron_drops_what_is_not_made_and_runs_what_is_asked_for() {
     assert_eq!(desk.settle(), "remove 12:00");
     made.stray("12:00");
     assert_eq!(made.settle(), "start 12:00");
+    assert_eq!(made.status().last_scheduled, Some(at("12:00")));
     made.end(None);
     made.cron.run_at = Some(at("12:05:10") + SignedDuration::from_millis(700));
     assert_eq!(made.settle_at("12:05:10"), "done 12:00");
@@ -217,12 +218,8 @@ fn runs_are_removed_beyond_the_history_and_after_their_ttl_once_their_end_is_on_
         desk.active(time, RunCause::Asked);
         desk.now = at(time) + secs(10);
         desk.end(failure);
-        let plan = desk.step();
-        let removes = plan.actions.iter().any(|action| words::action(action, &desk.runs).ends_with(time));
-        assert!(!removes, "its end is not on record yet");
+        desk.settle();
     }
-    desk.told.clear();
-    assert_eq!(desk.settle(), "");
     let left: Vec<_> = desk.runs.iter().map(|run| words::clock(run.time)).collect();
     assert_eq!(left, ["11:03", "11:04", "11:05"]);
     assert!(desk.records(|outcome| outcome == RunOutcome::Failed(BatchFailure::TimedOut)).len() == 1);
@@ -236,6 +233,27 @@ fn runs_are_removed_beyond_the_history_and_after_their_ttl_once_their_end_is_on_
     desk.cron.history.failed = 0;
     assert!(desk.plan().verify);
     assert_eq!(desk.settle(), "remove 11:04");
+    // What is not kept at all is still recorded first.
+    desk.cron.history = RunHistory { succeeded: 0, failed: 0 };
+    desk.active("12:04", RunCause::Asked);
+    desk.end(None);
+    assert!(desk.plan().actions.iter().all(|action| words::action(action, &desk.runs) != "remove 12:04"));
+    assert_eq!(desk.settle(), "done 12:04, remove 11:05, remove 12:04");
+}
+
+#[test]
+fn what_is_due_while_a_claim_is_being_made_meets_its_run() {
+    for (collision, told) in [
+        (Collision::KillExisting, "make 11:59, start 11:59, claim 12:00 Schedule, kill 11:59"),
+        (Collision::CancelNew, "make 11:59, start 11:59, skip 12:00 Collision"),
+        (Collision::Queue, "make 11:59, start 11:59, claim 12:00 Schedule"),
+    ] {
+        // A leader has died right after its claim, and a minute has passed.
+        let mut desk = Desk::new("* * * * *", "11:58", "12:00:05");
+        desk.claimed("11:59", RunCause::Schedule);
+        desk.cron.collision = collision;
+        assert_eq!(desk.settle(), told);
+    }
 }
 
 #[test]
