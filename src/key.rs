@@ -1,8 +1,18 @@
 //! The name of a job among all: what the queue, the index and the executor call it by.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt::{self, Display},
+    hash::Hash,
+    sync::Arc,
+};
 
 use borealis_core::model::JobKind;
+
+/// What names one of those that are looked after, each by itself.
+pub trait Key: Clone + Eq + Hash + Display + Send + Sync + 'static {}
+
+impl Key for JobKey {}
+impl Key for CronKey {}
 
 /// The API's name for jobs of this kind.
 #[must_use]

@@ -27,7 +27,7 @@ use crate::{
     apply::{Executor, Learn, events},
     checks::Checks,
     controller::{
-        self, Controller, CronController, Queue, cluster::May, keep_open, opening, plan_all, plan_all_crons,
+        Controller, CronController, Opening, Queue, Rounds, cluster::May, keep_open, opening, plan_all,
     },
     freeze::Freeze,
     index::{Index, Watches},
@@ -180,8 +180,8 @@ impl Operator<'_> {
         let again = {
             let (index, queue, crons) = (Arc::clone(&index), Arc::clone(&queue), Arc::clone(&crons));
             move || {
-                plan_all(&index, &queue);
-                plan_all_crons(&index, &crons);
+                plan_all(&index.keys(), &queue);
+                plan_all(&index.cron_keys(), &crons);
                 index.wake_followers();
             }
         };
@@ -262,8 +262,8 @@ impl Operator<'_> {
             move || {
                 // Before anything is planned: what was granted in an earlier term is not known any more.
                 quota.restart();
-                plan_all(&index, &queue);
-                plan_all_crons(&index, &crons);
+                plan_all(&index.keys(), &queue);
+                plan_all(&index.cron_keys(), &crons);
                 tokio::spawn(check_fence(client.clone(), namespace.clone()));
             }
         };
@@ -289,37 +289,38 @@ impl Operator<'_> {
         };
         let of_crons = CronController {
             index: Arc::clone(&index),
-            queue: crons,
             executor: executor.crons(Arc::clone(&index), self.metrics.clone()),
             live: self.client.clone(),
+            rounds: self.rounds(crons, &opening, &freeze),
+        };
+        let of_jobs = Controller {
+            index,
+            executor,
+            live: self.client.clone(),
+            planner: plan,
+            checks,
+            pending,
+            quota,
+            cluster: self.settings.cluster_name.clone(),
+            max_ended: self.settings.kept_cap,
+            rounds: self.rounds(queue, &opening, &freeze),
+        };
+        let (jobs, crons) = (of_jobs.run(self.stop.clone()), of_crons.run(self.stop.clone()));
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            tokio::join!(jobs, crons);
+        }))
+    }
+
+    fn rounds<K>(&self, queue: Arc<Queue<K>>, opening: &Opening, freeze: &Freeze) -> Rounds<K> {
+        Rounds {
+            queue,
             fence: self.fence.clone(),
             opening: opening.clone(),
             frozen: Arc::clone(&freeze.frozen),
             concurrency: self.settings.workers,
             resync: self.settings.resync,
-        };
-        tasks.spawn(of_crons.run(self.stop.clone()));
-        let controller = Controller {
-            index,
-            queue,
-            executor,
-            live: self.client.clone(),
-            fence: self.fence.clone(),
-            opening,
-            planner: plan,
-            checks,
-            pending,
-            quota,
             metrics: self.metrics.clone(),
-            settings: controller::Settings {
-                cluster: self.settings.cluster_name.clone(),
-                concurrency: self.settings.workers,
-                resync: self.settings.resync,
-                max_ended: self.settings.kept_cap,
-                frozen: freeze.frozen,
-            },
-        };
-        AbortOnDropHandle::new(tokio::spawn(controller.run(self.stop.clone())))
+        }
     }
 }
 

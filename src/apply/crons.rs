@@ -221,7 +221,7 @@ impl CronExecutor {
                 Ok(())
             }
             Err(Failed::Missing(_)) => {
-                self.index.learn_run_gone(key, name, uid);
+                self.index.learn_run_gone(&JobKey::job(&key.namespace, name), uid);
                 Ok(())
             }
             Err(failed) => Err(self.undone(key, "ending a run", &failed)),
@@ -234,7 +234,7 @@ impl CronExecutor {
         match self.calls.write(Verb::delete, |_| async { jobs.delete(name, &parameters).await }).await {
             Ok(_) | Err(Failed::Missing(_)) => {
                 debug!(cron = %key, run = name, "removed a run");
-                self.index.learn_run_gone(key, name, uid);
+                self.index.learn_run_gone(&JobKey::job(&key.namespace, name), uid);
                 Ok(())
             }
             Err(failed) => Err(self.undone(key, "removing a run", &failed)),
@@ -269,17 +269,5 @@ fn regarding(key: &CronKey, uid: Uid) -> ObjectReference {
         name: Some(key.name.to_string()),
         uid: Some(uid.to_string()),
         ..ObjectReference::default()
-    }
-}
-
-impl Index {
-    /// Takes a run as a write or a read of the cron's returned it.
-    fn learn_run(&self, job: &AnyJob) {
-        crate::apply::Learn::learn_job(self, job);
-    }
-
-    /// The run of this uid is no more, or about to go.
-    fn learn_run_gone(&self, key: &CronKey, name: &str, uid: Uid) {
-        self.learn_job_gone(&JobKey::job(&key.namespace, name), uid);
     }
 }

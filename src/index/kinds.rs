@@ -93,11 +93,16 @@ impl Index {
         build: impl Fn(Uid, Option<&ServiceRow>) -> ServiceRow,
     ) -> Result<(), Unreadable> {
         let identity = Identity::read_job(meta, kind)?;
+        let mut is_news = false;
         self.change(identity.job, |_, state| {
             let news = self.news(Kind::of_job(kind), &identity, 0, source);
             let offered = state.offer_service(&news, |known| build(identity.uid, known));
+            is_news = matches!(offered, Offered::Changed(_));
             self.changed(&offered, source)
         });
+        if is_news && kind == JobKind::Job {
+            self.tell_crons(identity.job);
+        }
         Ok(())
     }
 
@@ -143,12 +148,6 @@ impl Index {
         Ok(())
     }
 
-    /// A job is gone by a write of our own.
-    pub fn learn_job_gone(&self, job: &JobKey, uid: Uid) {
-        self.drop_row(job.into(), uid, Kind::Job, Source::Own, |state| &mut state.service);
-        self.tell_crons(job.into());
-    }
-
     /// A stored config is gone by a write of our own.
     pub(super) fn drop_revision(&self, service: &JobKey, uid: Uid) {
         self.drop_row(service.into(), uid, Kind::Revision, Source::Own, |state| &mut state.revisions);
@@ -169,7 +168,7 @@ impl Index {
     }
 
     /// An object of a kind without further accounts is gone.
-    fn drop_row<R: Record>(
+    pub(super) fn drop_row<R: Record>(
         &self,
         job: KeyRef<'_>,
         uid: Uid,
@@ -238,22 +237,16 @@ impl<K: JobObject> Feed for Any<K> {
             Self::Unreadable { metadata, status, error } => {
                 ServiceRow::unusable::<K>(metadata, status.as_deref(), uid, error, known)
             }
-        })?;
-        tell_crons::<K>(index, &Identity::read_job(self.meta(), K::KIND)?);
-        Ok(())
+        })
     }
 
     fn delete(&self, index: &Index, kind: Kind) -> Result<(), Unreadable> {
         let identity = Identity::read_job(self.meta(), K::KIND)?;
         index.watched_gone(&identity, kind, |state| &mut state.service);
-        tell_crons::<K>(index, &identity);
+        if K::KIND == JobKind::Job {
+            index.tell_crons(identity.job);
+        }
         Ok(())
-    }
-}
-
-fn tell_crons<K: JobObject>(index: &Index, identity: &Identity<'_>) {
-    if K::KIND == JobKind::Job {
-        index.tell_crons(identity.job);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The whole operator on the fake API server, with a scripted kubelet: what users see when all parts play together.
 
 mod checks;
+mod crons;
 mod jobs;
 mod quota;
 
@@ -15,7 +16,8 @@ use crate::testing::{Answer, Call, Effect, FakeApi, Fault, Kubelet};
 /// A cluster with the operator in it.
 struct World {
     api: FakeApi,
-    _kubelet: Kubelet,
+    /// Who looks after the Pods; without one they stay as they are.
+    kubelet: Option<Kubelet>,
     replicas: Vec<(CancellationToken, JoinHandle<Result<(), Error>>)>,
 }
 
@@ -28,7 +30,7 @@ impl World {
             "tiers",
             json!({"metadata": {"name": "preemptible"}, "spec": {"preemptible": true, "band": 20_000}}),
         );
-        Self { api, _kubelet: kubelet, replicas: Vec::new() }
+        Self { api, kubelet: Some(kubelet), replicas: Vec::new() }
     }
 
     async fn start(&mut self) {

@@ -6,8 +6,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{DeleteParams, EvictParams, ListParams, PostParams};
+use kube::api::{DeleteParams, EvictParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use super::quota;
@@ -146,7 +147,7 @@ async fn retries(scene: Scene) -> Result<()> {
     }
     for (name, tries) in [("once", 1_u32), ("thrice", 3)] {
         let said = ends(&scene, name, "Failed").await?;
-        let words = ["instance 0", "exit code 7", &format!("{name}-0-{tries}")].map(str::to_owned);
+        let words = ["instance 0", "exited with code 7", &format!("{name}-0-{tries}")].map(str::to_owned);
         let missing: Vec<_> = words.iter().filter(|words| !said.contains(words.as_str())).collect();
         ensure!(missing.is_empty(), "{name}: {missing:?} are not in {said:?}");
         let runs = runs(&scene, mark, name);
@@ -247,7 +248,10 @@ async fn scaled(scene: Scene) -> Result<()> {
         wait::until(&format!("{instances} that run and are counted"), Duration::from_secs(60), || async {
             let up: Vec<u32> =
                 scene.live("crunch").iter().filter(|pod| pod.is_up()).map(|pod| pod.key.instance).collect();
-            let expected = budgets.get("crunch").await?.status.map(|status| status.expected_pods);
+            // The controller of budgets learns of a new kind each half minute, and looks at a budget when it changes.
+            let touch = json!({ "metadata": { "annotations": { "looked": Timestamp::now().to_string() } } });
+            let budget = budgets.patch("crunch", &PatchParams::default(), &Patch::Merge(touch)).await?;
+            let expected = budget.status.map(|status| status.expected_pods);
             let done =
                 up.iter().copied().eq(0..instances.unsigned_abs()) && expected == Some(Some(instances));
             Ok(wait::when(done, format!("{up:?} run, {expected:?} expected")))

@@ -1,20 +1,35 @@
-use std::sync::atomic::AtomicUsize;
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use borealis_core::{model::Revision, plan::Action};
+use borealis_core::{
+    model::Revision,
+    plan::{Action, Problem},
+};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinHandle,
+    time::Instant,
 };
 
 use super::*;
 use crate::{
-    apply::Learn,
+    apply::{Learn, Outcome},
     checks::Hosts,
-    controller::barrier::opening,
+    controller::{
+        barrier::opening,
+        queue::Queue,
+        rounds::{FLOOR, plan_all},
+    },
     index::SettleError,
     lease::{Gate, fence},
+    metrics::Metrics,
 };
 
 /// What the executor was asked to do: the service, whether to create, and the problem the plan's view showed.
@@ -149,17 +164,23 @@ impl Fixture {
         let stop = CancellationToken::new();
         let controller = Controller {
             index: Arc::clone(&index),
-            queue: Arc::clone(&queue),
             executor,
             live: Live(asked),
             checks: Checks::new(Hosts::default(), fence.clone(), Metrics::default(), |_| ()),
             pending: PendingTable::default(),
-            fence,
-            opening,
             planner,
             quota: Arc::default(),
-            metrics: Metrics::default(),
-            settings: Settings { cluster: "east".to_owned(), concurrency: 3, ..Settings::default() },
+            cluster: "east".to_owned(),
+            max_ended: 2_000,
+            rounds: Rounds {
+                queue: Arc::clone(&queue),
+                fence,
+                opening,
+                frozen: Arc::default(),
+                concurrency: 3,
+                resync: Duration::from_secs(600),
+                metrics: Metrics::default(),
+            },
         };
         let run = tokio::spawn(controller.run(stop.clone()));
         Self { index, queue, asked: receiver, instead, most_at_once, passed, gate, stop, run }
@@ -380,7 +401,7 @@ async fn a_new_leader_spreads_all_services() {
         index.learn_service(&service(&name, 1, 1));
         queue.add(&JobKey::service("prod", &name));
     }
-    plan_all(&index, &queue);
+    plan_all(&index.keys(), &queue);
     assert!(queue.depth() < 20, "{} at once", queue.depth());
     tokio::time::advance(Duration::from_millis(200)).await;
     assert!((120..280).contains(&queue.depth()), "{} after half of it", queue.depth());

@@ -20,7 +20,7 @@ use super::{
     Table, cron_of,
     row::{AnyCron, CronRow, cron_name, job_name},
 };
-use crate::{CronKey, JobKey, KeyRef};
+use crate::{CronKey, JobKey, KeyRef, api::AnyJob};
 
 impl Feed for AnyCron {
     fn offer(&self, index: &Index, kind: Kind, source: Source) -> Result<(), Unreadable> {
@@ -170,6 +170,21 @@ impl Index {
     /// Takes a cron as a write or a read of our own returned it.
     pub fn learn_cron(&self, cron: &AnyCron) {
         self.learn(Kind::Cron, cron);
+    }
+
+    /// Takes a run as a write or a read on behalf of its cron returned it: it is planned by others, who hear of it here.
+    pub fn learn_run(&self, run: &AnyJob) {
+        self.learn(Kind::Job, run);
+        if let Ok((namespace, name)) = names(run.meta()) {
+            (self.dirty)(&JobKey::job(namespace, name));
+        }
+    }
+
+    /// A run is no more, or about to go.
+    pub fn learn_run_gone(&self, run: &JobKey, uid: Uid) {
+        self.drop_row(run.into(), uid, Kind::Job, Source::Own, |state| &mut state.service);
+        self.tell_crons(run.into());
+        (self.dirty)(run);
     }
 
     /// It is not known whether a write on behalf of this cron was applied.
