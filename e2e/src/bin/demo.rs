@@ -113,7 +113,7 @@ fn summary(world: &World, seen: &Seen, begin: Instant) {
     println!("\nLook around:");
     println!("  export KUBECONFIG={}", world.cluster.kubeconfig.display());
     println!("  alias kubectl='{kubectl}'");
-    println!("  kubectl --namespace demo get auroraservices,auroraupdates");
+    println!("  kubectl --namespace demo get auroraservices,auroraupdates,auroracrons,aurorajobs");
     println!("  kubectl --namespace demo describe auroraservice web");
     println!("  kubectl --namespace demo get pods -l borealis.dev/instance=7");
 }

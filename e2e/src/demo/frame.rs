@@ -53,6 +53,31 @@ impl Row {
     }
 }
 
+/// One cron as it is shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CronRow {
+    /// Its name.
+    pub name: String,
+    /// The time of its last run.
+    pub last: String,
+    /// What became of that.
+    pub outcome: String,
+    /// Runs that go on.
+    pub active: i64,
+}
+
+impl CronRow {
+    fn of(cron: &Value) -> Self {
+        let read = |pointer: &str| text(cron, pointer).to_owned();
+        Self {
+            name: read("/metadata/name"),
+            last: read("/status/lastRunTime"),
+            outcome: read("/status/lastOutcome"),
+            active: number(cron, "/status/active"),
+        }
+    }
+}
+
 /// Everything that is shown.
 #[derive(Debug, Clone, Default)]
 pub struct Frame {
@@ -62,6 +87,8 @@ pub struct Frame {
     pub clock: Duration,
     /// The services.
     pub rows: Vec<Row>,
+    /// The crons.
+    pub crons: Vec<CronRow>,
     /// Nodes that are ready, and all of them.
     pub nodes: (usize, usize),
     /// The services themselves, for what the story asks of them.
@@ -76,12 +103,15 @@ impl Frame {
     pub async fn read(world: &World, step: &str, clock: Duration) -> Result<Self> {
         let listed = world.kube.all_services().list(&ListParams::default()).await?.items;
         let services: Vec<Value> = listed.into_iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
+        let crons = world.kube.crons(NAMESPACE).list(&ListParams::default()).await?.items;
+        let crons: Vec<Value> = crons.into_iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
         let nodes = world.kube.nodes().list(&ListParams::default()).await?.items;
         let ready = nodes.iter().filter(|node| is_ready(node)).count();
         Ok(Self {
             step: step.to_owned(),
             clock,
             rows: services.iter().map(Row::of).collect(),
+            crons: crons.iter().map(CronRow::of).collect(),
             nodes: (ready, nodes.len()),
             services,
         })

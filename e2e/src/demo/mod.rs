@@ -1,7 +1,8 @@
-//! The demo: a story in six steps on a real API server, each step checked, with what was seen in a summary.
+//! The demo: a story in seven steps on a real API server, each step checked, with what was seen in a summary.
 //!
 //! `story` tells it, `frame` reads what is shown, `view` draws it. Called by the binary `borealis-demo`.
 
+mod each_minute;
 mod frame;
 mod share;
 mod story;

@@ -1,4 +1,4 @@
-//! The demo's last step: production arrives on a cluster full of batch work, which makes room and comes back.
+//! Two tenants: production arrives on a cluster full of batch work, which makes room and comes back.
 //!
 //! Called by the story.
 
@@ -8,7 +8,6 @@ use super::story::Story;
 use crate::{
     kube_api::number,
     observer::{Change, Entry},
-    paths,
 };
 
 /// Batch work: one instance for each simulated node.
@@ -20,15 +19,15 @@ impl Story<'_> {
     /// Two tenants share the cluster.
     pub(super) async fn share(&mut self) -> Result<()> {
         self.view.say("\n(4) Two tenants share the cluster. Batch work fills every node.");
-        self.kubectl(&["apply", "--filename"], "roles.yaml").await?;
-        self.kubectl(&["apply", "--filename"], "crunch.yaml").await?;
+        self.kubectl("apply", "roles.yaml").await?;
+        self.kubectl("apply", "crunch.yaml").await?;
         self.until("batch work fills the nodes", "50 batch instances fill the cluster", |frame| {
             frame.runs(CRUNCH.0, CRUNCH.1, "Running")
         })
         .await?;
         let mark = self.world.observer.mark();
         self.view.say("    Production arrives: there is no room for it, and batch work makes some.");
-        self.kubectl(&["apply", "--filename"], "shop.yaml").await?;
+        self.kubectl("apply", "shop.yaml").await?;
         let left = i64::from(CRUNCH.1 - SHOP.1);
         self.until(
             "production arrives",
@@ -47,19 +46,10 @@ impl Story<'_> {
         };
         ensure!(ended == SHOP.1 as usize, "{ended} batch Pods had to go for {} of production", SHOP.1);
         self.view.say(&format!("    Exactly {ended} batch Pods had to go."));
-        self.kubectl(&["delete", "--filename"], "shop.yaml").await?;
+        self.kubectl("delete", "shop.yaml").await?;
         self.until("production leaves", "all 50 batch instances are back", |frame| {
             frame.runs(CRUNCH.0, CRUNCH.1, "Running")
         })
         .await
-    }
-
-    async fn kubectl(&mut self, verb: &[&str], file: &str) -> Result<()> {
-        self.view.say(&format!("    $ kubectl {} -f e2e/demo/{file}", verb[0]));
-        let path = paths::repository().join("e2e/demo").join(file);
-        let path = path.to_string_lossy();
-        let args: Vec<&str> = verb.iter().copied().chain([&*path]).collect();
-        self.world.cluster.kubectl(&args).await?;
-        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The steps of the demo. Each does something to the cluster, shows what follows, and ends only when it is true.
 //!
-//! The last one is in `share`. Called by the binary `borealis-demo`; any step that does not come true is an error, and the demo fails.
+//! The last ones are in `share` and `each_minute`. Called by the binary `borealis-demo`; any step that does not come true is an error, and the demo fails.
 
 use std::{
     collections::BTreeSet,
@@ -62,11 +62,14 @@ impl<'a> Story<'a> {
     pub async fn tell(mut self) -> Result<Seen> {
         self.seen.push(("cluster and operator are up".into(), self.begin.elapsed()));
         let started = self.world.observer.mark();
+        self.world.kube.make_namespace(NAMESPACE).await?;
+        let since = self.start_cron().await?;
         self.start().await?;
         self.heal().await?;
         self.update().await?;
         self.roll_back().await?;
         self.share().await?;
+        self.has_run_each_minute(since, started).await?;
         let violations = self.world.observer.ledger().violations(NAMESPACE);
         ensure!(violations.is_empty(), "the witness saw: {}", violations.join("; "));
         let ended = self.world.observer.ledger().of_namespace(started, NAMESPACE).count();
@@ -76,7 +79,6 @@ impl<'a> Story<'a> {
     }
 
     async fn start(&mut self) -> Result<()> {
-        self.world.kube.make_namespace(NAMESPACE).await?;
         self.apply("", "A service of 200 instances starts.").await?;
         let services = self.services.clone();
         self.until("200 instances start", "200 instances started", |frame| {
@@ -168,11 +170,16 @@ impl<'a> Story<'a> {
     async fn apply(&mut self, variant: &str, why: &str) -> Result<()> {
         self.view.say(&format!("\n{why}"));
         for (service, _) in self.services.clone() {
-            let file = format!("{service}{variant}.yaml");
-            self.view.say(&format!("    $ kubectl apply -f e2e/demo/{file}"));
-            let path = paths::repository().join("e2e/demo").join(file);
-            self.world.cluster.kubectl(&["apply", "--filename", &path.to_string_lossy()]).await?;
+            self.kubectl("apply", &format!("{service}{variant}.yaml")).await?;
         }
+        Ok(())
+    }
+
+    /// Does this with a manifest of the demo, as a person would.
+    pub(super) async fn kubectl(&mut self, verb: &str, file: &str) -> Result<()> {
+        self.view.say(&format!("    $ kubectl {verb} -f e2e/demo/{file}"));
+        let path = paths::repository().join("e2e/demo").join(file);
+        self.world.cluster.kubectl(&[verb, "--filename", &path.to_string_lossy()]).await?;
         Ok(())
     }
 

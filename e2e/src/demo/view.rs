@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::frame::{Frame, Row};
+use super::frame::{CronRow, Frame, Row};
 
 /// Width of the bar of a service.
 const BAR: i64 = 40;
@@ -74,6 +74,9 @@ fn block(frame: &Frame) -> String {
         let _ = writeln!(out, "  {:<5} {} {:>3} of {:>3} run", row.name, bar(row), row.running, row.desired);
         let _ = writeln!(out, "        {:<22} {:>3} updated   {}", row.state, row.updated, row.update);
     }
+    for cron in &frame.crons {
+        let _ = writeln!(out, "  {}", ran(cron));
+    }
     let (ready, all) = frame.nodes;
     let _ = writeln!(out, "  nodes {ready} of {all} ready");
     out
@@ -99,9 +102,22 @@ fn line(frame: &Frame) -> String {
         }
         out.push_str("; ");
     }
+    for cron in &frame.crons {
+        let _ = write!(out, "{}; ", ran(cron));
+    }
     let (ready, all) = frame.nodes;
     let _ = write!(out, "{ready} of {all} nodes");
     out
+}
+
+/// What a cron did last.
+fn ran(cron: &CronRow) -> String {
+    let CronRow { name, last, outcome, active } = cron;
+    let goes_on = if *active > 0 { ", one goes on" } else { "" };
+    match last.get(11..16) {
+        Some(minute) => format!("{name}: {minute} {outcome}{goes_on}"),
+        None => format!("{name}: not yet run"),
+    }
 }
 
 #[cfg(test)]
@@ -133,8 +149,17 @@ mod tests {
 
     #[test]
     fn without_a_terminal_it_is_one_line() {
-        let frame = Frame { rows: vec![row(160, 40)], nodes: (49, 50), ..Frame::default() };
-        assert_eq!(line(&frame), "web: 160 of 200 run, 40 updated, Updating, web-1; 49 of 50 nodes");
+        let report = CronRow {
+            name: "report".into(),
+            last: "2026-01-01T12:34:00Z".into(),
+            outcome: "Succeeded".into(),
+            active: 0,
+        };
+        let frame =
+            Frame { rows: vec![row(160, 40)], crons: vec![report], nodes: (49, 50), ..Frame::default() };
+        let said =
+            "web: 160 of 200 run, 40 updated, Updating, web-1; report: 12:34 Succeeded; 49 of 50 nodes";
+        assert_eq!(line(&frame), said);
         assert!(block(&frame).lines().count() > 3);
         assert_eq!(clock(Duration::from_secs(125)), "02:05");
     }

@@ -82,3 +82,46 @@ pub fn groups<'a>(entries: impl Iterator<Item = &'a Entry>, revision: &str) -> R
     }
     Ok(groups)
 }
+
+/// The runs of a cron that had a Pod, by their times in seconds, with the uids of the jobs whose Pods those were and how
+/// many Pods there were.
+pub type CronRuns = BTreeMap<i64, (BTreeSet<String>, usize)>;
+
+/// The runs of a cron: the names of their Pods' jobs tell whose and of when.
+pub fn cron_runs<'a>(entries: impl Iterator<Item = &'a Entry>, cron: &str) -> CronRuns {
+    let mut runs = CronRuns::new();
+    for entry in entries.filter(|entry| entry.change == Change::Added) {
+        let rest = entry.pod.key.service.strip_prefix(cron).and_then(|rest| rest.strip_prefix('-'));
+        let Some(time) = rest.and_then(|time| time.parse().ok()) else { continue };
+        let (jobs, pods) = runs.entry(time).or_default();
+        jobs.insert(entry.pod.owner.clone());
+        *pods += 1;
+    }
+    runs
+}
+
+/// Each run of a cron was one Pod of one job, and no two runs were live at a time.
+///
+/// # Errors
+/// In words, where it was not so.
+pub fn each_once<'a>(entries: impl Iterator<Item = &'a Entry> + Clone, cron: &str) -> Result<(), String> {
+    let mut runs = cron_runs(entries.clone(), cron);
+    runs.retain(|_, (jobs, pods)| jobs.len() != 1 || *pods != 1);
+    if !runs.is_empty() {
+        return Err(format!("more than one job or Pod: {runs:?}"));
+    }
+    let prefix = format!("{cron}-");
+    let mut live: BTreeMap<&str, &str> = BTreeMap::new();
+    for Entry { change, pod, .. } in entries.filter(|entry| entry.pod.key.service.starts_with(&prefix)) {
+        if *change != Change::Deleted && pod.is_live() {
+            live.insert(&pod.uid, &pod.key.service);
+        } else {
+            live.remove(pod.uid.as_str());
+        }
+        let runs: BTreeSet<&&str> = live.values().collect();
+        if runs.len() > 1 {
+            return Err(format!("runs of {cron} at the same time: {runs:?}"));
+        }
+    }
+    Ok(())
+}

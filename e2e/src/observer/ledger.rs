@@ -140,7 +140,11 @@ impl Ledger {
     }
 
     /// The events of a namespace since a mark.
-    pub fn of_namespace<'a>(&'a self, mark: Mark, namespace: &'a str) -> impl Iterator<Item = &'a Entry> {
+    pub fn of_namespace<'a>(
+        &'a self,
+        mark: Mark,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = &'a Entry> + Clone {
         self.entries.iter().skip(mark.0).filter(move |entry| entry.pod.key.namespace == namespace)
     }
 

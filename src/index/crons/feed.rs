@@ -29,10 +29,10 @@ impl Feed for AnyCron {
         let version = meta::version(self.meta())?;
         let news = News { uid, version, owner: 0, epoch: index.epoch(kind), source };
         let mut table = index.crons();
-        let Table { schedules, .. } = &mut *table;
-        let mut schedules = std::mem::take(schedules);
-        let family = table.family_mut(namespace, name);
-        let offered = family.cron.offer(&(), &news, |known| CronRow::read(self, uid, known, &mut schedules));
+        let mut schedules = std::mem::take(&mut table.schedules);
+        let offered = table.change(namespace, name, |family| {
+            family.cron.offer(&(), &news, |known| CronRow::read(self, uid, known, &mut schedules))
+        });
         table.schedules = schedules;
         let concerned = match &offered {
             Offered::Changed(_) => table.changed(namespace, name),
@@ -50,7 +50,8 @@ impl Feed for AnyCron {
         let (namespace, name) = names(self.meta())?;
         let uid = meta::uid(self.meta())?;
         let mut table = index.crons();
-        let removed = table.family_mut(namespace, name).cron.delete(uid, index.epoch(kind));
+        let epoch = index.epoch(kind);
+        let removed = table.change(namespace, name, |family| family.cron.delete(uid, epoch));
         let concerned = if removed.is_some() { table.changed(namespace, name) } else { Concerned::default() };
         drop(table);
         if removed.is_some() {
@@ -71,35 +72,32 @@ struct Concerned {
 impl Table {
     /// A cron has come, gone or changed: what it waits for is noted, its runs hear of it, and those that wait for it.
     fn changed(&mut self, namespace: &str, name: &str) -> Concerned {
-        let family = self.family_mut(namespace, name);
-        let waits = family.row().map(CronRow::parents).unwrap_or_default();
-        let jobs = family.runs.clone();
-        let is_empty = family.is_empty();
-        self.wait(namespace, cron_name(name), waits);
+        let (waits, jobs) = self.change(namespace, name, |family| {
+            (family.row().map(CronRow::parents).unwrap_or_default(), family.runs.clone())
+        });
+        self.wait(namespace, &cron_name(name), waits);
         let mut concerned = self.children(namespace, &cron_name(name));
         concerned.jobs.extend(jobs);
-        if is_empty && let Some(of_namespace) = self.namespaces.get_mut(namespace) {
-            of_namespace.families.remove(name);
-        }
         concerned
     }
 
     /// Notes what somebody waits for.
-    fn wait(&mut self, namespace: &str, who: Name, parents: Vec<Name>) {
-        if parents.is_empty() {
-            if let Some(of_namespace) = self.namespaces.get_mut(namespace) {
-                of_namespace.waits.remove(&who);
-            }
-            return;
+    fn wait(&mut self, namespace: &str, who: &Name, parents: Vec<Name>) {
+        if !parents.is_empty() {
+            return self.namespaces.entry(namespace.into()).or_default().wait(who, parents);
         }
-        self.namespaces.entry(namespace.into()).or_default().waits.insert(who, parents);
+        let Some(of_namespace) = self.namespaces.get_mut(namespace) else { return };
+        of_namespace.wait(who, parents);
+        if of_namespace.is_empty() {
+            self.namespaces.remove(namespace);
+        }
     }
 
-    /// Those that wait for somebody, or for others whose turn that changes.
+    /// Those that wait for somebody.
     fn children(&self, namespace: &str, parent: &Name) -> Concerned {
         let mut concerned = Concerned::default();
-        let waits = self.namespaces.get(namespace).into_iter().flat_map(|of_namespace| &of_namespace.waits);
-        for ((kind, name), _) in waits.filter(|(_, parents)| parents.contains(parent)) {
+        let children = self.namespaces.get(namespace).and_then(|of| of.children.get(parent));
+        for (kind, name) in children.into_iter().flatten() {
             match kind {
                 ParentKind::Job => concerned.jobs.insert(Arc::clone(name)),
                 ParentKind::Cron => concerned.crons.insert(Arc::clone(name)),
@@ -129,15 +127,12 @@ impl Index {
         });
         let (is_there, waits) = known.unwrap_or_default();
         let mut table = self.crons();
-        table.wait(namespace, job_name(name), waits);
+        table.wait(namespace, &job_name(name), waits);
         let mut concerned = table.children(namespace, &job_name(name));
         if let Some(cron) = cron_of(name) {
-            let runs = &mut table.family_mut(namespace, cron).runs;
-            if is_there {
-                runs.insert(name.into())
-            } else {
-                runs.remove(name)
-            };
+            table.change(namespace, cron, |family| {
+                if is_there { family.runs.insert(name.into()) } else { family.runs.remove(name) }
+            });
             concerned.crons.insert(cron.into());
         }
         drop(table);
@@ -189,7 +184,7 @@ impl Index {
 
     /// It is not known whether a write on behalf of this cron was applied.
     pub fn unsettle_cron(&self, key: &CronKey) {
-        self.crons().family_mut(&key.namespace, &key.name).unsettled = true;
+        self.crons().change(&key.namespace, &key.name, |family| family.unsettled = true);
         self.replan_cron(&key.namespace, &key.name);
     }
 
@@ -197,8 +192,8 @@ impl Index {
     pub(in crate::index) fn listed_cron(&self, key: &CronKey, version: Version, present: &BTreeSet<Uid>) {
         let epoch = self.epoch(Kind::Cron);
         let mut table = self.crons();
-        let family = table.family_mut(&key.namespace, &key.name);
-        let removed = family.cron.read_live(version, present, epoch);
+        let removed = table
+            .change(&key.namespace, &key.name, |family| family.cron.read_live(version, present, epoch));
         let concerned =
             if removed.is_empty() { Concerned::default() } else { table.changed(&key.namespace, &key.name) };
         drop(table);
@@ -207,7 +202,7 @@ impl Index {
 
     /// The names of those that stand where runs of a cron do, and are none of these.
     pub(in crate::index) fn runs_beside(&self, key: &CronKey, listed: &BTreeSet<Uid>) -> Vec<Arc<str>> {
-        let runs = self.crons().family_mut(&key.namespace, &key.name).runs.clone();
+        let runs = self.crons().change(&key.namespace, &key.name, |family| family.runs.clone());
         let is_listed = |name: &Arc<str>| {
             let slot = self.find(&JobKey::job(&key.namespace, name));
             let uid = slot.and_then(|slot| Some(slot.lock().service.rows().first()?.service.uid));
@@ -218,24 +213,22 @@ impl Index {
 
     /// From now until the answer is in, deletions of a cron are remembered.
     pub fn await_cron(&self, key: &CronKey) {
-        self.crons().family_mut(&key.namespace, &key.name).cron.await_answer();
+        self.crons().change(&key.namespace, &key.name, |family| family.cron.await_answer());
     }
 
     /// The answer is in.
     pub fn cron_answered(&self, key: &CronKey) {
-        self.crons().family_mut(&key.namespace, &key.name).cron.answered();
+        self.crons().change(&key.namespace, &key.name, |family| family.cron.answered());
     }
 
     /// The runs of a cron were listed live at a version, and offered: of what stands where they do, what the list does not
     /// show is gone.
     pub(in crate::index) fn listed_runs(&self, key: &CronKey, version: Version, present: &BTreeSet<Uid>) {
-        let runs: Vec<Arc<str>> = {
-            let mut table = self.crons();
-            let family = table.family_mut(&key.namespace, &key.name);
+        let runs = self.crons().change(&key.namespace, &key.name, |family| {
             family.listed = family.listed.max(version);
             family.unsettled = false;
-            family.runs.iter().cloned().collect()
-        };
+            family.runs.clone()
+        });
         for name in runs {
             let job = JobKey::job(&key.namespace, &name);
             self.change(&job, |_, state| {

@@ -46,6 +46,8 @@ struct Namespace {
     families: HashMap<Arc<str>, Family>,
     /// What each of those waits for that wait for any.
     waits: BTreeMap<Name, Vec<Name>>,
+    /// The same from the other side: who waits for each.
+    children: BTreeMap<Name, BTreeSet<Name>>,
 }
 
 /// A cron and the names of the jobs that stand where its runs do.
@@ -74,10 +76,43 @@ impl Table {
         self.namespaces.get(namespace)?.families.get(name)
     }
 
-    /// The family of a cron, made where there is none.
-    fn family_mut(&mut self, namespace: &str, name: &str) -> &mut Family {
+    /// Changes the family of a cron, which is made for that where there is none, and dropped where nothing is left of it.
+    fn change<T>(&mut self, namespace: &str, name: &str, change: impl FnOnce(&mut Family) -> T) -> T {
         let of_namespace = self.namespaces.entry(namespace.into()).or_default();
-        of_namespace.families.entry(name.into()).or_default()
+        let family = of_namespace.families.entry(name.into()).or_default();
+        let changed = change(family);
+        if family.is_empty() {
+            of_namespace.families.remove(name);
+        }
+        if of_namespace.is_empty() {
+            self.namespaces.remove(namespace);
+        }
+        changed
+    }
+}
+
+impl Namespace {
+    fn is_empty(&self) -> bool {
+        self.families.is_empty() && self.waits.is_empty()
+    }
+
+    /// Notes what somebody waits for.
+    fn wait(&mut self, who: &Name, parents: Vec<Name>) {
+        for parent in self.waits.remove(who).unwrap_or_default() {
+            if let Some(children) = self.children.get_mut(&parent) {
+                children.remove(who);
+                if children.is_empty() {
+                    self.children.remove(&parent);
+                }
+            }
+        }
+        if parents.is_empty() {
+            return;
+        }
+        for parent in &parents {
+            self.children.entry(parent.clone()).or_default().insert(who.clone());
+        }
+        self.waits.insert(who.clone(), parents);
     }
 }
 

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::{
     cron::{Cron, apart, minutely, quick, soon},
     kube_api::{at, number, text},
-    observer::{Change, Mark},
+    observer::{self, CronRuns, Mark},
     runner::Scenario,
     scene::Scene,
     wait::{self, Look},
@@ -51,22 +51,9 @@ pub(super) fn all() -> Vec<Scenario> {
     [own, lineage::all(), exactly_once::all()].concat()
 }
 
-/// The runs of a cron that had a Pod, by their times, with the uids of the jobs whose Pods those were and how many Pods
-/// there were.
-pub(super) type Runs = BTreeMap<i64, (BTreeSet<String>, usize)>;
-
 /// What the witness saw of a cron since a mark.
-pub(super) fn runs_of(scene: &Scene, mark: Mark, cron: &str) -> Runs {
-    let mut runs = Runs::new();
-    let ledger = scene.world.observer.ledger();
-    for entry in ledger.of_namespace(mark, &scene.namespace).filter(|entry| entry.change == Change::Added) {
-        let rest = entry.pod.key.service.strip_prefix(cron).and_then(|rest| rest.strip_prefix('-'));
-        let Some(time) = rest.and_then(|time| time.parse().ok()) else { continue };
-        let (jobs, pods) = runs.entry(time).or_default();
-        jobs.insert(entry.pod.owner.clone());
-        *pods += 1;
-    }
-    runs
+pub(super) fn runs_of(scene: &Scene, mark: Mark, cron: &str) -> CronRuns {
+    observer::cron_runs(scene.world.observer.ledger().of_namespace(mark, &scene.namespace), cron)
 }
 
 /// Waits until the cron satisfies this.
@@ -125,26 +112,8 @@ async fn collisions(scene: Scene) -> Result<()> {
 
 /// Fails when Pods of two runs of the cron were live at once, or a run had more than one Pod.
 pub(super) fn alone(scene: &Scene, mark: Mark, cron: &str) -> Result<()> {
-    let twice: Vec<_> = runs_of(scene, mark, cron)
-        .into_iter()
-        .filter(|(_, (jobs, pods))| jobs.len() != 1 || *pods != 1)
-        .collect();
-    ensure!(twice.is_empty(), "more than one job or Pod: {twice:?}");
     let ledger = scene.world.observer.ledger();
-    let mut live: BTreeMap<&str, &str> = BTreeMap::new();
-    let prefix = format!("{cron}-");
-    let entries = ledger.of_namespace(mark, &scene.namespace);
-    for entry in entries.filter(|entry| entry.pod.key.service.starts_with(&prefix)) {
-        let (uid, run) = (entry.pod.uid.as_str(), entry.pod.key.service.as_str());
-        if entry.change != Change::Deleted && entry.pod.is_live() {
-            live.insert(uid, run);
-        } else {
-            live.remove(uid);
-        }
-        let runs: BTreeSet<&&str> = live.values().collect();
-        ensure!(runs.len() <= 1, "runs of {cron} at the same time: {runs:?}");
-    }
-    Ok(())
+    observer::each_once(ledger.of_namespace(mark, &scene.namespace), cron).map_err(anyhow::Error::msg)
 }
 
 /// The only time of the schedule is far away; a person asks for runs.
