@@ -88,9 +88,9 @@ impl Worker for CronController {
             return Some(self.settle(memory, key).await);
         }
         let next_check = plan.next_check;
-        self.index.await_cron(key);
+        let awaited = self.index.await_cron(key);
         let outcome = self.executor.execute(key, &seen.facts, plan).await;
-        self.index.cron_answered(key);
+        drop(awaited);
         Some(self.rounds.conclude(memory, key, outcome, seen.facts.generation, next_check))
     }
 }

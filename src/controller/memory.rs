@@ -33,7 +33,7 @@ impl<K> Default for Memory<K> {
 
 impl<K: Key> Memory<K> {
     pub(super) fn forget(&self, key: &K) {
-        self.succeeded(key);
+        self.accept(key);
         self.rest(key);
     }
 
@@ -43,8 +43,7 @@ impl<K: Key> Memory<K> {
     }
 
     /// Everything went through; whether something had been refused before.
-    pub(super) fn succeeded(&self, key: &K) -> bool {
-        self.backoff.clear(key);
+    pub(super) fn accept(&self, key: &K) -> bool {
         lock(&self.refusals).remove(key).is_some()
     }
 
@@ -66,7 +65,14 @@ impl<K: Key> Memory<K> {
         *count < ROUNDS
     }
 
+    /// It has come to rest: what it wrote and what failed before counts no more.
     pub(super) fn rest(&self, key: &K) {
+        self.backoff.clear(key);
+        self.pause(key);
+    }
+
+    /// It goes on after a while.
+    pub(super) fn pause(&self, key: &K) {
         lock(&self.rounds).remove(key);
     }
 }

@@ -134,7 +134,7 @@ impl<K: Key> Rounds<K> {
     ) -> Duration {
         match outcome {
             Outcome::Done { wrote } => {
-                let was_refused = memory.succeeded(key);
+                let was_refused = memory.accept(key);
                 // Its own writes are in the index already: what they make possible need not wait for the watch.
                 // And a refusal that is over is still shown.
                 if (wrote || was_refused) && memory.another_round(key) {
@@ -149,13 +149,13 @@ impl<K: Key> Rounds<K> {
             }
             Outcome::Retry { after, why } => {
                 debug!(%key, why, "not all of it could be done");
-                memory.rest(key);
+                memory.pause(key);
                 after.unwrap_or_else(|| memory.failed(key))
             }
             Outcome::Fenced => CLOSED,
             Outcome::Refused { problem } => {
                 warn!(%key, reason = problem.reason, message = problem.message, "refused");
-                memory.rest(key);
+                memory.pause(key);
                 memory.refuse(key, generation, problem);
                 memory.failed(key)
             }

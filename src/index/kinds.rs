@@ -40,6 +40,7 @@ impl Index {
         let identity = pod::identify(&object.metadata)?;
         let node = pod::node_name(object).map(|name| self.nodes().pin(name));
         let whose = identity.object;
+        let mut is_left = false;
         self.change(whose.job, |slot, state| {
             state.see_run(identity.instance, identity.run);
             let owner = state.owner(whose.controller);
@@ -68,21 +69,31 @@ impl Index {
             if let Some(node) = node {
                 self.nodes().unpin(node);
             }
+            is_left = state.is_left_over();
             self.changed(&offered, source)
         });
+        if is_left && whose.job.kind == JobKind::Job {
+            self.tell_crons(whose.job);
+        }
         Ok(())
     }
 
     /// A Pod is gone, by the watch or by a write of our own.
     pub(super) fn drop_pod<'a>(&self, job: impl Into<KeyRef<'a>>, uid: Uid, source: Source) {
+        let job = job.into();
+        let mut is_left = false;
         self.change(job, |slot, state| {
             let removed = drop_record(&mut state.pods, uid, self.epoch(Kind::Pod), source);
             self.account(slot, removed.as_ref(), None);
             if removed.is_some() {
                 state.prune_runs();
             }
+            is_left = state.is_left_over();
             removed.is_some() && source != Source::Own
         });
+        if is_left && job.kind == JobKind::Job {
+            self.tell_crons(job);
+        }
     }
 
     fn offer_job_row(

@@ -93,6 +93,16 @@ impl State {
             && self.headless.is_empty()
     }
 
+    /// Whether there is no service or job, only what is left of one.
+    pub(super) fn is_left_over(&self) -> bool {
+        self.service.rows().is_empty()
+    }
+
+    /// Whether it has Pods that have not ended.
+    pub(super) fn has_live_pods(&self) -> bool {
+        self.pods.rows().iter().any(|task| !task.state().is_terminal())
+    }
+
     /// The number of a controller in the records.
     pub(super) fn owner(&mut self, controller: Controller) -> u16 {
         let Controller::Job(_, uid) = controller else { return NOBODY };

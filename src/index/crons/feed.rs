@@ -64,16 +64,17 @@ impl Feed for AnyCron {
 
 /// Who is to be planned again.
 #[derive(Debug, Default)]
-struct Concerned {
-    jobs: BTreeSet<Arc<str>>,
-    crons: BTreeSet<Arc<str>>,
+pub(super) struct Concerned {
+    pub(super) jobs: BTreeSet<Arc<str>>,
+    pub(super) crons: BTreeSet<Arc<str>>,
 }
 
 impl Table {
     /// A cron has come, gone or changed: what it waits for is noted, its runs hear of it, and those that wait for it.
     fn changed(&mut self, namespace: &str, name: &str) -> Concerned {
         let (waits, jobs) = self.change(namespace, name, |family| {
-            (family.row().map(CronRow::parents).unwrap_or_default(), family.runs.clone())
+            let jobs: BTreeSet<Arc<str>> = family.runs.keys().cloned().collect();
+            (family.row().map(CronRow::parents).unwrap_or_default(), jobs)
         });
         self.wait(namespace, &cron_name(name), waits);
         let mut concerned = self.children(namespace, &cron_name(name));
@@ -82,7 +83,7 @@ impl Table {
     }
 
     /// Notes what somebody waits for.
-    fn wait(&mut self, namespace: &str, who: &Name, parents: Vec<Name>) {
+    pub(super) fn wait(&mut self, namespace: &str, who: &Name, parents: Vec<Name>) {
         if !parents.is_empty() {
             return self.namespaces.entry(namespace.into()).or_default().wait(who, parents);
         }
@@ -94,7 +95,7 @@ impl Table {
     }
 
     /// Those that wait for somebody.
-    fn children(&self, namespace: &str, parent: &Name) -> Concerned {
+    pub(super) fn children(&self, namespace: &str, parent: &Name) -> Concerned {
         let mut concerned = Concerned::default();
         let children = self.namespaces.get(namespace).and_then(|of| of.children.get(parent));
         for (kind, name) in children.into_iter().flatten() {
@@ -108,35 +109,9 @@ impl Table {
 }
 
 impl Index {
-    fn tell(&self, namespace: &str, concerned: Concerned) {
+    pub(super) fn tell(&self, namespace: &str, concerned: Concerned) {
         concerned.jobs.iter().for_each(|job| (self.dirty)(&JobKey::job(namespace, job)));
         concerned.crons.iter().for_each(|cron| self.replan_cron(namespace, cron));
-    }
-
-    /// An AuroraJob has come, gone or changed: the cron whose run it is or stands for hears of it, and those that wait for
-    /// it. No slot is locked.
-    pub(in crate::index) fn tell_crons(&self, key: KeyRef<'_>) {
-        let KeyRef { namespace, name, .. } = key;
-        let known = self.find(key).map(|slot| {
-            let state = slot.lock();
-            let row = state.service.rows().first();
-            let batch = row.and_then(|row| row.service.batch.as_ref());
-            let parents = batch.iter().flat_map(|batch| &batch.parents);
-            let waits: Vec<Name> = parents.map(|parent| (parent.kind, Arc::clone(&parent.name))).collect();
-            (row.is_some(), waits)
-        });
-        let (is_there, waits) = known.unwrap_or_default();
-        let mut table = self.crons();
-        table.wait(namespace, &job_name(name), waits);
-        let mut concerned = table.children(namespace, &job_name(name));
-        if let Some(cron) = cron_of(name) {
-            table.change(namespace, cron, |family| {
-                if is_there { family.runs.insert(name.into()) } else { family.runs.remove(name) }
-            });
-            concerned.crons.insert(cron.into());
-        }
-        drop(table);
-        self.tell(namespace, concerned);
     }
 
     /// A relist of crons is complete: what it did not show is gone.
@@ -147,7 +122,7 @@ impl Index {
         for (namespace, of_namespace) in &mut table.namespaces {
             for (name, family) in &mut of_namespace.families {
                 let (removed, unsure) = family.cron.relisted(epoch);
-                family.unsettled |= unsure;
+                family.doubts += u32::from(unsure);
                 if unsure || !removed.is_empty() {
                     dirty.push((Arc::clone(namespace), Arc::clone(name)));
                 }
@@ -167,24 +142,9 @@ impl Index {
         self.learn(Kind::Cron, cron);
     }
 
-    /// Takes a run as a write or a read on behalf of its cron returned it: it is planned by others, who hear of it here.
-    pub fn learn_run(&self, run: &AnyJob) {
-        self.learn(Kind::Job, run);
-        if let Ok((namespace, name)) = names(run.meta()) {
-            (self.dirty)(&JobKey::job(namespace, name));
-        }
-    }
-
-    /// A run is no more, or about to go.
-    pub fn learn_run_gone(&self, run: &JobKey, uid: Uid) {
-        self.drop_row(run.into(), uid, Kind::Job, Source::Own, |state| &mut state.service);
-        self.tell_crons(run.into());
-        (self.dirty)(run);
-    }
-
     /// It is not known whether a write on behalf of this cron was applied.
     pub fn unsettle_cron(&self, key: &CronKey) {
-        self.crons().change(&key.namespace, &key.name, |family| family.unsettled = true);
+        self.crons().change(&key.namespace, &key.name, |family| family.doubts += 1);
         self.replan_cron(&key.namespace, &key.name);
     }
 
@@ -200,46 +160,41 @@ impl Index {
         self.tell(&key.namespace, concerned);
     }
 
-    /// The names of those that stand where runs of a cron do, and are none of these.
-    pub(in crate::index) fn runs_beside(&self, key: &CronKey, listed: &BTreeSet<Uid>) -> Vec<Arc<str>> {
-        let runs = self.crons().change(&key.namespace, &key.name, |family| family.runs.clone());
-        let is_listed = |name: &Arc<str>| {
-            let slot = self.find(&JobKey::job(&key.namespace, name));
-            let uid = slot.and_then(|slot| Some(slot.lock().service.rows().first()?.service.uid));
-            uid.is_some_and(|uid| listed.contains(&uid))
-        };
-        runs.into_iter().filter(|name| !is_listed(name)).collect()
+    /// How often it was not known what became of a write: what is read from now on settles that.
+    pub(super) fn doubts(&self, key: &CronKey) -> u32 {
+        self.crons().family(&key.namespace, &key.name).map_or(0, |family| family.doubts)
     }
 
-    /// From now until the answer is in, deletions of a cron are remembered.
-    pub fn await_cron(&self, key: &CronKey) {
-        self.crons().change(&key.namespace, &key.name, |family| family.cron.await_answer());
-    }
-
-    /// The answer is in.
-    pub fn cron_answered(&self, key: &CronKey) {
-        self.crons().change(&key.namespace, &key.name, |family| family.cron.answered());
-    }
-
-    /// The runs of a cron were listed live at a version, and offered: of what stands where they do, what the list does not
-    /// show is gone.
-    pub(in crate::index) fn listed_runs(&self, key: &CronKey, version: Version, present: &BTreeSet<Uid>) {
-        let runs = self.crons().change(&key.namespace, &key.name, |family| {
-            family.listed = family.listed.max(version);
-            family.unsettled = false;
-            family.runs.clone()
+    /// The cron and its runs were read live: the cron at this version.
+    pub(super) fn settled_cron(&self, key: &CronKey, version: Version, doubts: u32) {
+        self.crons().change(&key.namespace, &key.name, |family| {
+            family.read = family.read.max(version);
+            family.settled = doubts;
         });
-        for name in runs {
-            let job = JobKey::job(&key.namespace, &name);
-            self.change(&job, |_, state| {
-                !state.service.read_live(version, present, self.epoch(Kind::Job)).is_empty()
-            });
-            self.tell_crons((&job).into());
-        }
+    }
+
+    /// From now until the answer is dropped, deletions of a cron are remembered, so that answers that are on their way can't
+    /// bring back what the watch has seen go.
+    pub fn await_cron<'a>(&'a self, key: &'a CronKey) -> AwaitedCron<'a> {
+        self.crons().change(&key.namespace, &key.name, |family| family.cron.await_answer());
+        AwaitedCron { index: self, key }
     }
 }
 
-fn names(meta: &ObjectMeta) -> Result<(&str, &str), Unreadable> {
+/// A cron whose deletions are remembered as long as this lives.
+pub struct AwaitedCron<'a> {
+    index: &'a Index,
+    key: &'a CronKey,
+}
+
+impl Drop for AwaitedCron<'_> {
+    fn drop(&mut self) {
+        let CronKey { namespace, name } = self.key;
+        self.index.crons().change(namespace, name, |family| family.cron.answered());
+    }
+}
+
+pub(super) fn names(meta: &ObjectMeta) -> Result<(&str, &str), Unreadable> {
     let namespace = meta.namespace.as_deref().ok_or(Unreadable::Metadata("namespace"))?;
     Ok((namespace, meta.name.as_deref().ok_or(Unreadable::Metadata("name"))?))
 }

@@ -1,12 +1,13 @@
 //! What is known of AuroraCrons: the crons themselves, which AuroraJobs stand where their runs do, and who waits for whom.
 //!
-//! The runs are known as all jobs are, in slots of their own; here stand only their names. The table's lock is taken while no
-//! slot's is, and never the other way round; `view` looks at the cron first, so that the runs it shows are never older.
-//! Decides nothing. Fed by `feed`, shown by `view`.
+//! The runs are known as all jobs are, in slots of their own; here stands what their crons have to know of them. A slot may be
+//! locked under the table's lock, and never the other way round. Decides nothing. The crons are fed by `feed`, their runs by
+//! `runs`, both are shown by `view`.
 
 mod feed;
 mod live;
 mod row;
+mod runs;
 mod schedules;
 mod view;
 
@@ -15,9 +16,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use borealis_core::plan::Name;
+use borealis_core::{
+    model::{RunSeen, Uid},
+    plan::Name,
+};
 
-use self::{row::CronRow, schedules::Schedules};
+use self::{row::CronRow, runs::Found, schedules::Schedules};
 use super::{Index, records::Records, stamp::Version};
 use crate::CronKey;
 
@@ -50,15 +54,24 @@ struct Namespace {
     children: BTreeMap<Name, BTreeSet<Name>>,
 }
 
-/// A cron and the names of the jobs that stand where its runs do.
+/// A cron and the jobs that stand where its runs do.
 #[derive(Default)]
 struct Family {
     cron: Records<CronRow>,
-    runs: BTreeSet<Arc<str>>,
-    /// The version of the last live list of its runs.
-    listed: Version,
-    /// It is not known what became of a write.
-    unsettled: bool,
+    runs: BTreeMap<Arc<str>, Standing>,
+    /// The version of the cron at which its runs were last read live.
+    read: Version,
+    /// How often it was not known what became of a write, and how often it was when the last live read began.
+    doubts: u32,
+    settled: u32,
+}
+
+/// What stands where a run does.
+#[derive(Debug, Clone, PartialEq)]
+struct Standing {
+    /// As the cron sees it, but for whose it is.
+    run: RunSeen,
+    controller: Option<Uid>,
 }
 
 impl Family {
@@ -68,6 +81,28 @@ impl Family {
 
     fn is_empty(&self) -> bool {
         self.cron.is_empty() && self.runs.is_empty()
+    }
+
+    fn is_unsettled(&self) -> bool {
+        self.doubts != self.settled
+    }
+
+    /// Takes what stands under the name of a run; whether that is news.
+    fn see(&mut self, name: &str, found: Found) -> bool {
+        let now = match found {
+            Found::Job(standing) => Some(standing),
+            // Its object is gone, and its Pods are not: it goes on until they are.
+            Found::Pods => self.runs.get(name).cloned().map(|mut standing| {
+                standing.run.deleting = true;
+                standing
+            }),
+            Found::Nothing => None,
+        };
+        let before = match now.clone() {
+            Some(standing) => self.runs.insert(name.into(), standing),
+            None => self.runs.remove(name),
+        };
+        before != now
     }
 }
 

@@ -1,13 +1,12 @@
 //! What the planner of a cron is shown, and what a job has to know of crons and of those it waits for.
 //!
-//! The cron is looked at before its runs: those are never older than its status. Called by the cron's controller and, for
-//! jobs, by `others`.
+//! Called by the cron's controller and, for jobs, by `others`.
 
 use std::sync::Arc;
 
 use borealis_core::{
     model::{
-        CatchUp, Collision, Cron, CronStatus, Parent, ParentKind, ParentSeen, Phase, RunEnd, RunHistory,
+        CatchUp, Collision, Cron, CronStatus, Parent, ParentKind, ParentSeen, Phase, RunHistory,
         RunSeen, Uid,
     },
     plan::{Name, Problem, cycle},
@@ -59,19 +58,18 @@ impl Index {
     /// What is known of a cron.
     pub fn cron(&self, key: &CronKey) -> Viewed<Box<CronSeen>> {
         let CronKey { namespace, name } = key;
-        let (row, version, runs, listed, cycle) = {
+        let (row, version, mut runs, read, cycle) = {
             let table = self.crons();
             let Some(of_namespace) = table.namespaces.get(namespace) else { return Viewed::Absent };
             let Some(family) = of_namespace.families.get(name) else { return Viewed::Absent };
             let Some((row, version)) = family.cron.get(&()) else { return Viewed::Absent };
-            if family.unsettled {
+            if family.is_unsettled() {
                 return Viewed::Unsettled;
             }
             let cycle = of_namespace.cycle(&cron_name(name));
-            (row.clone(), version, family.runs.clone(), family.listed, cycle)
+            let runs: Vec<RunSeen> = family.runs.values().map(|standing| standing.seen_by(row.uid)).collect();
+            (row.clone(), version, runs, family.read, cycle)
         };
-        let mut runs: Vec<RunSeen> =
-            runs.iter().filter_map(|run| self.run(namespace, run, row.uid)).collect();
         runs.sort_by_key(|run| run.time);
         let cron = row.cron.clone().unwrap_or_else(|| Arc::new(nothing(name, &row)));
         let since = Timestamp::MIN;
@@ -86,7 +84,7 @@ impl Index {
             cron,
             status: row.status,
             runs,
-            settled: listed >= version,
+            settled: read >= version,
             parents,
             cycle,
             problem: row.problem,
@@ -102,30 +100,6 @@ impl Index {
             there.map(|(name, _)| CronKey { namespace: Arc::clone(namespace), name: Arc::clone(name) })
         });
         all.collect()
-    }
-
-    /// What stands where a run of the cron of this uid does.
-    fn run(&self, namespace: &str, name: &Arc<str>, cron: Uid) -> Option<RunSeen> {
-        let slot = self.find(&JobKey::job(namespace, name))?;
-        let state = slot.lock();
-        let row = state.service.rows().first()?;
-        let batch = row.service.batch.as_deref();
-        let by_name = || Timestamp::from_second(name.rsplit_once('-')?.1.parse().ok()?).ok();
-        let run_of = batch.and_then(|batch| batch.run_of.as_ref());
-        let status = row.status.as_ref().and_then(|status| status.batch.as_deref());
-        let over = status.filter(|status| status.phase.is_terminal());
-        Some(RunSeen {
-            name: Arc::clone(name),
-            uid: row.service.uid,
-            time: run_of.map(|run| run.time).or_else(by_name)?,
-            created: row.service.work.created,
-            deleting: row.service.deleting,
-            owned: row.controller == Some(cron),
-            killed: batch.is_some_and(|batch| batch.kill.is_some()),
-            end: over.and_then(|status| Some(RunEnd { at: status.ended?, failure: status.failure })),
-            started: status.and_then(|status| status.started),
-            ttl_seconds: batch.and_then(|batch| batch.ttl_seconds),
-        })
     }
 
     /// What is known of a parent; of a cron only the runs that ended since then.
