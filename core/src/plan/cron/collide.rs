@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::{CatchUp, Collision, RunCause, Skipped, reasons};
+use crate::model::{CatchUp, Collision, RunCause, Skipped};
 
 use super::{
     claim,
@@ -10,7 +10,6 @@ use super::{
     news, parents,
     turn::{Turn, whole},
 };
-use crate::plan::Held;
 
 /// Claims or leaves out what is due: by schedule, by parents, by a person. One run is claimed at a time.
 pub(super) fn take_due(turn: &mut Turn<'_>) {
@@ -45,7 +44,7 @@ pub(super) fn take_due(turn: &mut Turn<'_>) {
 pub(super) fn hold_back(turn: &mut Turn<'_>) {
     let due = !turn.cron.suspend && scheduled(turn) != Due::default();
     if turn.view.frozen && (due || turn.status.pending.is_some()) {
-        turn.plan.held.push(Held { instance: None, reason: reasons::FROZEN, until: None });
+        turn.freeze();
     }
 }
 

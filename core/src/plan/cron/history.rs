@@ -1,4 +1,5 @@
-//! Which runs are removed: those that have ended and are beyond what is kept, and those that nobody claimed.
+//! Which runs are removed: those that have ended and are beyond what is kept, and those that nobody claimed. In a freeze
+//! the former stay: people may be reading their logs. The latter never had any.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -27,7 +28,11 @@ pub(super) fn tidy(turn: &mut Turn<'_>) {
             *room -= 1;
             expiry.into_iter().for_each(|expiry| turn.check_at(expiry));
         } else if !is_claimed(turn, run) && is_recorded(turn, run) {
-            remove(turn, run);
+            if turn.view.frozen {
+                turn.freeze();
+            } else {
+                remove(turn, run);
+            }
         }
     }
 }

@@ -45,7 +45,7 @@ pub struct CronView<'a> {
     pub parents: &'a [ParentSeen],
     /// It waits for itself: the names along the way (`cycle`).
     pub cycle: Option<&'a str>,
-    /// The freeze switch: nothing is started or ended.
+    /// The freeze switch: nothing is started or ended, and no run that has ended removed.
     pub frozen: bool,
     /// What stands in the way of acting on the spec, as the API server or the conversion said.
     pub problem: Option<&'a Problem>,

@@ -118,7 +118,7 @@ fn stalled(turn: &Turn<'_>, wait: Option<&Wait>) -> Option<Words> {
 /// What the claimed run waits for.
 fn busy(turn: &Turn<'_>, wait: Option<&Wait>) -> Option<Words> {
     if turn.plan.held.iter().any(|held| held.reason == reasons::FROZEN) {
-        return Some((true, reasons::FROZEN, "the freeze holds back what is due".to_owned()));
+        return Some((true, reasons::FROZEN, "the freeze holds back what is to be done".to_owned()));
     }
     let name = run_name(&turn.cron.name, turn.status.pending?.time);
     let words = match wait? {

@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    model::{Cron, CronStatus, PendingRun, RunCause, RunOutcome, RunRecord, RunSeen, Skipped, Uid},
+    model::{Cron, CronStatus, PendingRun, RunCause, RunOutcome, RunRecord, RunSeen, Skipped, Uid, reasons},
+    plan::Held,
     schedule::jitter,
 };
 
@@ -85,6 +86,14 @@ impl<'a> Turn<'a> {
         self.status.runs.insert(0, RunRecord { time, cause, uid: None, started: None, ended: None, outcome });
         if cause != RunCause::Asked {
             self.deal(time);
+        }
+    }
+
+    /// Something is held back by the freeze.
+    pub(super) fn freeze(&mut self) {
+        let held = Held { instance: None, reason: reasons::FROZEN, until: None };
+        if !self.plan.held.contains(&held) {
+            self.plan.held.push(held);
         }
     }
 

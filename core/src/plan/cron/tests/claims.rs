@@ -242,6 +242,29 @@ fn runs_are_removed_beyond_the_history_and_after_their_ttl_once_their_end_is_on_
 }
 
 #[test]
+fn in_a_freeze_runs_that_have_ended_stay() {
+    // What is kept, the ttl, what happens: a run that has ended, and one that nobody has claimed.
+    for (kept, ttl, told) in
+        [(3, None, ""), (3, Some(7200), ""), (0, None, "remove 11:30"), (3, Some(60), "remove 11:30")]
+    {
+        let mut desk = Desk::new("", "11:00", "12:00");
+        desk.cron.history.succeeded = kept;
+        desk.active("11:30", RunCause::Asked);
+        desk.runs[0].ttl_seconds = ttl;
+        desk.end(None);
+        desk.frozen = true;
+        desk.stray("11:45");
+        assert_eq!(desk.settle_at("12:30"), "done 11:30, remove 11:45", "{kept} {ttl:?}");
+        let busy = desk.condition(ConditionType::Reconciling).clone();
+        let held: Vec<_> = desk.plan().held.iter().map(|held| held.reason).collect();
+        let frozen = if told.is_empty() { vec![] } else { vec![reasons::FROZEN] };
+        assert_eq!((busy.holds, held), (!told.is_empty(), frozen), "{kept} {ttl:?}");
+        desk.frozen = false;
+        assert_eq!(desk.settle(), told, "{kept} {ttl:?}");
+    }
+}
+
+#[test]
 fn what_is_due_while_a_claim_is_being_made_meets_its_run() {
     for (collision, told) in [
         (Collision::KillExisting, "make 11:59, start 11:59, claim 12:00 Schedule, kill 11:59"),
