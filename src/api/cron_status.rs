@@ -137,10 +137,12 @@ pub enum RunOutcome {
     Removed,
     /// There was none, since another went on.
     SkippedCollision,
-    /// There was none, since another was waiting for its turn already.
+    /// There was none, since another was waiting for its turn already; or it could not start, and a person asked for another.
     SkippedAnotherWaits,
     /// There was none: nobody was there in time.
     SkippedMissed,
     /// There was none: it waited for its turn when its cron was suspended.
     SkippedSuspended,
+    /// There was none: a person had asked for it, and took that back before its turn came.
+    SkippedWithdrawn,
 }

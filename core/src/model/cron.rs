@@ -116,12 +116,14 @@ pub struct RunEnd {
 pub enum Skipped {
     /// A run went on (`CancelNew`).
     Collision,
-    /// Another run was waiting for its turn already.
+    /// Another run was waiting for its turn already; or it could not start, and a person asked for another.
     AnotherWaits,
     /// It was missed: nobody was there in time.
     Missed,
     /// It waited for its turn when its cron was suspended.
     Suspended,
+    /// A person had asked for it, and took that back before its turn came.
+    Withdrawn,
 }
 
 /// What became of a time.

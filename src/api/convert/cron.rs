@@ -207,6 +207,7 @@ impl From<model::RunOutcome> for RunOutcome {
             model::RunOutcome::Skipped(Skipped::AnotherWaits) => Self::SkippedAnotherWaits,
             model::RunOutcome::Skipped(Skipped::Missed) => Self::SkippedMissed,
             model::RunOutcome::Skipped(Skipped::Suspended) => Self::SkippedSuspended,
+            model::RunOutcome::Skipped(Skipped::Withdrawn) => Self::SkippedWithdrawn,
         }
     }
 }
@@ -225,6 +226,7 @@ impl From<RunOutcome> for model::RunOutcome {
             RunOutcome::SkippedAnotherWaits => Self::Skipped(Skipped::AnotherWaits),
             RunOutcome::SkippedMissed => Self::Skipped(Skipped::Missed),
             RunOutcome::SkippedSuspended => Self::Skipped(Skipped::Suspended),
+            RunOutcome::SkippedWithdrawn => Self::Skipped(Skipped::Withdrawn),
         }
     }
 }

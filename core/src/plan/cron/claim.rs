@@ -1,7 +1,7 @@
 //! The way of a run from its claim to its start: the object is made once the claim is recorded and its turn has come, and
 //! may start once a status names its uid.
 
-use crate::model::{CatchUp, Collision, KillReason, RunCause, RunOutcome, RunRecord, Skipped};
+use crate::model::{CatchUp, Collision, KillReason, PendingRun, RunCause, RunOutcome, RunRecord, Skipped};
 
 use super::{
     CronAction, news, parents, run_name,
@@ -28,8 +28,26 @@ pub(super) fn wait(turn: &Turn<'_>) -> Option<Wait> {
     if turn.active().is_some() {
         return Some(Wait::Active);
     }
-    let parents = if pending.cause.is_schedules() { parents::waits_for(turn) } else { Vec::new() };
+    let parents = late_parents(turn, pending);
     (!parents.is_empty()).then_some(Wait::Parents(parents))
+}
+
+/// The claimed run may never be made: it waits for parents, which may not end as they must, or for a name that somebody
+/// has to set free.
+pub(super) fn is_stuck(turn: &Turn<'_>) -> bool {
+    let Some(pending) = turn.status.pending else { return false };
+    let kills = turn.cron.collision == Collision::KillExisting;
+    match wait(turn) {
+        Some(Wait::Parents(_) | Wait::Name) => true,
+        // The run that goes on would long be ended for it.
+        Some(Wait::Active) => kills && !late_parents(turn, pending).is_empty(),
+        None => false,
+    }
+}
+
+/// What was asked for does not wait for parents, and what they called for has them.
+fn late_parents(turn: &Turn<'_>, pending: PendingRun) -> Vec<String> {
+    if pending.cause.is_schedules() { parents::waits_for(turn) } else { Vec::new() }
 }
 
 /// Lets the claimed run start whose object is seen. No two runs go on at a time, so the last one has to have ended.
@@ -62,15 +80,26 @@ pub(super) fn confirm(turn: &mut Turn<'_>) {
     turn.plan.events.push(news::started(turn.cron, pending, &run.name));
 }
 
-/// A suspended cron has no claims but those of people. What is being made all the same is removed as unknown.
-pub(super) fn drop_suspended(turn: &mut Turn<'_>) {
-    let Some(pending) = turn.status.pending.filter(|pending| pending.cause != RunCause::Asked) else {
-        return;
+/// Drops a claim that is not wanted any more: a suspended cron has none but those of people, and these can take back what
+/// they have asked for. What is being made all the same is removed as unknown.
+pub(super) fn drop_unwanted(turn: &mut Turn<'_>) {
+    let Some(pending) = turn.status.pending else { return };
+    let (unwanted, why) = match pending.cause {
+        RunCause::Asked => (turn.cron.run_at.map(whole) != Some(pending.time), Skipped::Withdrawn),
+        _ => (turn.cron.suspend, Skipped::Suspended),
     };
-    if turn.cron.suspend && turn.at(pending.time).is_none_or(|run| !run.owned) {
+    if unwanted && turn.at(pending.time).is_none_or(|run| !run.owned) {
         turn.status.pending = None;
-        turn.skip(pending.time, pending.cause, Skipped::Suspended);
-        turn.plan.events.push(news::skipped(turn.cron, pending.time, Skipped::Suspended));
+        turn.skip(pending.time, pending.cause, why);
+        turn.plan.events.push(news::skipped(turn.cron, pending.time, why));
+    }
+}
+
+/// The claim, which is stuck, is left out for a run that a person asks for.
+pub(super) fn give_way(turn: &mut Turn<'_>) {
+    if let Some(pending) = turn.status.pending.take() {
+        turn.skip(pending.time, pending.cause, Skipped::AnotherWaits);
+        turn.plan.events.push(news::gave_way(turn.cron, pending.time));
     }
 }
 
@@ -80,7 +109,7 @@ pub(super) fn kill_existing(turn: &mut Turn<'_>) {
         return;
     };
     let backlog = pending.cause == RunCause::CatchUp && matches!(turn.cron.catch_up, CatchUp::All { .. });
-    let ready = !pending.cause.is_schedules() || parents::waits_for(turn).is_empty();
+    let ready = late_parents(turn, pending).is_empty();
     if backlog || !ready || wait(turn) != Some(Wait::Active) {
         return;
     }

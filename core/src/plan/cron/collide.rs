@@ -113,7 +113,8 @@ fn is_same(turn: &Turn<'_>, time: Timestamp) -> bool {
     turn.has_run(time) || turn.status.pending.is_some_and(|pending| pending.time == time)
 }
 
-/// The run that a person asks for: it waits for one that is claimed, then meets the one that goes on like any other.
+/// The run that a person asks for: it waits for a claimed one that is about to be made, takes the place of one that is
+/// stuck, and meets the one that goes on like any other.
 fn asked(turn: &mut Turn<'_>) {
     let Some(at) = turn.cron.run_at else { return };
     let time = whole(at);
@@ -123,12 +124,11 @@ fn asked(turn: &mut Turn<'_>) {
     if turn.now < at {
         return turn.check_at(at);
     }
-    let pending = turn.status.pending;
     if is_same(turn, time) || had_run(turn, time) {
         turn.status.observed_run_at = Some(time);
         return;
     }
-    if pending.is_some() {
+    if turn.status.pending.is_some() && !claim::is_stuck(turn) {
         return;
     }
     turn.status.observed_run_at = Some(time);
@@ -136,6 +136,7 @@ fn asked(turn: &mut Turn<'_>) {
         let run = Run { time, kind: Kind::OnTime };
         leave_out(turn, run, RunCause::Asked, Skipped::Collision);
     } else {
+        claim::give_way(turn);
         turn.claim(time, RunCause::Asked);
     }
 }

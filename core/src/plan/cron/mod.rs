@@ -122,7 +122,7 @@ pub fn plan_cron(view: &CronView<'_>, now: Timestamp) -> CronPlan {
     }
     due::anchor(&mut turn);
     claim::confirm(&mut turn);
-    claim::drop_suspended(&mut turn);
+    claim::drop_unwanted(&mut turn);
     if turn.may_start() {
         collide::take_due(&mut turn);
         claim::kill_existing(&mut turn);

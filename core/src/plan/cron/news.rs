@@ -56,8 +56,17 @@ pub(super) fn skipped(cron: &Cron, time: Timestamp, why: Skipped) -> Event {
         Skipped::AnotherWaits => "another waits for its turn",
         Skipped::Missed => "it was missed",
         Skipped::Suspended => "the cron was suspended before its turn came",
+        Skipped::Withdrawn => "spec.runAt does not ask for it any more",
     };
     event(false, RUN_SKIPPED, format!("run {name} of {time} is left out: {why}"))
+}
+
+/// A claim is left out for what a person asks for.
+pub(super) fn gave_way(cron: &Cron, time: Timestamp) -> Event {
+    let name = run_name(&cron.name, time);
+    let words =
+        format!("run {name} of {time} is left out: it could not start, and spec.runAt asks for another");
+    event(false, RUN_SKIPPED, words)
 }
 
 pub(super) fn missed(cron: &Cron, missed: &Missed) -> Event {

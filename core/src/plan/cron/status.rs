@@ -107,9 +107,13 @@ fn stalled(turn: &Turn<'_>, wait: Option<&Wait>) -> Option<Words> {
     }
     let pending = turn.status.pending.filter(|_| wait == Some(&Wait::Name))?;
     let name = run_name(&turn.cron.name, pending.time);
+    let leave = match pending.cause {
+        RunCause::Asked => "take spec.runAt away, or change it,",
+        RunCause::Schedule | RunCause::CatchUp | RunCause::Parents => "suspend the cron",
+    };
     let words = format!(
-        "AuroraJob {name} has the name of the run of {} and is not this cron's: remove it, or suspend the cron to leave \
-         this time out",
+        "AuroraJob {name} has the name of the run of {} and is not this cron's: remove it, or {leave} to leave this time \
+         out",
         pending.time
     );
     Some((true, reasons::NAME_CONFLICT, words))

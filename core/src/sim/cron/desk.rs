@@ -29,10 +29,10 @@ impl Setting {
         let mut draw = Draw::of(seed, &[0]);
         let all = trouble == CronTrouble::All;
         let window_seconds = draw.pick(&[0, 90, 300, 3600]);
-        let parents = if all && draw.chance(15) { people_of(&mut draw) } else { Vec::new() };
+        let parents = if all && draw.chance(25) { people_of(&mut draw) } else { Vec::new() };
         let jitter_seconds = draw.pick(&[0, 0, 7, 40]);
         let history = RunHistory { succeeded: draw.small(0, 3), failed: draw.small(0, 3) };
-        let (schedule, schedule_text) = match parents.is_empty() {
+        let (schedule, schedule_text) = match parents.is_empty() || draw.chance(40) {
             true => schedule(RULES[usize::from(draw.chance(20))]),
             false => (None, "".into()),
         };

@@ -194,7 +194,12 @@ impl Write<'_> {
             Skipped::Collision => self.cron.collision == Collision::CancelNew && self.goes_on(),
             Skipped::AnotherWaits => {
                 let late = self.old.pending.is_some_and(|pending| pending.cause == RunCause::CatchUp);
-                self.after.pending.is_some() && self.goes_on() && !(late && self.all())
+                let for_parents = !self.cron.parents.is_empty();
+                let waits = self.after.pending.is_some() && (self.goes_on() || for_parents);
+                // People need not wait for what waits for its parents.
+                let asked = self.after.pending.filter(|pending| Some(*pending) != self.old.pending);
+                let asked = asked.is_some_and(|pending| pending.cause == RunCause::Asked);
+                (waits && !(late && self.all())) || (asked && for_parents)
             }
             Skipped::Missed => return Ok(()),
             Skipped::Suspended => {
@@ -203,6 +208,10 @@ impl Write<'_> {
                     .pending
                     .is_some_and(|pending| pending.time == time && pending.cause != RunCause::Asked);
                 self.cron.suspend && dropped && self.after.pending != self.old.pending
+            }
+            Skipped::Withdrawn => {
+                let asked = PendingRun { time, cause: RunCause::Asked };
+                self.old.pending == Some(asked) && self.cron.run_at.map(whole) != Some(time)
             }
         };
         check(may, || format!("the run of {time} is left out against its policy: {why:?}"))

@@ -1,4 +1,4 @@
-//! People: they suspend, resume, change the schedule, ask for runs, remove some, and freeze the cluster; parents end.
+//! People: they suspend, resume, change the schedule, ask for runs and take that back, remove some, and freeze the cluster; parents end.
 
 use jiff::SignedDuration;
 
@@ -22,6 +22,10 @@ pub(super) fn act(setting: &Setting, store: &mut Store, draw: &mut Draw) {
             store.edit(|cron| (cron.schedule, cron.schedule_text) = schedule(rule));
         }
         5..=10 => ask(store, draw),
+        25 => {
+            store.judge.asked = store.newest().status.as_ref().and_then(|status| status.observed_run_at);
+            store.edit(|cron| cron.run_at = None);
+        }
         11..=14 => remove(store, draw, true),
         15 => remove(store, draw, false),
         16 => store.frozen = true,

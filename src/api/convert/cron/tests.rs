@@ -170,7 +170,8 @@ fn every_outcome_and_cause_is_read_back() {
         BatchFailure::Killed(KillReason::Collision),
         BatchFailure::Killed(KillReason::Asked),
     ];
-    let skipped = [Skipped::Collision, Skipped::AnotherWaits, Skipped::Missed, Skipped::Suspended];
+    use Skipped::{AnotherWaits, Collision, Missed, Suspended, Withdrawn};
+    let skipped = [Collision, AnotherWaits, Missed, Suspended, Withdrawn];
     let all = [Active, Succeeded, Removed].into_iter().chain(failures.map(Failed)).chain(skipped.map(Left));
     for outcome in all {
         assert_eq!(model::RunOutcome::from(RunOutcome::from(outcome)), outcome);

@@ -113,6 +113,42 @@ fn a_foreign_object_of_a_runs_name_is_left_alone_and_told_of() {
 }
 
 #[test]
+fn what_is_asked_for_can_be_taken_back_until_it_is_made() {
+    let (before, after) = (Some(at("12:05")), Some(at("12:08")));
+    for (asked, there, suspend, told) in [
+        (before, "nothing", false, ""),
+        (before, "foreign", false, ""),
+        (before, "foreign", true, ""),
+        (None, "nothing", false, "skip 12:05 Withdrawn"),
+        (None, "foreign", false, "skip 12:05 Withdrawn"),
+        (None, "its own", false, ""),
+        (after, "nothing", false, "skip 12:05 Withdrawn, claim 12:08 Asked"),
+        (after, "foreign", false, "skip 12:05 Withdrawn, claim 12:08 Asked"),
+        (after, "its own", false, ""),
+    ] {
+        let mut desk = Desk::new("", "11:00", "12:10");
+        desk.cron.collision = Collision::Queue;
+        desk.active("11:30", RunCause::Asked);
+        desk.claimed("12:05", RunCause::Asked);
+        if there != "nothing" {
+            desk.stray("12:05");
+            desk.runs.last_mut().unwrap().owned = there == "its own";
+        }
+        (desk.cron.run_at, desk.cron.suspend) = (asked, suspend);
+        assert_eq!(desk.settle(), told, "{asked:?} {there}");
+        let stalled = desk.condition(ConditionType::Stalled).clone();
+        let conflict = there == "foreign" && asked == before;
+        assert_eq!(stalled.holds, conflict, "{asked:?} {there}");
+        let remedy = "remove it, or take spec.runAt away, or change it, to leave this time out";
+        assert!(!conflict || stalled.message.ends_with(remedy), "{}", stalled.message);
+        desk.end(None);
+        desk.now += secs(1);
+        let runs = desk.settle();
+        assert_eq!(runs.contains("start 12:05"), told.is_empty() && !conflict, "{asked:?} {there}: {runs}");
+    }
+}
+
+#[test]
 fn a_suspended_cron_drops_what_is_not_made_and_runs_what_is_asked_for() {
     let mut desk = Desk::new("0 * * * *", "11:00", "12:00");
     desk.claimed("12:00", RunCause::Schedule);

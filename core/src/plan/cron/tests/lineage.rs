@@ -101,15 +101,84 @@ fn a_time_waits_for_parents_and_the_run_that_goes_on_is_not_killed_meanwhile() {
     let busy = desk.condition(ConditionType::Reconciling);
     assert_eq!((busy.holds, busy.reason), (true, reasons::WAITING));
     assert_eq!(desk.settle_at("14:00"), "skip 14:00 AnotherWaits");
-    // A person need not wait for parents, but for the claim.
-    desk.cron.run_at = Some(at("14:05"));
-    assert_eq!(desk.settle_at("14:05"), "");
-    succeeds(&mut desk, 0, "14:10");
-    succeeds(&mut desk, 1, "14:10");
-    desk.cron.collision = Collision::Queue;
-    assert_eq!(desk.settle_at("14:10"), "make 13:00, start 13:00, claim 14:05 Asked");
-    desk.end(None);
-    assert_eq!(desk.settle_at("14:11"), "done 13:00, make 14:05, start 14:05");
+}
+
+#[test]
+fn what_is_asked_for_takes_the_place_of_a_claim_that_is_stuck() {
+    use Collision::{CancelNew, KillExisting, Queue};
+    let starts = "claim 12:05 Asked, make 12:05, start 12:05";
+    let instead = &format!("skip 12:00 AnotherWaits, {starts}");
+    let later = &format!("done 11:00, {instead}");
+    let turn = "done 11:00, make 12:00, start 12:00";
+    // The policy, a run goes on, what the claim of 12:00 waits for; what becomes of what is asked for, and after the end of
+    // the run that goes on.
+    for (collision, goes_on, waits_for, told, then) in [
+        (Queue, false, "parents", instead.as_str(), "done 12:05"),
+        (CancelNew, false, "parents", instead, "done 12:05"),
+        (KillExisting, false, "name", instead, "done 12:05"),
+        // It has to wait for that run anyway, and the parents may end by then.
+        (Queue, true, "parents", "", later),
+        (CancelNew, true, "parents", "", later),
+        (
+            KillExisting,
+            true,
+            "parents",
+            "skip 12:00 AnotherWaits, claim 12:05 Asked, kill 11:00",
+            "failed 11:00, make 12:05, start 12:05",
+        ),
+        (
+            Queue,
+            true,
+            "name",
+            "skip 12:00 AnotherWaits, claim 12:05 Asked",
+            "done 11:00, make 12:05, start 12:05",
+        ),
+        (CancelNew, true, "name", "skip 12:05 Collision", "done 11:00"),
+        // The end of that run brings the claim about.
+        (Queue, true, "its turn", "", &format!("{turn}, claim 12:05 Asked")),
+        (CancelNew, true, "its turn", "", &format!("{turn}, skip 12:05 Collision")),
+    ] {
+        let what = format!("{collision:?} {goes_on} {waits_for}");
+        let mut desk = desk("0 * * * *", ParentEnd::Succeeded, "12:05");
+        desk.cron.collision = collision;
+        if goes_on {
+            desk.active("11:00", RunCause::Schedule);
+        }
+        desk.claimed("12:00", RunCause::Schedule);
+        if waits_for != "parents" {
+            succeeds(&mut desk, 0, "12:01");
+            succeeds(&mut desk, 1, "12:01");
+        }
+        if waits_for == "name" {
+            desk.stray("12:00");
+            desk.runs.last_mut().unwrap().owned = false;
+        }
+        assert_eq!(desk.settle(), "", "{what}");
+        desk.cron.run_at = Some(at("12:05"));
+        assert_eq!(desk.settle(), told, "{what}");
+        desk.end(None);
+        assert_eq!(desk.settle_at("12:06"), then, "{what}");
+    }
+}
+
+#[test]
+fn who_gives_way_is_told_and_not_made_later() {
+    let mut desk = desk("0 * * * *", ParentEnd::Succeeded, "12:00");
+    desk.cron.catch_up = CatchUp::All { window_seconds: 7200 };
+    desk.settle();
+    desk.cron.run_at = Some(at("12:05"));
+    desk.now = at("12:05");
+    let events = desk.step().events;
+    assert_eq!(events.len(), 1);
+    let words = "run backup-1781092800 of 2026-06-10T12:00:00Z is left out: it could not start, and spec.runAt asks for another";
+    assert_eq!((events[0].reason, events[0].message.as_str()), ("RunSkipped", words));
+    assert_eq!(desk.status().last_scheduled, Some(at("12:00")));
+    // A leader that did not know has made it meanwhile.
+    desk.stray("12:00");
+    succeeds(&mut desk, 0, "12:06");
+    succeeds(&mut desk, 1, "12:06");
+    desk.told.clear();
+    assert_eq!(desk.settle_at("12:06"), "make 12:05, remove 12:00, start 12:05");
 }
 
 #[test]

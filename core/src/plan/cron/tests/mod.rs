@@ -152,6 +152,10 @@ impl Desk {
     }
 
     fn claimed(&mut self, time: &str, cause: RunCause) {
+        if cause == RunCause::Asked {
+            self.cron.run_at = Some(at(time));
+            self.status().observed_run_at = Some(at(time));
+        }
         self.status().pending = Some(PendingRun { time: at(time), cause });
     }
 
