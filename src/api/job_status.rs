@@ -69,6 +69,10 @@ pub struct AuroraJobStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub waits_for: Vec<String>,
+    /// The parents that have ended as they must, by kind and name. It goes by this, so they may be gone when it starts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub parents_ended: Vec<String>,
     /// Full name of the job: cluster/role/environment/name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job_key: Option<String>,

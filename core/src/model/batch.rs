@@ -199,6 +199,9 @@ pub struct BatchStatus {
     pub failure: Option<BatchFailure>,
     /// The parents it waits for, `Kind/name`.
     pub waits_for: Vec<String>,
+    /// The parents that have ended as they must, `Kind/name`: they may be gone before it begins. Only what is recorded here
+    /// lets it begin.
+    pub parents_ended: Vec<String>,
 }
 
 impl BatchStatus {

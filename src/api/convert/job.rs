@@ -132,6 +132,7 @@ fn batch_status(status: &AuroraJobStatus) -> Option<BatchStatus> {
         first_failure: status.first_failure.as_ref().and_then(first_failure),
         failure: status.failure.map(Into::into),
         waits_for: status.waits_for.clone(),
+        parents_ended: status.parents_ended.clone(),
     })
 }
 
@@ -178,6 +179,7 @@ pub fn job_status_object(status: &model::ServiceStatus, job: &Identity<'_>) -> A
         first_failure: batch.first_failure.as_ref().map(first_failure_object),
         failure: batch.failure.map(Into::into),
         waits_for: batch.waits_for,
+        parents_ended: batch.parents_ended,
         job_key: Some(job.job_key.to_owned()),
         role: Some(job.role.to_owned()),
         lost: listed(&status.lost),

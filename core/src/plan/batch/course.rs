@@ -12,6 +12,7 @@ use crate::model::{
 use super::{
     super::{Plan, ending::later},
     Scene,
+    status::parent_name,
 };
 
 /// What a job is up to.
@@ -41,7 +42,7 @@ pub(super) enum Wait {
     Cycle(String),
     /// Its cron has not recorded it as a run.
     Unconfirmed,
-    /// Parents that have not ended as they must.
+    /// Parents that have not ended as they must; none where it is yet to be recorded that they have.
     Parents(Vec<Parent>),
 }
 
@@ -134,12 +135,39 @@ fn wait(
     if batch.run_of.is_some() && !upstream.confirmed {
         return Some(Wait::Unconfirmed);
     }
+    let recorded = |parent: &Parent| {
+        let recorded = status.and_then(|status| status.batch.as_deref());
+        recorded.is_some_and(|recorded| recorded.parents_ended.contains(&parent_name(parent)))
+    };
+    if batch.parents.iter().all(recorded) {
+        return None;
+    }
+    let ended = parents_ended(service, batch, status, upstream);
+    let missing = batch.parents.iter().filter(|parent| !ended.contains(&parent_name(parent)));
+    Some(Wait::Parents(missing.cloned().collect()))
+}
+
+/// The parents that have ended as they must, by what is recorded and what is seen: who has ended once may be gone by the
+/// time that quota or a person lets the job begin.
+pub(super) fn parents_ended(
+    service: &Service,
+    batch: &Batch,
+    status: Option<&ServiceStatus>,
+    upstream: &Upstream<'_>,
+) -> Vec<String> {
     let has_ended = |at: usize, parent: &Parent| {
         let end = upstream.parents.get(at).and_then(|seen| seen.end(parent.when));
         // A job ends once; of a cron only what ran since this job was made counts.
         end.is_some_and(|end| parent.kind == ParentKind::Job || end > service.work.created)
     };
-    let missing = batch.parents.iter().enumerate().filter(|(at, parent)| !has_ended(*at, parent));
-    let missing: Vec<Parent> = missing.map(|(_, parent)| parent.clone()).collect();
-    (!missing.is_empty()).then_some(Wait::Parents(missing))
+    let recorded = status.and_then(|status| status.batch.as_deref());
+    let mut ended = recorded.map_or(Vec::new(), |recorded| recorded.parents_ended.clone());
+    for name in batch.parents.iter().map(parent_name) {
+        // One may be named twice, once to end and once to succeed.
+        let mut same = batch.parents.iter().enumerate().filter(|(_, parent)| parent_name(parent) == name);
+        if !ended.contains(&name) && same.all(|(at, parent)| has_ended(at, parent)) {
+            ended.push(name);
+        }
+    }
+    ended
 }

@@ -51,7 +51,7 @@ pub(super) fn plan(view: &ServiceView<'_>, batch: &Batch, now: Timestamp) -> Pla
     let known = view.status.unwrap_or(&nothing);
     let mut plan = Plan::default();
     if let Some(problem) = view.problem.filter(|problem| problem.blocks && !course::is_to_end(batch, known)) {
-        plan.status = Some(status::blocked(fleet, problem));
+        plan.status = Some(status::blocked(fleet, batch, problem));
         return plan;
     }
     let scene = Scene { fleet, batch, known, tally: tally(fleet, batch, known), foreign };

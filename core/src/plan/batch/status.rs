@@ -1,7 +1,7 @@
 //! What a job's status says after a plan: the facts that outlive its Pods, counts, and the conditions.
 
 use crate::model::{
-    BatchStatus, Condition, ConditionType, Instance, Parent, ParentKind, Phase, ServiceStatus, reasons,
+    Batch, BatchStatus, Condition, ConditionType, Instance, Parent, ParentKind, Phase, ServiceStatus, reasons,
 };
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
         status::{self as common, settle},
     },
     Scene,
-    course::{Course, Wait},
+    course::{Course, Wait, parents_ended},
     words::{self, Told},
 };
 
@@ -55,10 +55,17 @@ pub(super) fn status(scene: &Scene<'_>, course: &Course, throttled: u32, plan: &
 }
 
 /// The status of a job that nothing can be done for now; what is known of it stays.
-pub(super) fn blocked(fleet: &Fleet<'_>, problem: &Problem) -> ServiceStatus {
+pub(super) fn blocked(fleet: &Fleet<'_>, batch: &Batch, problem: &Problem) -> ServiceStatus {
     let mut status = common::blocked(fleet, problem);
-    status.batch.get_or_insert_default();
+    let known = status.batch.get_or_insert_default();
+    if known.ended.is_none() {
+        known.parents_ended = ended(fleet, batch);
+    }
     status
+}
+
+fn ended(fleet: &Fleet<'_>, batch: &Batch) -> Vec<String> {
+    parents_ended(fleet.view.service, batch, fleet.view.status, &fleet.view.upstream)
 }
 
 fn facts(scene: &Scene<'_>, course: &Course, live: u32) -> BatchStatus {
@@ -71,6 +78,7 @@ fn facts(scene: &Scene<'_>, course: &Course, live: u32) -> BatchStatus {
         failed: tally.failed.clone(),
         failures: tally.by_count(),
         first_failure: tally.first,
+        parents_ended: ended(scene.fleet, scene.batch),
         ..BatchStatus::default()
     };
     match course {

@@ -78,6 +78,9 @@ pub(super) fn tell(
                 reasons::DEPENDENCY_CYCLE,
                 format!("spec.parents: the job waits for itself: {way}; take one of these parents away"),
             ),
+            Some(Wait::Parents(parents)) if parents.is_empty() => {
+                rests(reasons::WAITING, "its parents have ended: it is about to start".to_owned())
+            }
             Some(Wait::Parents(parents)) => rests(reasons::WAITING, waiting(scene, parents)),
             Some(Wait::Unconfirmed) | None => {
                 let run = scene.batch.run_of.as_ref().map(|run| run.cron.as_ref()).unwrap_or_default();

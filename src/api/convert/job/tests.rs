@@ -200,6 +200,7 @@ fn status() -> model::ServiceStatus {
             }),
             failure: Some(BatchFailure::Instances),
             waits_for: vec!["AuroraJob/a".to_owned()],
+            parents_ended: vec!["AuroraCron/b".to_owned()],
         })),
         conditions: vec![
             condition(model::ConditionType::Ready, false, model::reasons::INSTANCES_FAILED),
@@ -227,6 +228,7 @@ fn a_status_is_read_back_as_it_was_written() {
         ("/selector", json!("borealis.dev/job=crunch,borealis.dev/live=true")),
         ("/firstFailure/reason", json!("Exited")),
         ("/waitsFor", json!(["AuroraJob/a"])),
+        ("/parentsEnded", json!(["AuroraCron/b"])),
         ("/conditions/1/type", json!("Failed")),
     ] {
         assert_eq!(shown.pointer(path), Some(&value), "{path}");

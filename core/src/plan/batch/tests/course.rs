@@ -16,6 +16,16 @@ fn parent(kind: ParentKind, name: &str, when: ParentEnd) -> Parent {
     Parent { kind, name: name.into(), when }
 }
 
+/// A job that waits for a job and for a run of a cron.
+fn child() -> Job {
+    Job::new(2, |batch| {
+        batch.parents = vec![
+            parent(ParentKind::Job, "load", ParentEnd::Succeeded),
+            parent(ParentKind::Cron, "clean", ParentEnd::Ended),
+        ];
+    })
+}
+
 #[test]
 fn enough_successes_complete_a_job_and_end_the_rest() {
     let mut job = Job::running(4, |batch| batch.min_succeeded = Some(2));
@@ -103,12 +113,7 @@ fn a_terminal_phase_is_never_left() {
 
 #[test]
 fn it_waits_for_all_its_parents_and_for_none_once_it_has_begun() {
-    let mut job = Job::new(2, |batch| {
-        batch.parents = vec![
-            parent(ParentKind::Job, "load", ParentEnd::Succeeded),
-            parent(ParentKind::Cron, "clean", ParentEnd::Ended),
-        ];
-    });
+    let mut job = child();
     let (made, later) = (job.now, job.now + SignedDuration::from_secs(1));
     let seen = |succeeded, ended| ParentSeen { exists: true, succeeded, ended };
     for (first, second, missing) in [
@@ -117,6 +122,7 @@ fn it_waits_for_all_its_parents_and_for_none_once_it_has_begun() {
         // A run of the cron that had ended before this job was made is none it waits for.
         (seen(Some(made), Some(made)), seen(Some(made), Some(made)), vec!["AuroraCron/clean"]),
     ] {
+        job = child();
         job.parents = vec![first, second];
         job.go();
         assert_eq!((job.phase(), job.lives(), asked(&job)), (Phase::Waiting, vec![], 0));
@@ -126,13 +132,68 @@ fn it_waits_for_all_its_parents_and_for_none_once_it_has_begun() {
     }
     assert_eq!(job.message(ConditionType::Ready), "waits for AuroraCron/clean to end");
     job.parents = vec![seen(Some(made), Some(made)), seen(None, Some(later))];
-    assert_eq!(asked(&job), 2);
+    assert_eq!(asked(&job), 0, "it is recorded first");
+    job.step();
+    assert_eq!((job.phase(), job.lives(), asked(&job)), (Phase::Waiting, vec![], 2));
+    assert_eq!(job.message(ConditionType::Ready), "its parents have ended: it is about to start");
     job.go();
     assert_eq!((job.lives(), job.said().waits_for.len()), (vec![0, 1], 0));
     job.parents = vec![ParentSeen::default(); 2];
     job.run_all();
     job.end(0, Way::Preempted);
     assert_eq!((job.lives(), asked(&job)), (vec![0, 1], 2));
+}
+
+#[test]
+fn a_parent_that_has_ended_may_be_gone_before_it_begins() {
+    let later = child().now + SignedDuration::from_secs(1);
+    let (gone, ended) = (ParentSeen::default(), |succeeded| ParentSeen {
+        exists: true,
+        succeeded: Some(later).filter(|_| succeeded),
+        ended: Some(later),
+    });
+    let nothing: fn(&mut Job) = |_| ();
+    let suspended: fn(&mut Job) = |job| job.batch().suspend = true;
+    let blocked: fn(&mut Job) = |job| {
+        job.problem = Some(Problem { reason: reasons::TIER_MISSING, message: String::new(), blocks: true });
+    };
+    let frozen: fn(&mut Job) = |job| job.frozen = true;
+    // What holds it back, what is seen of its parents one after the other, and whether it begins in the end.
+    for (case, holds, seen, begins) in [
+        ("one by one", nothing, [[ended(true), gone], [gone, ended(true)]], true),
+        ("one failed", nothing, [[ended(false), gone], [gone, ended(true)]], false),
+        ("one forgotten", nothing, [[ended(true), gone], [gone, gone]], false),
+        ("suspended", suspended, [[ended(true), ended(true)], [gone, gone]], true),
+        ("blocked", blocked, [[ended(true), ended(true)], [gone, gone]], true),
+        ("frozen", frozen, [[ended(true), ended(true)], [gone, gone]], true),
+    ] {
+        let mut job = child();
+        holds(&mut job);
+        for seen in seen {
+            job.parents = seen.to_vec();
+            job.go();
+        }
+        job.batch().suspend = false;
+        (job.problem, job.frozen) = (None, false);
+        job.parents = vec![gone; 2];
+        job.go();
+        assert_eq!(job.phase() == Phase::Running, begins, "{case}: {:?}", job.said());
+    }
+}
+
+#[test]
+fn who_is_to_end_and_to_succeed_has_ended_when_he_has_succeeded() {
+    let mut job = Job::new(1, |batch| {
+        batch.parents =
+            [ParentEnd::Ended, ParentEnd::Succeeded].map(|when| parent(ParentKind::Job, "load", when)).into();
+    });
+    let ended = Some(job.now);
+    job.parents = vec![ParentSeen { exists: true, succeeded: None, ended }; 2];
+    job.go();
+    assert_eq!((job.phase(), job.said().parents_ended.len()), (Phase::Waiting, 0));
+    job.parents = vec![ParentSeen { exists: true, succeeded: ended, ended }; 2];
+    job.go();
+    assert_eq!(job.phase(), Phase::Running);
 }
 
 #[test]

@@ -65,6 +65,24 @@ fn what_waits_is_told_and_is_granted_nothing_by_it() {
 }
 
 #[test]
+fn who_waits_for_quota_remembers_that_its_parents_have_ended() {
+    let mut job = Job::new(2, |batch| {
+        let (kind, name, when) = (ParentKind::Job, "load".into(), ParentEnd::Succeeded);
+        batch.parents = vec![Parent { kind, name, when }];
+    });
+    let ended = Some(job.now);
+    job.parents = vec![ParentSeen { exists: true, succeeded: ended, ended }];
+    // It asks for its quota from here on.
+    job.status = plan(&job, Some(&granted(0)), false).status;
+    assert_eq!(job.said().parents_ended, ["AuroraJob/load"]);
+    job.parents = vec![ParentSeen::default()];
+    assert_eq!(plan(&job, Some(&granted(0)), false), Plan::default());
+    assert_eq!(creates(&twice(&mut job, Some(&granted(0)), true)), 0);
+    assert_eq!(job.ready().0, reasons::QUOTA_EXCEEDED);
+    assert_eq!(creates(&twice(&mut job, Some(&granted(2)), false)), 2);
+}
+
+#[test]
 fn who_goes_on_after_a_pause_asks_anew() {
     let mut job = Job::running(2, |_| ());
     job.status.as_mut().unwrap().admitted = Some(granted(2));
