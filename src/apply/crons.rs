@@ -29,7 +29,7 @@ use tracing::{debug, info};
 use super::{
     Announcer, Outcome,
     calls::{Calls, Failed},
-    run::{delete, merge, replace_status},
+    run::{Undone, delete, merge, replace_status},
 };
 use crate::{
     CronKey, JobKey,
@@ -55,13 +55,6 @@ pub struct CronExecutor {
     claimed: Mutex<LruCache<(Uid, i64), Arc<AuroraCron>>>,
 }
 
-/// Why something was not done.
-enum Undone {
-    Fenced,
-    Retry(String),
-    Refused(Problem),
-}
-
 impl CronExecutor {
     pub(super) fn new(
         client: Client,
@@ -82,7 +75,7 @@ impl CronExecutor {
         match self.carry_out(key, facts, plan).await {
             Ok(wrote) => Outcome::Done { wrote },
             Err(Undone::Fenced) => Outcome::Fenced,
-            Err(Undone::Retry(why)) => Outcome::Retry { after: None, why },
+            Err(Undone::Retry { after, why }) => Outcome::Retry { after, why },
             Err(Undone::Refused(problem)) => Outcome::Refused { problem },
         }
     }
@@ -97,15 +90,21 @@ impl CronExecutor {
             self.metrics.cron_event(event.reason);
             self.announcer.announce_on(regarding(key, facts.uid), event);
         }
+        let mut failed: Option<Undone> = None;
         for action in actions {
-            match action {
-                CronAction::CreateRun { name, time } => self.create_run(key, facts, &name, time).await?,
-                CronAction::KillRun { name, uid, reason } => self.kill_run(key, &name, uid, reason).await?,
-                CronAction::RemoveRun { name, uid } => self.remove_run(key, &name, uid).await?,
+            let done = match action {
+                CronAction::CreateRun { name, time } => self.create_run(key, facts, &name, time).await,
+                CronAction::KillRun { name, uid, reason } => self.kill_run(key, &name, uid, reason).await,
+                CronAction::RemoveRun { name, uid } => self.remove_run(key, &name, uid).await,
+            };
+            match done {
+                Ok(()) => wrote = true,
+                Err(Undone::Fenced) => return Err(Undone::Fenced),
+                // What else there is to do may be what helps: a namespace may hold only so many jobs.
+                Err(undone) => failed = failed.into_iter().chain([undone]).reduce(Undone::worse),
             }
-            wrote = true;
         }
-        Ok(wrote)
+        failed.map_or(Ok(wrote), Err)
     }
 
     /// Writes the status where it says something new, or where what follows rests on its being the newest; whether it did.
@@ -123,7 +122,7 @@ impl CronExecutor {
         }
         let crons: Api<AnyCron> = Api::namespaced(self.client.clone(), &key.namespace);
         let what = "writing the status";
-        let value = serde_json::to_value(&wanted).map_err(|error| Undone::Retry(error.to_string()))?;
+        let value = serde_json::to_value(&wanted).map_err(|error| Undone::stale(error.to_string()))?;
         let patch = replace_status(&facts.uid.to_string(), &facts.resource_version, &value)
             .map_err(|failed| self.undone(key, what, &failed))?;
         let parameters = PatchParams::default();
@@ -138,8 +137,8 @@ impl CronExecutor {
                 Ok(true)
             }
             Err(failed) => {
-                if let Failed::Conflict(_) | Failed::Refused(_) = failed {
-                    // Somebody knows more: what they know is read before the next plan.
+                if let Failed::Refused(_) = failed {
+                    // The version is another: what others know is read before the next plan.
                     self.index.unsettle_cron(key);
                 }
                 Err(self.undone(key, what, &failed))
@@ -165,7 +164,7 @@ impl CronExecutor {
         let cron = read.map_err(|failed| self.undone(key, "reading the cron", &failed))?;
         let uid = facts.uid.to_string();
         if cron.metadata.uid.as_deref() != Some(&*uid) || cron.metadata.deletion_timestamp.is_some() {
-            return Err(Undone::Retry("the cron was removed or made anew meanwhile".to_owned()));
+            return Err(Undone::stale("the cron was removed or made anew meanwhile"));
         }
         Ok(Arc::new(cron))
     }
@@ -179,6 +178,7 @@ impl CronExecutor {
     ) -> Result<(), Undone> {
         let cron = self.whole(key, facts).await?;
         let job = convert::run_object(&cron, time);
+        let _awaited = self.index.await_answers(&JobKey::job(&key.namespace, name));
         let jobs: Api<AnyJob> = Api::namespaced(self.client.clone(), &key.namespace);
         let made: Api<AuroraJob> = Api::namespaced(self.client.clone(), &key.namespace);
         let created =
@@ -201,8 +201,9 @@ impl CronExecutor {
                 }
             },
             Err(Failed::Refused(words)) => {
-                let message =
-                    format!("The API server refuses the AuroraJob {name}: {words}; change spec.job");
+                let message = format!(
+                    "The API server refuses the AuroraJob {name}: {words}; is spec.job at fault, change that"
+                );
                 Err(Undone::Refused(Problem { reason: reasons::TEMPLATE_REFUSED, message, blocks: false }))
             }
             Err(failed) => Err(self.undone(key, "making a run", &failed)),
@@ -210,6 +211,8 @@ impl CronExecutor {
     }
 
     async fn kill_run(&self, key: &CronKey, name: &str, uid: Uid, reason: KillReason) -> Result<(), Undone> {
+        let run = JobKey::job(&key.namespace, name);
+        let _awaited = self.index.await_answers(&run);
         let word = convert::kill_word(reason);
         let body: Value = json!({"metadata": {"annotations": {labels::KILL: word}}});
         let patch = merge(&uid.to_string(), body);
@@ -221,7 +224,7 @@ impl CronExecutor {
                 Ok(())
             }
             Err(Failed::Missing(_)) => {
-                self.index.learn_run_gone(&JobKey::job(&key.namespace, name), uid);
+                self.index.learn_run_gone(&run, uid);
                 Ok(())
             }
             Err(failed) => Err(self.undone(key, "ending a run", &failed)),
@@ -247,16 +250,14 @@ impl CronExecutor {
         debug!(cron = %key, why, "not carried out");
         match failed {
             Failed::Fenced => Undone::Fenced,
-            Failed::Unknown(_) | Failed::Conflict(_) => {
+            Failed::Unknown(_) | Failed::Conflict(_) | Failed::Missing(_) => {
                 self.index.unsettle_cron(key);
-                Undone::Retry(why)
+                Undone::Retry { after: None, why }
             }
-            Failed::Term(_)
-            | Failed::Busy { .. }
-            | Failed::Missing(_)
-            | Failed::Exists(_)
-            | Failed::Denied(_)
-            | Failed::Refused(_) => Undone::Retry(why),
+            Failed::Busy { after, .. } => Undone::Retry { after: *after, why },
+            Failed::Term(_) | Failed::Exists(_) | Failed::Denied(_) | Failed::Refused(_) => {
+                Undone::Retry { after: None, why }
+            }
         }
     }
 }

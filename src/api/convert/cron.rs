@@ -9,10 +9,10 @@ use borealis_core::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{job::parents, number, service, signed, task, time, uid, unsigned, whole};
+use super::{job::parents, number, run_object, service, signed, task, time, uid, unsigned, whole};
 use crate::api::cron::{CatchUpPolicy, CollisionPolicy};
 use crate::api::cron_status::{AuroraCronStatus, PendingRun, RunCause, RunOutcome, RunRecord};
-use crate::api::{AuroraCron, AuroraCronSpec, Invalid};
+use crate::api::{AuroraCron, AuroraCronSpec, AuroraJob, Invalid};
 
 /// What stands in the place of schedules where there are none.
 const BY_PARENTS: &str = "after its parents";
@@ -34,12 +34,14 @@ pub fn cron(
         [] => Ok(None),
         rules => schedule(rules, zone).map(Some),
     };
+    let created = task::created(metadata);
+    check_job(run_object(object, created), object)?;
     let window = || number("spec.catchUp.windowSeconds", spec.catch_up.window_seconds, 60, 2_592_000);
     Ok(model::Cron {
         name: metadata.name.as_deref().unwrap_or_default().into(),
         uid: uid(metadata)?,
         generation: metadata.generation.unwrap_or_default(),
-        created: task::created(metadata),
+        created,
         deleting: metadata.deletion_timestamp.is_some(),
         schedule: schedule.map_err(|error| refused(&error))?,
         schedule_text: text(spec, zone),
@@ -62,6 +64,14 @@ pub fn cron(
         parents: parents(&spec.parents),
         run_at: spec.run_at.as_ref().map(whole),
     })
+}
+
+/// Its runs can be acted upon.
+fn check_job(mut run: AuroraJob, cron: &AuroraCron) -> Result<(), Invalid> {
+    // It has none before it is made; any will do.
+    run.metadata.uid.clone_from(&cron.metadata.uid);
+    let Err(invalid) = super::job(&run, "") else { return Ok(()) };
+    Err(Invalid::Field { field: "spec.job", reason: format!("in a run of it, {invalid}") })
 }
 
 fn refused(error: &ScheduleError) -> Invalid {

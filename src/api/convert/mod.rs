@@ -24,7 +24,7 @@ pub use cron::{cron, cron_status, cron_status_object};
 pub use grant::{grant, grant_object};
 pub use job::{job, job_status, job_status_object};
 pub use quota::{ForeignShare, pending_grants, role_quota_object};
-pub use run::{kill_word, run_object, run_seen};
+pub use run::{kill_word, run_object};
 pub use service::{Identity, service, service_status, service_status_object};
 pub use settings::update_settings;
 pub use tenancy::{role, tier};

@@ -1,14 +1,13 @@
 //! The runs of crons: AuroraJobs that carry their cron's name, their time, and the wish that they end.
 
 use borealis_core::{
-    model::{self, KillReason, RunEnd, RunOf, RunSeen},
+    model::{KillReason, RunOf},
     plan::cron::run_name,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
 
-use super::{task, uid};
 use crate::api::{AuroraCron, AuroraJob, GROUP, Invalid, labels};
 
 /// Words of the annotation that has a job end.
@@ -67,34 +66,6 @@ fn owner(metadata: &ObjectMeta) -> Option<&OwnerReference> {
 fn is_cron(owner: &OwnerReference) -> bool {
     let of_ours = owner.api_version.split_once('/').is_some_and(|(group, _)| group == GROUP);
     of_ours && owner.kind == AuroraCron::kind(&())
-}
-
-/// The AuroraJob as the cron of this uid sees it, by the time that its annotation says, or else its name; `None` where
-/// it can't be one that stands where a run would.
-#[must_use]
-pub fn run_seen(object: &AuroraJob, cron: model::Uid) -> Option<RunSeen> {
-    let metadata = &object.metadata;
-    let name = metadata.name.as_deref()?;
-    let by_name = || Timestamp::from_second(name.rsplit_once('-')?.1.parse().ok()?).ok();
-    let owned = owner(metadata).filter(|owner| is_cron(owner)).and_then(|owner| owner.uid.parse().ok());
-    let status = object.status.as_ref().and_then(super::job_status);
-    let batch = status.and_then(|status| status.batch).unwrap_or_default();
-    let ttl = object.spec.ttl_seconds_after_finished;
-    Some(RunSeen {
-        name: name.into(),
-        uid: uid(metadata).ok()?,
-        time: scheduled_time(metadata).or_else(by_name)?,
-        created: task::created(metadata),
-        deleting: metadata.deletion_timestamp.is_some(),
-        owned: owned == Some(cron),
-        killed: annotation(metadata, labels::KILL).is_some(),
-        end: batch
-            .ended
-            .filter(|_| batch.phase.is_terminal())
-            .map(|at| RunEnd { at, failure: batch.failure }),
-        started: batch.started,
-        ttl_seconds: ttl.and_then(|seconds| u32::try_from(seconds).ok()),
-    })
 }
 
 /// The AuroraJob to make for a run, of the cron as it is now.

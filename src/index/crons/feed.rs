@@ -17,10 +17,10 @@ use super::{
         records::Offered,
         stamp::{News, Source, Version},
     },
-    Table, cron_of,
-    row::{AnyCron, CronRow, cron_name, job_name},
+    Table,
+    row::{AnyCron, CronRow, cron_name},
 };
-use crate::{CronKey, JobKey, KeyRef, api::AnyJob};
+use crate::{CronKey, JobKey};
 
 impl Feed for AnyCron {
     fn offer(&self, index: &Index, kind: Kind, source: Source) -> Result<(), Unreadable> {
@@ -42,7 +42,7 @@ impl Feed for AnyCron {
         if index.changed(&offered, source) {
             index.replan_cron(namespace, name);
         }
-        index.tell(namespace, concerned);
+        index.tell(namespace, &concerned);
         Ok(())
     }
 
@@ -57,7 +57,7 @@ impl Feed for AnyCron {
         if removed.is_some() {
             index.replan_cron(namespace, name);
         }
-        index.tell(namespace, concerned);
+        index.tell(namespace, &concerned);
         Ok(())
     }
 }
@@ -109,7 +109,7 @@ impl Table {
 }
 
 impl Index {
-    pub(super) fn tell(&self, namespace: &str, concerned: Concerned) {
+    pub(super) fn tell(&self, namespace: &str, concerned: &Concerned) {
         concerned.jobs.iter().for_each(|job| (self.dirty)(&JobKey::job(namespace, job)));
         concerned.crons.iter().for_each(|cron| self.replan_cron(namespace, cron));
     }
@@ -133,7 +133,7 @@ impl Index {
         drop(table);
         for ((namespace, name), concerned) in dirty.iter().zip(concerned) {
             self.replan_cron(namespace, name);
-            self.tell(namespace, concerned);
+            self.tell(namespace, &concerned);
         }
     }
 
@@ -152,12 +152,12 @@ impl Index {
     pub(in crate::index) fn listed_cron(&self, key: &CronKey, version: Version, present: &BTreeSet<Uid>) {
         let epoch = self.epoch(Kind::Cron);
         let mut table = self.crons();
-        let removed = table
-            .change(&key.namespace, &key.name, |family| family.cron.read_live(version, present, epoch));
+        let removed =
+            table.change(&key.namespace, &key.name, |family| family.cron.read_live(version, present, epoch));
         let concerned =
             if removed.is_empty() { Concerned::default() } else { table.changed(&key.namespace, &key.name) };
         drop(table);
-        self.tell(&key.namespace, concerned);
+        self.tell(&key.namespace, &concerned);
     }
 
     /// How often it was not known what became of a write: what is read from now on settles that.

@@ -31,12 +31,15 @@ pub use self::{
     view::{CronFacts, CronSeen},
 };
 
+/// Hears of a cron.
+type Hears = Box<dyn Fn(&CronKey) + Send + Sync>;
+
 /// All crons. One for the process.
 #[derive(Default)]
 pub(super) struct Crons {
     table: Mutex<Table>,
     /// Who hears which cron is to be planned again.
-    dirty: OnceLock<Box<dyn Fn(&CronKey) + Send + Sync>>,
+    dirty: OnceLock<Hears>,
 }
 
 #[derive(Default)]

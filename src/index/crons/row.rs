@@ -23,6 +23,8 @@ pub(super) struct CronRow {
     /// What it says, as it was last usable; `None` where it never was.
     pub(super) cron: Option<Arc<Cron>>,
     pub(super) status: Option<Arc<CronStatus>>,
+    /// It may have a status that can't be told, since nothing of the object can be read: nothing may be put in its place.
+    pub(super) is_unread: bool,
     /// Its spec can't be used.
     pub(super) problem: Option<Problem>,
 }
@@ -74,6 +76,7 @@ impl CronRow {
         };
         Self {
             uid,
+            is_unread: object.0.is_err() && status.is_none(),
             generation: meta.generation.unwrap_or_default(),
             deleting: meta.deletion_timestamp.is_some(),
             cron,

@@ -94,7 +94,7 @@ impl Index {
             concerned.crons.insert(cron.into());
         }
         drop(table);
-        self.tell(namespace, concerned);
+        self.tell(namespace, &concerned);
     }
 
     /// Takes a run as a write or a read on behalf of its cron returned it: it is planned by others, who hear of it here.
@@ -131,3 +131,6 @@ impl Index {
         self.tell_crons(run.into());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,10 +10,13 @@ use borealis_core::schedule::{Schedule, ScheduleError};
 /// Below this many schedules they are not looked through for those that nobody holds.
 const FEW: usize = 256;
 
-/// What was read, by rules and zone.
+/// Rules and their zone.
+type Text = (Box<[String]>, Box<str>);
+
+/// What was read.
 #[derive(Default)]
 pub(super) struct Schedules {
-    known: HashMap<(Box<[String]>, Box<str>), Weak<Schedule>>,
+    known: HashMap<Text, Weak<Schedule>>,
     full: usize,
 }
 

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use borealis_core::{
     model::{
-        CatchUp, Collision, Cron, CronStatus, Parent, ParentKind, ParentSeen, Phase, RunHistory,
-        RunSeen, Uid,
+        CatchUp, Collision, Cron, CronStatus, Parent, ParentKind, ParentSeen, Phase, RunHistory, RunSeen, Uid,
     },
     plan::{Name, Problem, cycle},
 };
@@ -62,7 +61,8 @@ impl Index {
             let table = self.crons();
             let Some(of_namespace) = table.namespaces.get(namespace) else { return Viewed::Absent };
             let Some(family) = of_namespace.families.get(name) else { return Viewed::Absent };
-            let Some((row, version)) = family.cron.get(&()) else { return Viewed::Absent };
+            let seen = family.cron.get(&()).filter(|(row, _)| !row.is_unread);
+            let Some((row, version)) = seen else { return Viewed::Absent };
             if family.is_unsettled() {
                 return Viewed::Unsettled;
             }

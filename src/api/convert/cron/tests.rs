@@ -2,7 +2,7 @@ use borealis_core::model::{Collision, CronStatus, reasons};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::{run_object, run_seen};
+use super::super::run_object;
 use super::*;
 use crate::api::{AuroraJob, convert, labels};
 
@@ -205,36 +205,14 @@ fn a_run_is_made_from_the_cron_and_known_again() {
     // As the planner of jobs is told.
     let batch = convert::job(&job, "preemptible").unwrap().batch.unwrap();
     assert_eq!(batch.run_of, Some(model::RunOf { cron: "nightly".into(), time: at(100) }));
-    // As the planner of crons sees it.
-    let seen = run_seen(&job, UID.parse().unwrap()).unwrap();
-    assert_eq!((&*seen.name, seen.time, seen.owned, seen.end), ("nightly-100", at(100), true, None));
-    assert_eq!((seen.killed, seen.ttl_seconds), (false, Some(60)));
-    assert!(!run_seen(&job, RUN.parse().unwrap()).unwrap().owned);
 }
 
 #[test]
-fn a_run_has_ended_once_its_pods_have() {
-    let seen = |phase: &str| {
-        let mut job = made(&object(&json!({})));
-        job.status = serde_json::from_value(json!({
-            "observedGeneration": 1, "phase": phase, "startTime": "1970-01-01T00:01:41Z",
-            "endTime": "1970-01-01T00:01:50Z", "failure": "TimedOut",
-        }))
-        .unwrap();
-        run_seen(&job, UID.parse().unwrap()).unwrap()
-    };
-    assert_eq!((seen("Ending").end, seen("Ending").started), (None, Some(at(101))));
-    let end = model::RunEnd { at: at(110), failure: Some(BatchFailure::TimedOut) };
-    assert_eq!(seen("Failed").end, Some(end));
-}
-
-#[test]
-fn what_stands_under_the_name_of_a_run_is_seen_as_foreign() {
-    let mut job = made(&object(&json!({})));
-    job.metadata.owner_references = None;
-    job.metadata.annotations = None;
-    let seen = run_seen(&job, UID.parse().unwrap()).unwrap();
-    assert_eq!((seen.time, seen.owned), (at(100), false));
-    job.metadata.name = Some("nightly".to_owned());
-    assert_eq!(run_seen(&job, UID.parse().unwrap()), None);
+fn a_cron_whose_runs_nobody_could_act_upon_says_so() {
+    let spread = json!([{"topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule", "maxSkew": 1}]);
+    let template = json!({"spec": {"topologySpreadConstraints": spread}});
+    let job = json!({"spec": {"template": template,
+        "constraints": [{"attribute": "topology.kubernetes.io/zone", "limit": 1}]}});
+    let refused = cron(&object(&json!({"job": job})), parse).unwrap_err().to_string();
+    assert!(refused.starts_with("spec.job: in a run of it, spec."), "{refused}");
 }
