@@ -17,9 +17,8 @@ use borealis_core::{
     },
 };
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
-    Api, Client, Resource,
+    Api, Client,
     api::{PatchParams, PostParams},
 };
 use lru::LruCache;
@@ -72,12 +71,7 @@ impl CronExecutor {
         if self.calls.term().is_none() {
             return Outcome::Fenced;
         }
-        match self.carry_out(key, facts, plan).await {
-            Ok(wrote) => Outcome::Done { wrote },
-            Err(Undone::Fenced) => Outcome::Fenced,
-            Err(Undone::Retry { after, why }) => Outcome::Retry { after, why },
-            Err(Undone::Refused(problem)) => Outcome::Refused { problem },
-        }
+        self.carry_out(key, facts, plan).await.into()
     }
 
     async fn carry_out(&self, key: &CronKey, facts: &CronFacts, plan: CronPlan) -> Result<bool, Undone> {
@@ -88,7 +82,7 @@ impl CronExecutor {
         }
         for event in events {
             self.metrics.cron_event(event.reason);
-            self.announcer.announce_on(regarding(key, facts.uid), event);
+            self.announcer.announce_of_cron(key, facts.uid, event);
         }
         let mut failed: Option<Undone> = None;
         for action in actions {
@@ -246,29 +240,9 @@ impl CronExecutor {
 
     /// What a failure means. Where the outcome is not known the cron is read live before it is planned again.
     fn undone(&self, key: &CronKey, what: &str, failed: &Failed) -> Undone {
-        let why = format!("{what}: {failed}");
-        debug!(cron = %key, why, "not carried out");
-        match failed {
-            Failed::Fenced => Undone::Fenced,
-            Failed::Unknown(_) | Failed::Conflict(_) | Failed::Missing(_) => {
-                self.index.unsettle_cron(key);
-                Undone::Retry { after: None, why }
-            }
-            Failed::Busy { after, .. } => Undone::Retry { after: *after, why },
-            Failed::Term(_) | Failed::Exists(_) | Failed::Denied(_) | Failed::Refused(_) => {
-                Undone::Retry { after: None, why }
-            }
+        if let Failed::Unknown(_) | Failed::Conflict(_) | Failed::Missing(_) = failed {
+            self.index.unsettle_cron(key);
         }
-    }
-}
-
-fn regarding(key: &CronKey, uid: Uid) -> ObjectReference {
-    ObjectReference {
-        api_version: Some(AuroraCron::api_version(&()).into_owned()),
-        kind: Some(AuroraCron::kind(&()).into_owned()),
-        namespace: Some(key.namespace.to_string()),
-        name: Some(key.name.to_string()),
-        uid: Some(uid.to_string()),
-        ..ObjectReference::default()
+        Undone::of(&self.calls, key, what, failed)
     }
 }

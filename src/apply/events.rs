@@ -33,8 +33,8 @@ use tracing::debug;
 
 use super::Facts;
 use crate::{
-    JobKey,
-    api::{AuroraJob, AuroraService, AuroraUpdate, update::update_name},
+    CronKey, JobKey,
+    api::{AuroraCron, AuroraJob, AuroraService, AuroraUpdate, update::update_name},
     lease::Fence,
     metrics::{Metrics, Verb},
 };
@@ -106,13 +106,22 @@ impl Announcer {
             Some(number) => {
                 let uid =
                     facts.update.as_ref().filter(|update| update.number == number).map(|update| update.uid);
-                reference::<AuroraUpdate>(key, update_name(&key.name, number), uid)
+                reference::<AuroraUpdate>(&key.namespace, update_name(&key.name, number), uid)
             }
-            None => match key.kind {
-                JobKind::Service => reference::<AuroraService>(key, key.name.to_string(), Some(facts.uid)),
-                JobKind::Job => reference::<AuroraJob>(key, key.name.to_string(), Some(facts.uid)),
-            },
+            None => {
+                let (name, uid) = (key.name.to_string(), Some(facts.uid));
+                match key.kind {
+                    JobKind::Service => reference::<AuroraService>(&key.namespace, name, uid),
+                    JobKind::Job => reference::<AuroraJob>(&key.namespace, name, uid),
+                }
+            }
         };
+        self.announce_on(regarding, event);
+    }
+
+    /// The same about a cron.
+    pub fn announce_of_cron(&self, key: &CronKey, uid: Uid, event: plan::Event) {
+        let regarding = reference::<AuroraCron>(&key.namespace, key.name.to_string(), Some(uid));
         self.announce_on(regarding, event);
     }
 
@@ -213,11 +222,15 @@ impl EventWriter {
     }
 }
 
-fn reference<K: Resource<DynamicType = ()>>(key: &JobKey, name: String, uid: Option<Uid>) -> ObjectReference {
+fn reference<K: Resource<DynamicType = ()>>(
+    namespace: &str,
+    name: String,
+    uid: Option<Uid>,
+) -> ObjectReference {
     ObjectReference {
         api_version: Some(K::api_version(&()).into_owned()),
         kind: Some(K::kind(&()).into_owned()),
-        namespace: Some(key.namespace.to_string()),
+        namespace: Some(namespace.to_owned()),
         name: Some(name),
         uid: uid.map(|uid| uid.to_string()),
         ..ObjectReference::default()

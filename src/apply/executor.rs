@@ -105,12 +105,7 @@ impl Executor {
             return Outcome::Fenced;
         }
         let run = Run::new(&self.client, &self.calls, &*self.index, &self.configs, key, facts);
-        match self.carry_out(&run, plan).await {
-            Ok(rest) => Outcome::Done { wrote: rest || run.wrote() },
-            Err(Undone::Fenced) => Outcome::Fenced,
-            Err(Undone::Retry { after, why }) => Outcome::Retry { after, why },
-            Err(Undone::Refused(problem)) => Outcome::Refused { problem },
-        }
+        self.carry_out(&run, plan).await.map(|rest| rest || run.wrote()).into()
     }
 
     /// Whether something was left to the next plan.

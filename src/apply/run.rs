@@ -4,6 +4,7 @@
 //! beyond the plan.
 
 use std::{
+    fmt::Display,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -31,7 +32,7 @@ use tokio::sync::OnceCell;
 use tracing::{debug, warn};
 
 use super::{
-    Facts, Learn,
+    Facts, Learn, Outcome,
     calls::{Calls, Failed},
     configs::{Configs, Stored},
     pods::Job,
@@ -61,6 +62,25 @@ pub(super) enum Undone {
 }
 
 impl Undone {
+    /// What a failed call means for a plan; the caller sees to what has to be read live.
+    pub(super) fn of(calls: &Calls, key: &impl Display, what: &str, failed: &Failed) -> Self {
+        let why = format!("{what}: {failed}");
+        debug!(%key, why, "not carried out");
+        match failed {
+            Failed::Fenced => Self::Fenced,
+            Failed::Term(_) if calls.term().is_none() => Self::Fenced,
+            Failed::Term(_) => Self::Retry { after: Some(TERM_LAG), why },
+            Failed::Busy { after, .. } => Self::Retry { after: *after, why },
+            // Nobody's spec is at fault where we lack a right that is ours.
+            Failed::Unknown(_)
+            | Failed::Missing(_)
+            | Failed::Conflict(_)
+            | Failed::Exists(_)
+            | Failed::Denied(_)
+            | Failed::Refused(_) => Self::Retry { after: None, why },
+        }
+    }
+
     /// Of two, the one that says more: who must stop, then what a person has to hear, then the later retry.
     pub(super) fn worse(self, other: Self) -> Self {
         match (self, other) {
@@ -87,6 +107,17 @@ impl Undone {
     /// Something is not as the plan supposed.
     pub(super) fn stale(why: impl Into<String>) -> Self {
         Self::Retry { after: None, why: why.into() }
+    }
+}
+
+impl From<Result<bool, Undone>> for Outcome {
+    fn from(carried_out: Result<bool, Undone>) -> Self {
+        match carried_out {
+            Ok(wrote) => Self::Done { wrote },
+            Err(Undone::Fenced) => Self::Fenced,
+            Err(Undone::Retry { after, why }) => Self::Retry { after, why },
+            Err(Undone::Refused(problem)) => Self::Refused { problem },
+        }
     }
 }
 
@@ -275,24 +306,10 @@ impl<'a> Run<'a> {
 
     /// What a failure means for the plan. Where the outcome is not known the index is told to look.
     pub(super) fn undone(&self, what: &str, failed: &Failed) -> Undone {
-        let why = format!("{what}: {failed}");
-        debug!(service = %self.key, why, "not carried out");
-        match failed {
-            Failed::Fenced => Undone::Fenced,
-            Failed::Term(_) if self.calls.term().is_none() => Undone::Fenced,
-            Failed::Term(_) => Undone::Retry { after: Some(TERM_LAG), why },
-            Failed::Unknown(_) => {
-                self.index.unsettle(self.key);
-                Undone::Retry { after: None, why }
-            }
-            Failed::Busy { after, .. } => Undone::Retry { after: *after, why },
-            // Nobody's spec is at fault where we lack a right that is ours.
-            Failed::Missing(_)
-            | Failed::Conflict(_)
-            | Failed::Exists(_)
-            | Failed::Denied(_)
-            | Failed::Refused(_) => Undone::Retry { after: None, why },
+        if let Failed::Unknown(_) = failed {
+            self.index.unsettle(self.key);
         }
+        Undone::of(self.calls, self.key, what, failed)
     }
 
     /// As `undone`, for what the user's spec asks for: a refusal is told to the user.
