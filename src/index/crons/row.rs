@@ -6,7 +6,7 @@ use borealis_core::{
     model::{Cron, CronStatus, ParentKind, Uid, reasons},
     plan::{Name, Problem},
 };
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, error_boundary::InvalidObject};
 
 use super::{super::records::Record, schedules::Schedules};
 use crate::api::{AuroraCron, convert};
@@ -54,11 +54,6 @@ impl Record for CronRow {
 impl CronRow {
     /// Reads a cron, given what was known of the same object before.
     pub(super) fn read(object: &AnyCron, uid: Uid, known: Option<&Self>, schedules: &mut Schedules) -> Self {
-        let read = match &object.0 {
-            Ok(cron) => convert::cron(cron, |rules, zone| schedules.read(rules, zone))
-                .map_err(|error| error.to_string()),
-            Err(broken) => Err(broken.error.clone()),
-        };
         let meta = match &object.0 {
             Ok(cron) => &cron.metadata,
             Err(broken) => &broken.metadata,
@@ -67,21 +62,40 @@ impl CronRow {
             Ok(cron) => cron.status.as_ref().and_then(convert::cron_status).map(Arc::new),
             Err(_) => known.and_then(|known| known.status.clone()),
         };
-        let (cron, problem) = match read {
+        let (generation, deleting) = (meta.generation.unwrap_or_default(), meta.deletion_timestamp.is_some());
+        // What the spec says goes with its generation; most news is of the status, which the operator writes.
+        let usable = known.filter(|known| known.problem.is_none());
+        let same = usable.filter(|known| (known.generation, known.deleting) == (generation, deleting));
+        let (cron, problem) = match (same, &object.0) {
+            (Some(same), Ok(_)) => (same.cron.clone(), None),
+            (_, object) => Self::read_spec(object.as_ref(), known, schedules),
+        };
+        Self {
+            uid,
+            is_unread: object.0.is_err() && status.is_none(),
+            generation,
+            deleting,
+            cron,
+            status,
+            problem,
+        }
+    }
+
+    /// What the spec says, or said when it was last usable, and why it can't be used.
+    fn read_spec(
+        object: Result<&AuroraCron, &InvalidObject>,
+        known: Option<&Self>,
+        schedules: &mut Schedules,
+    ) -> (Option<Arc<Cron>>, Option<Problem>) {
+        let read = object.map_err(|broken| broken.error.clone()).and_then(|cron| {
+            convert::cron(cron, |rules, zone| schedules.read(rules, zone)).map_err(|error| error.to_string())
+        });
+        match read {
             Ok(cron) => (Some(Arc::new(cron)), None),
             Err(message) => {
                 let problem = Problem { reason: reasons::INVALID_SPEC, message, blocks: true };
                 (known.and_then(|known| known.cron.clone()), Some(problem))
             }
-        };
-        Self {
-            uid,
-            is_unread: object.0.is_err() && status.is_none(),
-            generation: meta.generation.unwrap_or_default(),
-            deleting: meta.deletion_timestamp.is_some(),
-            cron,
-            status,
-            problem,
         }
     }
 
