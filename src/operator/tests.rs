@@ -95,14 +95,32 @@ impl World {
 
     /// Waits until it is so, or says what there is instead.
     async fn until(&self, what: &str, so: impl Fn(&Self) -> bool) {
+        self.until_or(what, so, || {
+            let updates = self.api.all("auroraupdates");
+            let updates: Vec<_> = updates.iter().map(|update| update["status"].to_string()).collect();
+            format!("{:?}\n{}\n{}", self.ready(), self.service()["status"], updates.join("\n"))
+        })
+        .await;
+    }
+
+    /// The same, and says of all objects of these resources what their statuses are.
+    async fn until_of(&self, resources: &[&str], what: &str, so: impl Fn(&Self) -> bool) {
+        self.until_or(what, so, || {
+            let of = |value: &Value| format!("{} {}", value["metadata"]["name"], value["status"]);
+            let all: Vec<_> = resources.iter().flat_map(|resource| self.api.all(resource)).collect();
+            all.iter().map(of).collect::<Vec<_>>().join("\n")
+        })
+        .await;
+    }
+
+    async fn until_or(&self, what: &str, so: impl Fn(&Self) -> bool, instead: impl FnOnce() -> String) {
         for _ in 0..1500 {
             if so(self) {
                 return;
             }
             sleep(Duration::from_millis(20)).await;
         }
-        let updates: Vec<_> = self.api.all("auroraupdates").iter().map(|u| u["status"].to_string()).collect();
-        panic!("never: {what}\n{:?}\n{}\n{}", self.ready(), self.service()["status"], updates.join("\n"));
+        panic!("never: {what}\n{}", instead());
     }
 
     async fn settled(&self, image: &str, count: u32) {
@@ -132,6 +150,12 @@ impl World {
             task.await.unwrap().unwrap();
         }
     }
+}
+
+/// The names of what was made of a resource, and made for certain.
+fn made(calls: &[Call], resource: &str) -> Vec<String> {
+    let is_made = |call: &&Call| call.verb == "create" && call.place.resource == resource && call.code < 300;
+    calls.iter().filter(is_made).map(|call| call.place.name.clone()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

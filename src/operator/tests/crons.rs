@@ -46,16 +46,7 @@ impl World {
     }
 
     async fn cron_until(&self, what: &str, so: impl Fn(&Self) -> bool) {
-        for _ in 0..1500 {
-            if so(self) {
-                return;
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-        let of = |value: &Value| format!("{} {}", value["metadata"]["name"], value["status"]);
-        let all = ["auroracrons", "aurorajobs", "pods"].map(|resource| self.api.all(resource));
-        let all: Vec<_> = all.iter().flatten().map(of).collect();
-        panic!("never: {what}\n{}", all.join("\n"));
+        self.until_of(&["auroracrons", "aurorajobs", "pods"], what, so).await;
     }
 
     async fn has_outcomes(&self, name: &str, wanted: &[(Timestamp, &str)]) {
@@ -70,12 +61,6 @@ impl World {
         })
         .await;
     }
-}
-
-/// The names of what was made of a resource, and made for certain.
-fn made(calls: &[Call], resource: &str) -> Vec<String> {
-    let is_made = |call: &&Call| call.verb == "create" && call.place.resource == resource && call.code < 300;
-    calls.iter().filter(is_made).map(|call| call.place.name.clone()).collect()
 }
 
 fn run(cron: &str, at: Timestamp) -> String {

@@ -33,16 +33,7 @@ impl World {
     }
 
     pub(super) async fn job_until(&self, what: &str, so: impl Fn(&Self) -> bool) {
-        for _ in 0..1500 {
-            if so(self) {
-                return;
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-        let of = |value: &Value| format!("{} {}", value["metadata"]["name"], value["status"]);
-        let all = ["aurorajobs", "pods"].map(|resource| self.api.all(resource));
-        let all: Vec<_> = all.iter().flatten().map(of).collect();
-        panic!("never: {what}\n{}", all.join("\n"));
+        self.until_of(&["aurorajobs", "pods"], what, so).await;
     }
 
     pub(super) async fn job_is(&self, name: &str, phase: &str) {
@@ -76,14 +67,9 @@ impl World {
 
     /// The Pods of a job that were made, and made for certain, since this was last asked.
     fn made(&self, name: &str) -> Vec<String> {
-        let prefix = format!("{name}-");
-        let is_made = |call: &Call| {
-            call.verb == "create"
-                && call.place.resource == "pods"
-                && call.code < 300
-                && call.place.name.starts_with(&prefix)
-        };
-        self.api.take_calls().into_iter().filter(is_made).map(|call| call.place.name).collect()
+        let mut made = made(&self.api.take_calls(), "pods");
+        made.retain(|pod| pod.strip_prefix(name).is_some_and(|rest| rest.starts_with('-')));
+        made
     }
 
     /// How many Pods were made of each instance of a job.
