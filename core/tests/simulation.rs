@@ -3,6 +3,8 @@
 
 #![allow(clippy::print_stdout, reason = "what went wrong has to be seen")]
 
+use std::{fmt::Debug, ops::AddAssign};
+
 use borealis_core::sim::{
     CronTally, CronTrouble, Failure, ShareTally, Tally, Trouble, run, run_cron, run_job, run_share,
     run_steady,
@@ -12,28 +14,38 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Runs the worlds that were asked for; how many, and what they did.
-fn run_all(run: impl Fn(u64) -> Result<Tally, Box<Failure>>) -> (u64, Tally) {
+/// Runs the worlds that were asked for, or so many, each by its seed; how many, and what they did.
+fn run_seeds<T: Default + AddAssign + Debug>(
+    worlds: &str,
+    usual: u64,
+    share: u64,
+    run: impl Fn(u64) -> Result<T, (String, Vec<String>)>,
+) -> (u64, T) {
     let first = number("SEED");
-    let count = number("SEEDS").unwrap_or(if first.is_some() { 1 } else { 1000 });
+    let count = number("SEEDS").unwrap_or(if first.is_some() { 1 } else { usual }).div_ceil(share);
     let first = first.unwrap_or(0);
-    let mut total = Tally::default();
+    let mut total = T::default();
     let mut failed = 0;
     for seed in first..first + count {
         match run(seed) {
             Ok(tally) => total += tally,
-            Err(failure) => {
+            Err((wrong, trace)) => {
                 failed += 1;
-                println!("{failure}");
+                println!("seed {seed}, {worlds}: {wrong}");
                 if count == 1 {
-                    failure.trace.iter().for_each(|line| println!("{line}"));
+                    trace.iter().for_each(|line| println!("{line}"));
                 }
             }
         }
     }
-    assert_eq!(failed, 0, "of {count} worlds went wrong; SEED=<seed> shows one of them in detail");
-    println!("{total:?}");
+    assert_eq!(failed, 0, "of {count} {worlds} went wrong; SEED=<seed> shows one of them in detail");
+    println!("{worlds}: {total:?}");
     (count, total)
+}
+
+/// Runs the worlds of services and jobs that were asked for.
+fn run_all(run: impl Fn(u64) -> Result<Tally, Box<Failure>>) -> (u64, Tally) {
+    run_seeds("worlds", 1000, 1, |seed| run(seed).map_err(|failure| (failure.to_string(), failure.trace)))
 }
 
 #[test]
@@ -71,28 +83,9 @@ fn jobs_run_each_instance_to_its_end_and_no_further() {
     }
 }
 
-/// Runs the shared clusters that were asked for.
+/// Runs the shared clusters that were asked for; they take four times as long as others.
 fn share_all(trouble: Trouble) -> (u64, ShareTally) {
-    let first = number("SEED");
-    let count = number("SEEDS").unwrap_or(if first.is_some() { 1 } else { 1000 }).div_ceil(4);
-    let first = first.unwrap_or(0);
-    let mut total = ShareTally::default();
-    let mut failed = 0;
-    for seed in first..first + count {
-        match run_share(seed, trouble) {
-            Ok(tally) => total += tally,
-            Err((wrong, trace)) => {
-                failed += 1;
-                println!("seed {seed}, {trouble:?}: {wrong}");
-                if count == 1 {
-                    trace.iter().for_each(|line| println!("{line}"));
-                }
-            }
-        }
-    }
-    assert_eq!(failed, 0, "of {count} shared clusters went wrong; SEED=<seed> shows one of them in detail");
-    println!("{trouble:?}: {total:?}");
-    (count, total)
+    run_seeds(&format!("shared clusters, {trouble:?},"), 1000, 4, |seed| run_share(seed, trouble))
 }
 
 #[test]
@@ -131,26 +124,7 @@ fn room_is_made_by_the_rule_whatever_goes_wrong() {
 
 /// Runs the crons that were asked for.
 fn cron_all(trouble: CronTrouble) -> (u64, CronTally) {
-    let first = number("SEED");
-    let count = number("SEEDS").unwrap_or(if first.is_some() { 1 } else { 2000 });
-    let first = first.unwrap_or(0);
-    let mut total = CronTally::default();
-    let mut failed = 0;
-    for seed in first..first + count {
-        match run_cron(seed, trouble) {
-            Ok(tally) => total += tally,
-            Err((wrong, trace)) => {
-                failed += 1;
-                println!("seed {seed}, {trouble:?}: {wrong}");
-                if count == 1 {
-                    trace.iter().for_each(|line| println!("{line}"));
-                }
-            }
-        }
-    }
-    assert_eq!(failed, 0, "of {count} crons went wrong; SEED=<seed> shows one of them in detail");
-    println!("{trouble:?}: {total:?}");
-    (count, total)
+    run_seeds(&format!("crons, {trouble:?},"), 2000, 1, |seed| run_cron(seed, trouble))
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::pending;
 use crate::{
     model::*,
     plan::{Action, Ended, NoSla, PastUpdate, Plan, Problem, ServiceView, Sla, plan_under},
@@ -242,35 +243,13 @@ impl Job {
         let surges = self.updates.last().is_some_and(|update| update.settings.max_surge != Amount::Count(0));
         assert!(lives <= usize::from(surges), "{lives} and one more of {instance}");
         assert!(self.seen_runs.insert(instance, run) < Some(run), "run {run} of {instance} again");
-        let task = Task {
-            uid: self.uid(),
-            instance,
-            run,
-            revision,
-            state: TaskState::Pending,
-            before: TaskState::Pending,
-            ready: false,
-            ready_since: None,
-            unready_since: None,
-            waiting: None,
-            created: self.now,
-            started: None,
-            ended: None,
-            end: None,
-            exit_code: None,
-            ending: None,
-            half_ended: false,
-            in_place: self
-                .service
-                .update
-                .in_place
-                .then(|| Box::new(InPlace { open: false, since: None, change: None })),
-            flaps,
-            failures,
-            node: Some(NodeId(instance)),
-            live_label: true,
-            owned: true,
-        };
+        let in_place = self
+            .service
+            .update
+            .in_place
+            .then(|| Box::new(InPlace { open: false, since: None, change: None }));
+        let task = pending(self.uid(), instance, run, revision, self.now);
+        let task = Task { in_place, flaps, failures, ..task };
         self.tasks.push(task);
         self.tasks.sort_by_key(|task| (task.instance, task.run));
     }

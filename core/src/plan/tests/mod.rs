@@ -13,3 +13,36 @@ mod roll;
 mod scope;
 mod surge;
 mod turns;
+
+use jiff::Timestamp;
+
+use crate::model::*;
+
+/// A Pod that was made just now, in the worlds of tests.
+pub(super) fn pending(uid: Uid, instance: Instance, run: Run, revision: Revision, now: Timestamp) -> Task {
+    Task {
+        uid,
+        instance,
+        run,
+        revision,
+        state: TaskState::Pending,
+        before: TaskState::Pending,
+        ready: false,
+        ready_since: None,
+        unready_since: None,
+        waiting: None,
+        created: now,
+        started: None,
+        ended: None,
+        end: None,
+        exit_code: None,
+        ending: None,
+        half_ended: false,
+        in_place: None,
+        flaps: 0,
+        failures: 0,
+        node: Some(NodeId(instance)),
+        live_label: true,
+        owned: true,
+    }
+}

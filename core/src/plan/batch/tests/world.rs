@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     model::*,
-    plan::{Action, Ended, NoSla, Plan, Problem, ServiceView, plan_under},
+    plan::{Action, Ended, NoSla, Plan, Problem, ServiceView, plan_under, tests::pending},
 };
 
 pub(super) const CONFIG: Revision = Revision::v1(0xc0);
@@ -210,31 +210,7 @@ impl Job {
 
     pub(super) fn pending(&mut self, instance: Instance, run: Run, revision: Revision) -> Task {
         self.uids += 1;
-        Task {
-            uid: Uid::new(self.uids),
-            instance,
-            run,
-            revision,
-            state: TaskState::Pending,
-            before: TaskState::Pending,
-            ready: false,
-            ready_since: None,
-            unready_since: None,
-            waiting: None,
-            created: self.now,
-            started: None,
-            ended: None,
-            end: None,
-            exit_code: None,
-            ending: None,
-            half_ended: false,
-            in_place: None,
-            flaps: 0,
-            failures: 0,
-            node: Some(NodeId(instance)),
-            live_label: true,
-            owned: true,
-        }
+        pending(Uid::new(self.uids), instance, run, revision, self.now)
     }
 
     /// What was told to end does, where anybody hears it.
