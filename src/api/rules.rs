@@ -20,8 +20,26 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::Validati
 pub(super) struct Rules {
     /// `self` is the object; only its metadata.name and spec may be read.
     pub root: Vec<ValidationRule>,
-    /// `self` is the spec.
-    pub spec: Vec<ValidationRule>,
+    /// On the spec, and on what is in it.
+    pub spec: Vec<Rule>,
+}
+
+/// A rule and where it stands.
+///
+/// The API server runs all of them at every write, also of a status, and only those whose place holds something. For each name
+/// that a rule reads it lists all fields that might be beside it, some forty in a Pod's spec. So a rule stands as near as can be
+/// to what it reads.
+pub(super) struct Rule {
+    /// What `self` is: the names on the way there from the spec, with dots between them; nothing for the spec.
+    pub place: String,
+    /// What holds there.
+    pub rule: ValidationRule,
+}
+
+impl From<ValidationRule> for Rule {
+    fn from(rule: ValidationRule) -> Self {
+        Self { place: String::new(), rule }
+    }
 }
 
 /// The Pod fields that are the operator's, how a value is printed, and what to do instead.
@@ -47,13 +65,13 @@ const FORBIDDEN: &str = "FieldValueForbidden";
 pub(super) fn service() -> Rules {
     let mut spec = owned_fields(&OWNED_OF_SERVICES);
     spec.push(tier_name());
-    spec.extend([reserved("labels"), reserved("annotations")]);
+    spec.extend([reserved("template.metadata.labels"), reserved("template.metadata.annotations")]);
     spec.extend(health());
     spec.extend(update());
     spec.extend(scope());
     spec.extend(checks::checks());
     spec.extend(constraints::constraints());
-    spec.push(one_of("self.sla", "sla", &["count", "percentage"]));
+    spec.push(one_of("sla", &["count", "percentage"]));
     Rules { root: vec![job_name("service", 45)], spec }
 }
 
@@ -73,39 +91,40 @@ fn job_name(kind: &str, most: u32) -> ValidationRule {
     )
 }
 
-fn tier_name() -> ValidationRule {
-    told(
-        "!has(self.tier) || self.tier.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+fn tier_name() -> Rule {
+    tell(
+        "tier",
+        "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
         "\"%s\" cannot name a tier; use lower-case letters, digits and dashes, such as preemptible",
-        &["self.tier"],
-        ".tier",
+        &["self"],
         INVALID,
     )
 }
 
-fn flapping() -> ValidationRule {
-    told(
-        "self.flapping.maxDelaySeconds >= self.flapping.initialDelaySeconds",
+fn flapping() -> Rule {
+    let rule = told(
+        "self.maxDelaySeconds >= self.initialDelaySeconds",
         "%d is less than initialDelaySeconds, %d; use at least that",
-        &["self.flapping.maxDelaySeconds", "self.flapping.initialDelaySeconds"],
-        ".flapping.maxDelaySeconds",
+        &["self.maxDelaySeconds", "self.initialDelaySeconds"],
+        ".maxDelaySeconds",
         INVALID,
-    )
+    );
+    Rule { place: "flapping".into(), rule }
 }
 
 /// Rules of AuroraUpdate: what may not change, and what may not be asked for once it has ended, or before.
 pub(super) fn update_record() -> Rules {
     let kept = |field: &str| {
-        said(
-            &format!("self.{field} == oldSelf.{field}"),
+        say(
+            field,
+            "self == oldSelf",
             &format!(
                 "{field} cannot be changed: change the AuroraService instead, which makes a new AuroraUpdate"
             ),
-            &format!(".{field}"),
             FORBIDDEN,
         )
     };
-    let stays = |control: &str| {
+    let stays = |control: &str| -> Rule {
         said(
             &format!("!has(oldSelf.controls.{control}) || has(self.controls.{control})"),
             &format!(
@@ -114,12 +133,18 @@ pub(super) fn update_record() -> Rules {
             ".controls",
             FORBIDDEN,
         )
+        .into()
     };
-    let kept_if_there = |field: &str| ValidationRule {
-        rule: format!(
-            "has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
-        ),
-        ..kept(field)
+    let kept_if_there = |field: &str| -> Rule {
+        let Rule { rule, .. } = kept(field);
+        ValidationRule {
+            rule: format!(
+                "has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+            ),
+            field_path: Some(format!(".{field}")),
+            ..rule
+        }
+        .into()
     };
     const ENDED: [&str; 5] = ["ROLLED_FORWARD", "ROLLED_BACK", "ABORTED", "ERROR", "FAILED"];
     const GOES_ON: [&str; 6] = [
@@ -180,9 +205,9 @@ fn untimely(control: &str, wish: &str, states: &[&str], remedy: &str) -> Validat
     )
 }
 
-fn health() -> Vec<ValidationRule> {
+fn health() -> Vec<Rule> {
     let mut rules = vec![
-        one_of("self.health", "health", &["http", "tcp", "exec"]),
+        one_of("health", &["http", "tcp", "exec"]),
         told(
             "!has(self.health) || !has(self.health.container) || \
              self.template.spec.containers.exists(c, c.name == self.health.container)",
@@ -190,12 +215,13 @@ fn health() -> Vec<ValidationRule> {
             &["self.health.container", "self.template.spec.containers.map(c, c.name)"],
             ".health.container",
             INVALID,
-        ),
-        told(
-            "!has(self.health) || !has(self.health.http) || self.health.http.path.startsWith('/')",
+        )
+        .into(),
+        tell(
+            "health.http.path",
+            "self.startsWith('/')",
             "\"%s\" is no path of a URL; begin it with a slash",
-            &["self.health.http.path"],
-            ".health.http.path",
+            &["self"],
             INVALID,
         ),
     ];
@@ -206,29 +232,31 @@ fn health() -> Vec<ValidationRule> {
         let checked = "c.name == (has(self.health.container) ? self.health.container : \
                        self.template.spec.containers[0].name)";
         let named = format!("has(c.ports) && c.ports.exists(p, has(p.name) && p.name == {port})");
-        let path = format!(".health.{way}.port");
-        rules.push(told(
-            &format!(
-                "{unset} || type({port}) != string || \
-                 self.template.spec.containers.all(c, !({checked}) || ({named}))"
-            ),
-            "\"%s\" is no port of the checked container; give one of its ports this name, or use a port number",
-            &[&port],
-            &path,
-            INVALID,
-        ));
-        rules.push(told(
-            &format!("{unset} || type({port}) != int || (int({port}) >= 1 && int({port}) <= 65535)"),
+        rules.push(
+            told(
+                &format!(
+                    "{unset} || type({port}) != string || \
+                     self.template.spec.containers.all(c, !({checked}) || ({named}))"
+                ),
+                "\"%s\" is no port of the checked container; give one of its ports this name, or use a port number",
+                &[&port],
+                &format!(".health.{way}.port"),
+                INVALID,
+            )
+            .into(),
+        );
+        rules.push(tell(
+            &format!("health.{way}.port"),
+            "type(self) != int || (int(self) >= 1 && int(self) <= 65535)",
             "%d is no port; use a number from 1 to 65535, or the name of a port of the checked container",
-            &[&port],
-            &path,
+            &["self"],
             INVALID,
         ));
     }
     rules
 }
 
-fn update() -> Vec<ValidationRule> {
+fn update() -> Vec<Rule> {
     let mut failed = told(
         // Only when the bound itself is set or changed: scaling down must not be refused for it.
         "self.instances == 0 || type(self.update.maxFailedInstances) != int || \
@@ -242,45 +270,38 @@ fn update() -> Vec<ValidationRule> {
     failed.optional_old_self = Some(true);
     vec![
         strategy(),
-        failed,
-        told(
-            &format!(
-                "!({}) && self.update.maxFailedInstances != '100%'",
-                is_no_amount("self.update.maxFailedInstances", 0)
-            ),
+        failed.into(),
+        tell(
+            "update.maxFailedInstances",
+            &format!("!({}) && self != '100%'", is_no_amount("self", 0)),
             "%s is no number of failed instances; use 0 to tolerate none, a whole number up to 10000, or a percentage \
              from \"1%%\" to \"99%%\"",
-            &["self.update.maxFailedInstances"],
-            ".update.maxFailedInstances",
+            &["self"],
             INVALID,
         ),
         group_size("queue"),
         group_size("batch"),
-        told(
-            &format!("!has(self.update.maxSurge) || !({})", is_no_amount("self.update.maxSurge", 0)),
+        tell(
+            "update.maxSurge",
+            &format!("!({})", is_no_amount("self", 0)),
             "%s is no number of instances; use 0 for none, a whole number up to 10000, or a percentage from \"1%%\" to \"100%%\"",
-            &["self.update.maxSurge"],
-            ".update.maxSurge",
+            &["self"],
             INVALID,
         ),
-        said(
-            "!has(self.update.strategy) || !has(self.update.strategy.variableBatch) || \
-             (has(self.update.strategy.variableBatch.groupSizes) && \
-             self.update.strategy.variableBatch.groupSizes.size() > 0)",
-            "is empty; name the size of at least one group, such as [1, \"10%\"]",
-            ".update.strategy.variableBatch.groupSizes",
-            INVALID,
-        ),
-        told(
-            &format!(
-                "!has(self.update.strategy) || !has(self.update.strategy.variableBatch) || \
-                 !has(self.update.strategy.variableBatch.groupSizes) || \
-                 !self.update.strategy.variableBatch.groupSizes.exists(g, {})",
-                is_no_amount("g", 1)
+        Rule {
+            place: "update.strategy.variableBatch".into(),
+            rule: said(
+                "has(self.groupSizes) && self.groupSizes.size() > 0",
+                "is empty; name the size of at least one group, such as [1, \"10%\"]",
+                ".groupSizes",
+                INVALID,
             ),
+        },
+        tell(
+            "update.strategy.variableBatch.groupSizes",
+            &format!("!self.exists(g, {})", is_no_amount("g", 1)),
             "%s holds a size of no group; use whole numbers from 1 to 10000, or percentages from \"1%%\" to \"100%%\"",
-            &["self.update.strategy.variableBatch.groupSizes"],
-            ".update.strategy.variableBatch.groupSizes",
+            &["self"],
             INVALID,
         ),
         flapping(),
@@ -293,41 +314,40 @@ fn is_no_amount(path: &str, min: u32) -> String {
 }
 
 /// One way to group instances; `inPlace` alone leaves the default.
-fn strategy() -> ValidationRule {
-    let rule = one_of("self.update.strategy", "update.strategy", &["queue", "batch", "variableBatch"]);
-    let alone = "has(self.update.strategy.inPlace) && !has(self.update.strategy.queue) && \
-                 !has(self.update.strategy.batch) && !has(self.update.strategy.variableBatch)";
-    ValidationRule { rule: format!("{} || ({alone})", rule.rule), ..rule }
+fn strategy() -> Rule {
+    let Rule { place, rule } = one_of("update.strategy", &["queue", "batch", "variableBatch"]);
+    let alone = "has(self.inPlace) && !has(self.queue) && !has(self.batch) && !has(self.variableBatch)";
+    Rule { place, rule: ValidationRule { rule: format!("{} || ({alone})", rule.rule), ..rule } }
 }
 
 /// The group of a strategy is no group of none.
-fn group_size(strategy: &str) -> ValidationRule {
-    let path = format!("self.update.strategy.{strategy}.groupSize");
-    told(
-        &format!(
-            "!has(self.update.strategy) || !has(self.update.strategy.{strategy}) || !({})",
-            is_no_amount(&path, 1)
-        ),
+fn group_size(strategy: &str) -> Rule {
+    tell(
+        &format!("update.strategy.{strategy}.groupSize"),
+        &format!("!({})", is_no_amount("self", 1)),
         "%s is no size of a group; use a whole number from 1 to 10000, or a percentage from \"1%%\" to \"100%%\"",
-        &[&path],
-        &format!(".update.strategy.{strategy}.groupSize"),
+        &["self"],
         INVALID,
     )
 }
 
 /// Which instances may be updated: some, in order, and such as there are.
-fn scope() -> Vec<ValidationRule> {
-    let unset = "!has(self.update.instances) || self.update.instances == ''";
+fn scope() -> Vec<Rule> {
     let first = "int(r.split('-')[0])";
     let last = "int(r.split('-')[r.split('-').size() - 1])";
     // What is no list of ranges the field's pattern has refused already.
-    let ranges = "self.update.instances.split(',').filter(r, r.matches('^[0-9]{1,5}(-[0-9]{1,5})?$'))";
+    let ranges =
+        |field: &str| format!("{field}.split(',').filter(r, r.matches('^[0-9]{{1,5}}(-[0-9]{{1,5}})?$'))");
     // A scale-down must not be refused for it, and what an edit removes may be named in it.
     let unchanged = "oldSelf.hasValue() && has(oldSelf.value().update.instances) && \
                      oldSelf.value().update.instances == self.update.instances";
     let was = "(oldSelf.hasValue() ? oldSelf.value().instances : 0)";
     let mut known = told(
-        &format!("{unset} || ({unchanged}) || {ranges}.all(r, {last} < self.instances || {last} < {was})"),
+        &format!(
+            "!has(self.update.instances) || self.update.instances == '' || ({unchanged}) || \
+             {}.all(r, {last} < self.instances || {last} < {was})",
+            ranges("self.update.instances")
+        ),
         "\"%s\" names instances that are not there: the service has %d, numbered from 0; leave them out",
         &["self.update.instances", "self.instances"],
         ".update.instances",
@@ -335,75 +355,77 @@ fn scope() -> Vec<ValidationRule> {
     );
     known.optional_old_self = Some(true);
     vec![
-        said(
-            "!has(self.update.instances) || self.update.instances != ''",
+        say(
+            "update.instances",
+            "self != ''",
             "is empty, so that no instance could be updated; remove it to update all, or name some, such as 0-4,17",
-            ".update.instances",
             INVALID,
         ),
-        told(
-            &format!("{unset} || {ranges}.all(r, {first} <= {last})"),
+        tell(
+            "update.instances",
+            &format!("self == '' || {}.all(r, {first} <= {last})", ranges("self")),
             "\"%s\" holds a range that runs backwards; write the smaller instance first, such as 0-4",
-            &["self.update.instances"],
-            ".update.instances",
+            &["self"],
             INVALID,
         ),
-        known,
+        known.into(),
     ]
 }
 
 /// None of the fields that are the operator's is set; some are a kind's own.
-fn owned_fields(own: &[(&str, &str, &str)]) -> Vec<ValidationRule> {
+fn owned_fields(own: &[(&str, &str, &str)]) -> Vec<Rule> {
     OWNED.iter().chain(own).map(|(field, print, remedy)| owned(field, print, remedy)).collect()
 }
 
 /// The field is the operator's and may not be set.
-fn owned(field: &str, print: &str, remedy: &str) -> ValidationRule {
-    let path = format!("self.template.spec.{field}");
-    let rule = format!("!has({path})");
-    let place = format!(".template.spec.{field}");
+fn owned(field: &str, print: &str, remedy: &str) -> Rule {
+    let place = format!("template.spec.{field}");
     if print.is_empty() {
-        return said(&rule, &format!("{field} cannot be set; remove it: {remedy}"), &place, FORBIDDEN);
+        return say(&place, "false", &format!("{field} cannot be set; remove it: {remedy}"), FORBIDDEN);
     }
-    told(
-        &rule,
-        &format!("{field} cannot be set, but is {print}; remove it: {remedy}"),
-        &[&path],
-        &place,
-        FORBIDDEN,
-    )
+    let text = format!("{field} cannot be set, but is {print}; remove it: {remedy}");
+    tell(&place, "false", &text, &["self"], FORBIDDEN)
 }
 
-/// No key of ours in the template's labels or annotations.
-fn reserved(map: &str) -> ValidationRule {
-    let path = format!("self.template.metadata.{map}");
+/// No key of ours in these labels or annotations.
+fn reserved(place: &str) -> Rule {
     let ours = "k, k.startsWith('borealis.dev/')";
-    told(
-        &format!("!has(self.template.metadata) || !has({path}) || !{path}.exists({ours})"),
+    tell(
+        place,
+        &format!("!self.exists({ours})"),
         "holds %s; remove every key that begins with borealis.dev/, since the operator writes them",
-        &[&format!("{path}.filter({ours})")],
-        &format!(".template.metadata.{map}"),
+        &[&format!("self.filter({ours})")],
         FORBIDDEN,
     )
 }
 
 /// Exactly one member of the union is set, if the union is there.
-fn one_of(path: &str, field: &str, members: &[&str]) -> ValidationRule {
-    let parts: Vec<_> = path.split('.').collect();
-    let absent: Vec<_> = (2..=parts.len()).map(|n| format!("!has({})", parts[..n].join("."))).collect();
-    let set: Vec<_> = members.iter().map(|m| format!("has({path}.{m})")).collect();
-    let is: Vec<_> = members.iter().map(|m| format!("(m == '{m}' && has({path}.{m}))")).collect();
+fn one_of(place: &str, members: &[&str]) -> Rule {
+    let set: Vec<_> = members.iter().map(|m| format!("has(self.{m})")).collect();
+    let is: Vec<_> = members.iter().map(|m| format!("(m == '{m}' && has(self.{m}))")).collect();
     let all: Vec<_> = members.iter().map(|m| format!("'{m}'")).collect();
-    told(
-        &format!("{} || [{}].filter(x, x).size() == 1", absent.join(" || "), set.join(", ")),
+    tell(
+        place,
+        &format!("[{}].filter(x, x).size() == 1", set.join(", ")),
         &format!(
             "must hold exactly one of {}, but holds %s; set one and remove the rest",
             members.join(", ")
         ),
         &[&format!("[{}].filter(m, {})", all.join(", "), is.join(" || "))],
-        &format!(".{field}"),
         INVALID,
     )
+}
+
+/// A rule on what is at a place.
+fn say(place: &str, rule: &str, message: &str, reason: &str) -> Rule {
+    let rule = ValidationRule { field_path: None, ..said(rule, message, "", reason) };
+    Rule { place: place.to_owned(), rule }
+}
+
+/// The same as [`told`], on what is at a place.
+fn tell(place: &str, rule: &str, text: &str, values: &[&str], reason: &str) -> Rule {
+    let rule = ValidationRule { field_path: None, ..told(rule, text, values, "", reason) };
+    Rule { place: place.to_owned(), rule }
 }
 
 fn said(rule: &str, message: &str, path: &str, reason: &str) -> ValidationRule {

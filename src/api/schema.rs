@@ -4,13 +4,12 @@
 //! strips the descriptions below the Pod template, so that a file stays under the 256 KiB that plain
 //! `kubectl apply` can annotate. `crdgen` prints the result; nothing else may build a CRD.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, ValidationRule,
-};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
+use serde::ser::Error;
 use serde_json::{Map, Value, json};
 
-use super::rules::{self, Rules};
+use super::rules::{self, Rule, Rules};
 use super::{AuroraCron, AuroraJob, AuroraRole, AuroraService, AuroraUpdate, Framework, Tier};
 
 /// Lists below a Pod template that are maps by these keys, as in the built-in kinds. All keys are
@@ -113,7 +112,9 @@ fn finished(
             }
         }
         tidy(schema);
-        add_rules(schema, &rules.root);
+        if !rules.root.is_empty() {
+            schema["x-kubernetes-validations"] = json!(rules.root);
+        }
         if !rules.root.is_empty() {
             // Said here only to bound what the rules on the name run over.
             let name = json!({"type": "string", "maxLength": 253});
@@ -121,11 +122,11 @@ fn finished(
             set(schema, "/properties", json!({"metadata": names}));
         }
         if let Some(job) = schema.pointer_mut(JOB_OF_CRON) {
-            add_rules(job, &rules::jobs_of_cron());
+            add_rules(job, &rules::jobs_of_cron())?;
             finish_task(job);
         }
         if let Some(spec) = schema.pointer_mut("/properties/spec") {
-            add_rules(spec, &rules.spec);
+            add_rules(spec, &rules.spec)?;
             finish_task(spec);
             // A union is owned and replaced as a whole, or an applier that switches the member would
             // leave the defaulted fields of the old one behind.
@@ -183,10 +184,20 @@ fn finish_selectors(spec: &mut Value) {
     }
 }
 
-fn add_rules(schema: &mut Value, rules: &[ValidationRule]) {
-    if !rules.is_empty() {
-        schema["x-kubernetes-validations"] = json!(rules);
+/// Puts each rule where it stands.
+fn add_rules(spec: &mut Value, rules: &[Rule]) -> Result<(), serde_json::Error> {
+    for Rule { place, rule } in rules {
+        let names = place.split('.').filter(|name| !name.is_empty());
+        let pointer: String = names.map(|name| format!("/properties/{name}")).collect();
+        let Some(Value::Object(node)) = spec.pointer_mut(&pointer) else {
+            return Err(serde_json::Error::custom(format!("a rule is about {place}, which is not there")));
+        };
+        let all = node.entry("x-kubernetes-validations").or_insert_with(|| json!([]));
+        if let Value::Array(all) = all {
+            all.push(json!(rule));
+        }
     }
+    Ok(())
 }
 
 /// Lets nulls count as absent, and joins the lines of descriptions, which `kubectl explain` wraps.

@@ -1,11 +1,9 @@
 //! The CEL rules of `spec.update.checks`. What they can't read, a URL or a JSONPath as a whole, the conversion refuses.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
-
-use super::{INVALID, told};
+use super::{INVALID, Rule, told};
 
 /// What the checks of an update ask for can be measured and compared.
-pub(super) fn checks() -> Vec<ValidationRule> {
+pub(super) fn checks() -> Vec<Rule> {
     let number = "matches('^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?$')";
     let scheme = |url: &str| format!("!{url}.startsWith('http://') && !{url}.startsWith('https://')");
     // What is wrong with a check `c`, and what to do.
@@ -25,18 +23,19 @@ pub(super) fn checks() -> Vec<ValidationRule> {
             "must.value is no number; use one such as \"0.01\", or compare by Equal or NotEqual",
         ),
         (
-            "self.update.watchSeconds == 0 && c.onFailure == 'FailInstance'".to_owned(),
+            "self.watchSeconds == 0 && c.onFailure == 'FailInstance'".to_owned(),
             "needs a watch to fail instances in; set watchSeconds to at least 1, or onFailure to LosePulse",
         ),
     ];
     let rule = |(wrong, remedy): (String, &str)| {
-        told(
-            &format!("!has(self.update.checks) || !self.update.checks.exists(c, {wrong})"),
+        let rule = told(
+            &format!("!has(self.checks) || !self.checks.exists(c, {wrong})"),
             &format!("check %s: {remedy}"),
-            &[&format!("self.update.checks.filter(c, {wrong}).map(c, c.name)")],
-            ".update.checks",
+            &[&format!("self.checks.filter(c, {wrong}).map(c, c.name)")],
+            ".checks",
             INVALID,
-        )
+        );
+        Rule { place: "update".into(), rule }
     };
     rows.into_iter().map(rule).collect()
 }

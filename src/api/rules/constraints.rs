@@ -1,9 +1,7 @@
 //! The CEL rules of `spec.constraints` and `spec.dedicated`. What they can't compare, the template's own spreads, the
 //! conversion refuses.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
-
-use super::{FORBIDDEN, INVALID, said, told};
+use super::{FORBIDDEN, INVALID, Rule, say, tell};
 
 /// The name of a label, with or without a prefix.
 const LABEL: &str = "([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?";
@@ -13,7 +11,7 @@ const VALUE: &str = "[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?";
 const ROLE: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 
 /// What the constraints ask for can be asked of nodes.
-pub(super) fn constraints() -> Vec<ValidationRule> {
+pub(super) fn constraints() -> Vec<Rule> {
     // What is wrong with a constraint `c`, and what to do.
     let rows = [
         ("has(c.values) == has(c.limit)".to_owned(), "must hold exactly one of values, limit"),
@@ -32,37 +30,34 @@ pub(super) fn constraints() -> Vec<ValidationRule> {
         ),
     ];
     let rule = |(wrong, remedy): (String, &str)| {
-        told(
-            &format!("!has(self.constraints) || !self.constraints.exists(c, {wrong})"),
+        tell(
+            "constraints",
+            &format!("!self.exists(c, {wrong})"),
             &format!("constraint of %s: {remedy}"),
-            &[&format!("self.constraints.filter(c, {wrong}).map(c, c.attribute)")],
-            ".constraints",
+            &[&format!("self.filter(c, {wrong}).map(c, c.attribute)")],
             INVALID,
         )
     };
     let label = |c: &str| format!("({c}.attribute == 'host' ? 'kubernetes.io/hostname' : {c}.attribute)");
     let twice = format!(
-        "has(c.limit) && self.constraints.filter(d, has(d.limit) && {} == {}).size() > 1",
+        "has(c.limit) && self.filter(d, has(d.limit) && {} == {}).size() > 1",
         label("c"),
         label("d")
     );
     let mut rules: Vec<_> = rows.into_iter().map(rule).collect();
     rules.extend([
         rule((twice, "is limited more than once; leave the smallest limit")),
-        told(
-            &format!(
-                "!has(self.dedicated) || self.dedicated.matches('^({ROLE}|{ROLE}/{VALUE}|[*]/{VALUE})$')"
-            ),
+        tell(
+            "dedicated",
+            &format!("self.matches('^({ROLE}|{ROLE}/{VALUE}|[*]/{VALUE})$')"),
             "\"%s\" names no pool of dedicated nodes; use a role, role/pool, or */pool for one of every role",
-            &["self.dedicated"],
-            ".dedicated",
+            &["self"],
             INVALID,
         ),
-        said(
-            "!has(self.template.spec.tolerations) || \
-             !self.template.spec.tolerations.exists(t, has(t.key) && t.key == 'borealis.dev/dedicated')",
+        say(
+            "template.spec.tolerations",
+            "!self.exists(t, has(t.key) && t.key == 'borealis.dev/dedicated')",
             "holds one of borealis.dev/dedicated; remove it: spec.dedicated is what asks for dedicated nodes",
-            ".template.spec.tolerations",
             FORBIDDEN,
         ),
     ]);

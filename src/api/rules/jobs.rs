@@ -3,8 +3,8 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
 
 use super::{
-    FORBIDDEN, INVALID, Rules, constraints, flapping, health, job_name, owned_fields, reserved, said,
-    tier_name, told,
+    FORBIDDEN, INVALID, Rule, Rules, constraints, flapping, health, job_name, owned_fields, reserved, said,
+    say, tell, tier_name, told,
 };
 
 /// What the Pod fields that a service has another remedy for are to a job.
@@ -28,39 +28,40 @@ const KEPT: [(&str, bool); 7] = [
 pub(in crate::api) fn job() -> Rules {
     let mut spec = task();
     spec.push(enough(true));
-    spec.extend(KEPT.map(kept));
+    spec.extend(KEPT.map(|(field, _)| kept(field)));
+    spec.extend(KEPT.iter().filter(|(_, always)| !always).map(|(field, _)| stays(field)));
     Rules { root: vec![job_name("job", 45)], spec }
 }
 
 /// Rules of the spec of the jobs that a cron makes.
-pub(super) fn of_cron() -> Vec<ValidationRule> {
+pub(super) fn of_cron() -> Vec<Rule> {
     let mut spec = task();
     spec.push(enough(false));
-    spec.push(said(
-        "!has(self.parents) || self.parents.size() == 0",
+    spec.push(say(
+        "parents",
+        "self.size() == 0",
         "a run waits for what its AuroraCron waits for; use spec.parents of that",
-        ".parents",
         FORBIDDEN,
     ));
     spec
 }
 
-fn task() -> Vec<ValidationRule> {
+fn task() -> Vec<Rule> {
     let mut spec = owned_fields(&OWNED);
     spec.extend([
         tier_name(),
-        reserved("labels"),
-        reserved("annotations"),
-        said(
-            "!has(self.template.spec.restartPolicy) || self.template.spec.restartPolicy != 'Always'",
+        reserved("template.metadata.labels"),
+        reserved("template.metadata.annotations"),
+        say(
+            "template.spec.restartPolicy",
+            "self != 'Always'",
             "Always never lets an instance end; use Never, or OnFailure to have the kubelet try again on the same node",
-            ".template.spec.restartPolicy",
             INVALID,
         ),
-        said(
-            "self.maxTaskFailures != 0",
+        say(
+            "maxTaskFailures",
+            "self != 0",
             "0 would let no instance run; use 1 for one try, more for several, or -1 for tries without end",
-            ".maxTaskFailures",
             INVALID,
         ),
         flapping(),
@@ -72,7 +73,7 @@ fn task() -> Vec<ValidationRule> {
 }
 
 /// Not more must succeed than there are. Scaling a job down must not be refused for it.
-fn enough(changes: bool) -> ValidationRule {
+fn enough(changes: bool) -> Rule {
     let unchanged = " || (oldSelf.hasValue() && has(oldSelf.value().minSucceeded) && \
                      oldSelf.value().minSucceeded == self.minSucceeded)";
     let rule = told(
@@ -85,33 +86,35 @@ fn enough(changes: bool) -> ValidationRule {
         ".minSucceeded",
         INVALID,
     );
-    ValidationRule { optional_old_self: changes.then_some(true), ..rule }
+    ValidationRule { optional_old_self: changes.then_some(true), ..rule }.into()
 }
 
-fn kept((field, always): (&str, bool)) -> ValidationRule {
-    let same = format!("self.{field} == oldSelf.{field}");
-    let rule = if always {
-        same
-    } else {
-        format!("has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || {same})")
-    };
-    let remedy = "make another AuroraJob, or change the AuroraCron that makes them";
-    said(
-        &rule,
-        &format!("{field} cannot be changed: instances may have run by it; {remedy}"),
-        &format!(".{field}"),
-        FORBIDDEN,
+/// What the refusal of another value says.
+fn refusal(field: &str) -> String {
+    format!(
+        "{field} cannot be changed: instances may have run by it; make another AuroraJob, or change the AuroraCron that \
+         makes them"
     )
 }
 
+fn kept(field: &str) -> Rule {
+    say(field, "self == oldSelf", &refusal(field), FORBIDDEN)
+}
+
+/// It neither comes nor goes, of which the rule on its place does not hear.
+fn stays(field: &str) -> Rule {
+    let rule = format!("has(self.{field}) == has(oldSelf.{field})");
+    said(&rule, &refusal(field), &format!(".{field}"), FORBIDDEN).into()
+}
+
 /// Parents are named as jobs and crons are.
-pub(super) fn parents() -> Vec<ValidationRule> {
+pub(super) fn parents() -> Vec<Rule> {
     let wrong = "p, !p.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')";
-    vec![told(
-        &format!("!has(self.parents) || !self.parents.exists({wrong})"),
+    vec![tell(
+        "parents",
+        &format!("!self.exists({wrong})"),
         "%s can be the name of no job or cron; use the metadata.name of one in the same namespace",
-        &[&format!("self.parents.filter({wrong}).map(p, p.name)")],
-        ".parents",
+        &[&format!("self.filter({wrong}).map(p, p.name)")],
         INVALID,
     )]
 }

@@ -2,11 +2,11 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
 
-use super::{FORBIDDEN, INVALID, Rules, said, told};
+use super::{FORBIDDEN, INVALID, Rule, Rules, said, tell, told};
 
 /// Rules of Tier: what a PriorityClass can't change, and what a tier can't be.
 pub(in crate::api) fn tier() -> Rules {
-    let kept = |field: &str, print: &str| {
+    let kept = |field: &str, print: &str| -> Rule {
         told(
             &format!("self.{field} == oldSelf.{field}"),
             &format!(
@@ -16,6 +16,7 @@ pub(in crate::api) fn tier() -> Rules {
             &format!(".{field}"),
             FORBIDDEN,
         )
+        .into()
     };
     Rules {
         root: vec![name("tier", 40)],
@@ -25,7 +26,8 @@ pub(in crate::api) fn tier() -> Rules {
                 "a revocable tier lives on what others leave unused, so it must be preemptible; set preemptible to true",
                 ".preemptible",
                 INVALID,
-            ),
+            )
+            .into(),
             kept("band", "%d"),
             kept("preemption", "%s"),
         ],
@@ -36,8 +38,7 @@ pub(in crate::api) fn tier() -> Rules {
 pub(in crate::api) fn role() -> Rules {
     let default = "(has(self.defaultTier) ? self.defaultTier : 'preemptible')";
     // A quantity may be written as a number.
-    let negative =
-        "q, type(self.quota[q]) == int ? int(self.quota[q]) < 0 : string(self.quota[q]).startsWith('-')";
+    let negative = "q, type(self[q]) == int ? int(self[q]) < 0 : string(self[q]).startsWith('-')";
     let unknown = "q, !(q in ['cpu', 'memory', 'ephemeral-storage']) && !q.contains('/')";
     Rules {
         root: vec![name("role", 50)],
@@ -49,27 +50,29 @@ pub(in crate::api) fn role() -> Rules {
                  matchLabels: {team: web}",
                 ".namespaces",
                 INVALID,
-            ),
+            )
+            .into(),
             told(
                 &format!("!has(self.tiers) || self.tiers.size() == 0 || {default} in self.tiers"),
                 "\"%s\" is none of spec.tiers, %s; add it there, or choose another default",
                 &[default, "self.tiers"],
                 ".defaultTier",
                 INVALID,
-            ),
-            told(
-                &format!("!has(self.quota) || !self.quota.exists({negative})"),
+            )
+            .into(),
+            tell(
+                "quota",
+                &format!("!self.exists({negative})"),
                 "%s is negative; use 0 or more, or leave it out for nothing",
-                &[&format!("self.quota.filter({negative})")],
-                ".quota",
+                &[&format!("self.filter({negative})")],
                 INVALID,
             ),
-            told(
-                &format!("!has(self.quota) || !self.quota.exists({unknown})"),
+            tell(
+                "quota",
+                &format!("!self.exists({unknown})"),
                 "%s is no resource; use cpu, memory, ephemeral-storage, or the full name of another, such as \
                  nvidia.com/gpu",
-                &[&format!("self.quota.filter({unknown})")],
-                ".quota",
+                &[&format!("self.filter({unknown})")],
                 INVALID,
             ),
         ],
@@ -80,7 +83,8 @@ pub(in crate::api) fn role() -> Rules {
 pub(in crate::api) fn framework() -> Rules {
     Rules {
         root: vec![name("framework", 63)],
-        spec: vec![said(
+        spec: vec![
+            said(
             "!has(self.pods) || self.pods.all(p, \
              (has(p.selector.matchLabels) && p.selector.matchLabels.size() > 0) || \
              (has(p.selector.matchExpressions) && p.selector.matchExpressions.size() > 0))",
@@ -88,7 +92,8 @@ pub(in crate::api) fn framework() -> Rules {
              spec.priority, which are for all others",
             ".pods",
             INVALID,
-        )],
+        )
+        .into()],
     }
 }
 
