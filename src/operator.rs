@@ -27,7 +27,7 @@ use crate::{
     apply::{Executor, Learn, events},
     checks::Checks,
     controller::{
-        Controller, CronController, Opening, Queue, Rounds, cluster::May, keep_open, opening, plan_all,
+        Controller, CronController, Everything, Opening, Queue, Rounds, cluster::May, keep_open, opening,
     },
     freeze::Freeze,
     index::{Index, Watches},
@@ -151,6 +151,7 @@ struct Known {
     index: Arc<Index>,
     queue: Arc<Queue<JobKey>>,
     crons: Arc<Queue<CronKey>>,
+    everything: Everything,
     quota: Arc<Quota>,
     watches: Arc<Watches>,
     freeze: Freeze,
@@ -177,11 +178,12 @@ impl Operator<'_> {
         let due = Arc::clone(&crons);
         index.tell_of_crons(move |key| due.add(key));
         let watches = Arc::new(Watches::start(&self.client, &index, &self.end, tasks));
+        let everything = Everything::new(Arc::clone(&index), Arc::clone(&queue), Arc::clone(&crons));
+        tasks.spawn(everything.clone().follow_clock(self.end.clone()));
         let again = {
-            let (index, queue, crons) = (Arc::clone(&index), Arc::clone(&queue), Arc::clone(&crons));
+            let (index, everything) = (Arc::clone(&index), everything.clone());
             move || {
-                plan_all(&index.keys(), &queue);
-                plan_all(&index.cron_keys(), &crons);
+                everything.begin();
                 index.wake_followers();
             }
         };
@@ -198,7 +200,7 @@ impl Operator<'_> {
         }
         freeze.known().await;
         info!(services = index.len(), "the cluster is indexed");
-        Ok(Known { index, queue, crons, quota, watches, freeze })
+        Ok(Known { index, queue, crons, everything, quota, watches, freeze })
     }
 
     /// Stands for the lease, acts while it is held, and gives it back in the end.
@@ -237,7 +239,7 @@ impl Operator<'_> {
         identity: String,
         tasks: &mut JoinSet<()>,
     ) -> AbortOnDropHandle<()> {
-        let Known { index, queue, crons, quota, watches, freeze } = known;
+        let Known { index, queue, crons, everything, quota, watches, freeze } = known;
         let (announcer, writer) =
             events(self.client.clone(), self.fence.clone(), self.metrics.clone(), identity);
         tasks.spawn(writer.run());
@@ -256,14 +258,12 @@ impl Operator<'_> {
             async move { watches.barrier().await }
         };
         let begin = {
-            let (index, queue, quota) = (Arc::clone(&index), Arc::clone(&queue), Arc::clone(&quota));
-            let crons = Arc::clone(&crons);
+            let (everything, quota) = (everything.clone(), Arc::clone(&quota));
             let (client, namespace) = (self.client.clone(), self.settings.namespace.clone());
             move || {
                 // Before anything is planned: what was granted in an earlier term is not known any more.
                 quota.restart();
-                plan_all(&index.keys(), &queue);
-                plan_all(&index.cron_keys(), &crons);
+                everything.begin();
                 tokio::spawn(check_fence(client.clone(), namespace.clone()));
             }
         };
@@ -291,6 +291,7 @@ impl Operator<'_> {
             index: Arc::clone(&index),
             executor: executor.crons(Arc::clone(&index), self.metrics.clone()),
             live: self.client.clone(),
+            everything,
             rounds: self.rounds(crons, &opening, &freeze),
         };
         let of_jobs = Controller {

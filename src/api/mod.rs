@@ -43,7 +43,7 @@ pub mod update;
 pub use any_job::{Any, AnyJob, AnyService, JobObject};
 pub use changes::changes;
 pub use constraints::Constraint;
-pub use cron::{AuroraCron, AuroraCronSpec};
+pub use cron::{AuroraCron, AuroraCronSpec, RunTemplate};
 pub use cron_status::AuroraCronStatus;
 pub use framework::Framework;
 pub use health::HealthCheck;

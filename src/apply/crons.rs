@@ -1,13 +1,10 @@
 //! Carries the plans of crons out: the status first, on the very version the plan was made from, then what rests on it.
 //!
-//! A run's object is made by its exact name, so that two writers meet, and of the cron as the last write of its status
-//! returned it. What may have been applied is not tried again here: the cron is read live before it is planned anew.
-//! Called by the controller of crons.
+//! A run's object is made by its exact name, so that two writers meet, and of the spec that the plan was made of. What may
+//! have been applied is not tried again here: the cron is read live before it is planned anew. Called by the controller of
+//! crons.
 
-use std::{
-    num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use borealis_core::{
     model::{CronStatus, KillReason, Uid, reasons},
@@ -17,11 +14,11 @@ use borealis_core::{
     },
 };
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client,
     api::{PatchParams, PostParams},
 };
-use lru::LruCache;
 use serde_json::{Value, json};
 use tracing::{debug, info};
 
@@ -32,15 +29,9 @@ use super::{
 };
 use crate::{
     CronKey, JobKey,
-    api::{AnyJob, AuroraCron, AuroraJob, convert, labels},
+    api::{AnyJob, AuroraJob, RunTemplate, convert, labels},
     index::{AnyCron, CronFacts, Index},
     metrics::{Metrics, Verb},
-};
-
-/// Crons whose specs are kept from the claim of a run to the making of it.
-const CLAIMED: NonZeroUsize = match NonZeroUsize::new(1024) {
-    Some(count) => count,
-    None => NonZeroUsize::MIN,
 };
 
 /// Carries plans of crons out. One for the process.
@@ -50,8 +41,6 @@ pub struct CronExecutor {
     index: Arc<Index>,
     announcer: Announcer,
     metrics: Metrics,
-    /// Crons as their last write returned them, by uid and generation.
-    claimed: Mutex<LruCache<(Uid, i64), Arc<AuroraCron>>>,
 }
 
 impl CronExecutor {
@@ -62,8 +51,7 @@ impl CronExecutor {
         announcer: Announcer,
         metrics: Metrics,
     ) -> Self {
-        let claimed = Mutex::new(LruCache::new(CLAIMED));
-        Self { client, calls, index, announcer, metrics, claimed }
+        Self { client, calls, index, announcer, metrics }
     }
 
     /// Does what the plan says. Never called for one cron twice at a time.
@@ -125,9 +113,6 @@ impl CronExecutor {
         match patched {
             Ok(cron) => {
                 self.index.learn_cron(&cron);
-                if let Ok(cron) = cron.0 {
-                    self.keep(facts.uid, cron);
-                }
                 Ok(true)
             }
             Err(failed) => {
@@ -140,27 +125,18 @@ impl CronExecutor {
         }
     }
 
-    fn keep(&self, uid: Uid, cron: AuroraCron) {
-        let generation = cron.metadata.generation.unwrap_or_default();
-        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
-        claimed.put((uid, generation), Arc::new(cron));
-    }
-
-    /// The cron of the plan, with its spec.
-    async fn whole(&self, key: &CronKey, facts: &CronFacts) -> Result<Arc<AuroraCron>, Undone> {
-        let known = (facts.uid, facts.generation);
-        let kept = self.claimed.lock().unwrap_or_else(PoisonError::into_inner).get(&known).cloned();
-        if let Some(cron) = kept {
-            return Ok(cron);
-        }
-        let crons: Api<AuroraCron> = Api::namespaced(self.client.clone(), &key.namespace);
-        let read = self.calls.read(Verb::get, crons.get(&key.name)).await;
-        let cron = read.map_err(|failed| self.undone(key, "reading the cron", &failed))?;
-        let uid = facts.uid.to_string();
-        if cron.metadata.uid.as_deref() != Some(&*uid) || cron.metadata.deletion_timestamp.is_some() {
-            return Err(Undone::stale("the cron was removed or made anew meanwhile"));
-        }
-        Ok(Arc::new(cron))
+    /// The run of a time, made of the spec that the plan is of.
+    fn run(key: &CronKey, facts: &CronFacts, time: Timestamp) -> Result<AuroraJob, Undone> {
+        let cron = ObjectMeta {
+            namespace: Some(key.namespace.to_string()),
+            name: Some(key.name.to_string()),
+            uid: Some(facts.uid.to_string()),
+            ..ObjectMeta::default()
+        };
+        let template = facts.template.as_deref().ok_or_else(|| Undone::stale("its spec was never usable"))?;
+        let template: RunTemplate =
+            serde_json::from_str(template).map_err(|error| Undone::stale(error.to_string()))?;
+        Ok(convert::run_object(&cron, &template, time))
     }
 
     async fn create_run(
@@ -170,8 +146,7 @@ impl CronExecutor {
         name: &str,
         time: Timestamp,
     ) -> Result<(), Undone> {
-        let cron = self.whole(key, facts).await?;
-        let job = convert::run_object(&cron, time);
+        let job = Self::run(key, facts, time)?;
         let _awaited = self.index.await_answers(&JobKey::job(&key.namespace, name));
         let jobs: Api<AnyJob> = Api::namespaced(self.client.clone(), &key.namespace);
         let made: Api<AuroraJob> = Api::namespaced(self.client.clone(), &key.namespace);

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{
+    everything::Everything,
     memory::Memory,
     rounds::{Rounds, Worker, turn},
 };
@@ -31,6 +32,8 @@ pub struct CronController {
     pub executor: CronExecutor,
     /// Reads crons live.
     pub live: Client,
+    /// Since when what is due meets its planner.
+    pub everything: Everything,
     /// When each is looked after.
     pub rounds: Rounds<CronKey>,
 }
@@ -50,6 +53,7 @@ impl CronController {
             parents: &seen.parents,
             cycle: seen.cycle.as_deref(),
             frozen: self.rounds.is_frozen(),
+            watched_since: self.everything.since(),
             problem: seen.problem.as_ref().or(refusal),
         };
         plan_cron(&view, Timestamp::now())

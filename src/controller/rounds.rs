@@ -172,7 +172,7 @@ impl<K: Key> Rounds<K> {
 }
 
 /// Plans every key again, each at its own moment within a few seconds: what a new leader begins with.
-pub fn plan_all<K: Key>(keys: &[K], queue: &Queue<K>) {
+pub(super) fn plan_all<K: Key>(keys: &[K], queue: &Queue<K>) {
     let window = Duration::from_millis(u64::try_from(keys.len()).unwrap_or(u64::MAX).min(SPREAD_MILLIS));
     queue.put_off(|key| window.mul_f64(spread(key)));
     keys.iter().for_each(|key| queue.add_after(key, window.mul_f64(spread(key))));

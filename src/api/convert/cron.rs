@@ -35,7 +35,7 @@ pub fn cron(
         rules => schedule(rules, zone).map(Some),
     };
     let created = task::created(metadata);
-    check_job(run_object(object, created), object)?;
+    check_job(run_object(metadata, &spec.job, created), object)?;
     let window = || number("spec.catchUp.windowSeconds", spec.catch_up.window_seconds, 60, 2_592_000);
     Ok(model::Cron {
         name: metadata.name.as_deref().unwrap_or_default().into(),

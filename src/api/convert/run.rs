@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
 
-use crate::api::{AuroraCron, AuroraJob, GROUP, Invalid, labels};
+use crate::api::{AuroraCron, AuroraJob, GROUP, Invalid, RunTemplate, labels};
 
 /// Words of the annotation that has a job end.
 const COLLISION: &str = "Collision";
@@ -68,20 +68,30 @@ fn is_cron(owner: &OwnerReference) -> bool {
     of_ours && owner.kind == AuroraCron::kind(&())
 }
 
-/// The AuroraJob to make for a run, of the cron as it is now.
+/// The AuroraJob to make for a run of the cron of this metadata.
 #[must_use]
-pub fn run_object(cron: &AuroraCron, time: Timestamp) -> AuroraJob {
-    let name = cron.metadata.name.as_deref().unwrap_or_default();
-    let template = &cron.spec.job;
+pub fn run_object(cron: &ObjectMeta, template: &RunTemplate, time: Timestamp) -> AuroraJob {
+    let name = cron.name.as_deref().unwrap_or_default();
     let mut job = AuroraJob::new(&run_name(name, time), template.spec.clone());
     let mut labels = template.metadata.labels.clone();
     labels.insert(labels::CRON.to_owned(), name.to_owned());
     labels.insert(labels::MANAGED_BY.to_owned(), labels::MANAGED_BY_VALUE.to_owned());
     let mut annotations = template.metadata.annotations.clone();
     annotations.insert(labels::SCHEDULED_TIME.to_owned(), super::time(time).0.to_string());
-    job.metadata.namespace.clone_from(&cron.metadata.namespace);
+    job.metadata.namespace.clone_from(&cron.namespace);
     job.metadata.labels = Some(labels);
     job.metadata.annotations = Some(annotations);
-    job.metadata.owner_references = cron.controller_owner_ref(&()).map(|owner| vec![owner]);
+    job.metadata.owner_references = cron.uid.clone().map(|uid| vec![owned_by(name, uid)]);
     job
+}
+
+fn owned_by(cron: &str, uid: String) -> OwnerReference {
+    OwnerReference {
+        api_version: AuroraCron::api_version(&()).into_owned(),
+        kind: AuroraCron::kind(&()).into_owned(),
+        name: cron.to_owned(),
+        uid,
+        controller: Some(true),
+        block_owner_deletion: None,
+    }
 }

@@ -49,6 +49,8 @@ pub struct CronFacts {
     pub generation: i64,
     /// The version its status is written on.
     pub resource_version: String,
+    /// What its runs are made of, as JSON; none where its spec was never usable.
+    pub template: Option<Arc<str>>,
     /// The status as it was read or last written.
     pub recorded: Option<Arc<CronStatus>>,
 }
@@ -78,6 +80,7 @@ impl Index {
             uid: row.uid,
             generation: row.generation,
             resource_version: version.to_string(),
+            template: row.template.clone(),
             recorded: row.status.clone(),
         };
         Viewed::Of(Box::new(CronSeen {

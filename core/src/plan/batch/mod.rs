@@ -24,7 +24,7 @@ use super::{Action, Plan, ServiceView, ending::later, fleet::Fleet, history};
 
 pub use course::asks;
 
-use course::{Course, course};
+use course::{Course, Wait, course};
 use tally::{Tally, tally};
 
 /// What is known of a job and its Pods.
@@ -58,7 +58,10 @@ pub(super) fn plan(view: &ServiceView<'_>, batch: &Batch, now: Timestamp) -> Pla
     let course = course(&scene, &mut plan);
     let throttled = tasks::reconcile(&scene, &course, &mut plan);
     tidy(&scene, &course, &mut plan);
-    plan.status = Some(status::status(&scene, &course, throttled, &mut plan));
+    // A run that its cron has not confirmed is about to begin, or to go: there is nothing to say of it yet.
+    if view.status.is_some() || !matches!(course, Course::Waits(Wait::Unconfirmed)) {
+        plan.status = Some(status::status(&scene, &course, throttled, &mut plan));
+    }
     plan
 }
 

@@ -52,7 +52,8 @@ fn scheduled(turn: &Turn<'_>) -> Due {
     let Some(schedule) = &turn.cron.schedule else { return Due::default() };
     let claimed = turn.status.pending.filter(|pending| pending.cause.is_schedules());
     let dealt = claimed.map_or(turn.dealt(), |pending| turn.dealt().max(pending.time));
-    due::due(schedule, turn.cron.catch_up, dealt, turn.until, |time| is_same(turn, time))
+    let times = (dealt, due::on_time_from(turn), turn.until);
+    due::due(schedule, turn.cron.catch_up, times, |time| is_same(turn, time))
 }
 
 /// Leaves out what was missed.

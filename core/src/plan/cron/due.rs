@@ -4,10 +4,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{model::CatchUp, schedule::Schedule};
 
-use super::turn::{Turn, whole};
+use super::turn::{Turn, spread, whole};
 
-/// Seconds after which a time is missed.
+/// For how long a time is on time, whoever was there when it was due.
 const ON_TIME: SignedDuration = SignedDuration::from_secs(60);
+/// The same where whoever plans was there, and had others to see to first.
+const AT_WORK: SignedDuration = SignedDuration::from_mins(10);
 /// The most times that are made up for, and that are counted of those that were missed.
 const MOST: usize = 100;
 
@@ -64,17 +66,24 @@ pub(super) fn anchor(turn: &mut Turn<'_>) {
     }
 }
 
-/// What is due of the times after `dealt` up to `until`. A time of which `had_run` holds was not missed.
+/// The oldest time that may still be on time.
+pub(super) fn on_time_from(turn: &Turn<'_>) -> Timestamp {
+    let back = |by| turn.until.checked_sub(by).unwrap_or(turn.until);
+    let watched = turn.view.watched_since.checked_sub(spread(turn.cron)).unwrap_or(Timestamp::MIN);
+    back(ON_TIME).min(watched.max(back(AT_WORK)))
+}
+
+/// What is due of the times after `dealt` up to `until`, those from `fresh` on on time. A time of which `had_run` holds was not
+/// missed.
 pub(super) fn due(
     schedule: &Schedule,
     catch_up: CatchUp,
-    dealt: Timestamp,
-    until: Timestamp,
+    (dealt, fresh, until): (Timestamp, Timestamp, Timestamp),
     had_run: impl Fn(Timestamp) -> bool,
 ) -> Due {
     let Some(newest) = schedule.latest(dealt, until) else { return Due::default() };
     let age = until.duration_since(newest);
-    let on_time = (age <= ON_TIME).then_some(Run { time: newest, kind: Kind::OnTime });
+    let on_time = (newest >= fresh).then_some(Run { time: newest, kind: Kind::OnTime });
     let run = match catch_up {
         CatchUp::None => on_time,
         CatchUp::Latest { window_seconds } => {

@@ -39,8 +39,14 @@ pub(super) fn tidy(turn: &mut Turn<'_>) {
 
 /// A claim, also one of this very plan, is for this object.
 fn is_claimed(turn: &Turn<'_>, run: &RunSeen) -> bool {
-    let pending = turn.status.pending.iter().chain(&turn.recorded.pending);
-    pending.into_iter().any(|pending| pending.time == run.time)
+    let mut claims = turn.status.pending.iter().chain(&turn.recorded.pending);
+    claims.any(|pending| pending.time == run.time) || is_next(turn, run)
+}
+
+/// It is of the time that a status promises next: a leader by whose clock that is due may be about to record it.
+fn is_next(turn: &Turn<'_>, run: &RunSeen) -> bool {
+    let schedule = turn.cron.schedule.as_ref().filter(|_| !turn.cron.suspend);
+    schedule.and_then(|schedule| schedule.next(turn.dealt())) == Some(run.time)
 }
 
 /// How the run ended is on record, or was and is forgotten.

@@ -47,6 +47,8 @@ pub struct CronView<'a> {
     pub cycle: Option<&'a str>,
     /// The freeze switch: nothing is started or ended, and no run that has ended removed.
     pub frozen: bool,
+    /// Since when whoever plans has been at it without a pause: what became due since is late only because others came first.
+    pub watched_since: Timestamp,
     /// What stands in the way of acting on the spec, as the API server or the conversion said.
     pub problem: Option<&'a Problem>,
 }

@@ -54,9 +54,17 @@ pub(super) fn finish(mut turn: Turn<'_>) -> CronPlan {
         turn.check_at(next);
     }
     turn.status.conditions = conditions(&turn, wait.as_ref());
-    let Turn { status, mut plan, .. } = turn;
-    plan.status = Some(status);
+    let only_claims = claims_what_was_promised(&turn);
+    let Turn { recorded, status, mut plan, .. } = turn;
+    plan.status = Some(if only_claims { recorded.clone() } else { status });
     plan
+}
+
+/// Nothing is new but the claim of a run that was promised: the status that names its object says as much, one write later.
+fn claims_what_was_promised(turn: &Turn<'_>) -> bool {
+    let Turn { status, recorded, .. } = turn;
+    let promised = status.pending.is_some() && status.pending == turn.promised();
+    promised && CronStatus { pending: None, next: recorded.next, ..status.clone() } == **recorded
 }
 
 /// When the next run is due.

@@ -70,9 +70,21 @@ impl<'a> Turn<'a> {
         self.view.runs.iter().find(|run| run.name == name)
     }
 
-    /// The claim that is recorded and stands: runs are made of no other.
+    /// The claim that stands, since it is recorded or was promised: runs are made of no other.
     pub(super) fn claimed(&self) -> Option<PendingRun> {
-        self.status.pending.filter(|pending| self.recorded.pending == Some(*pending))
+        let promised = self.promised();
+        self.status.pending.filter(|pending| [self.recorded.pending, promised].contains(&Some(*pending)))
+    }
+
+    /// The time that is due and that the recorded status says is next, if all before it are dealt with: as good as claimed
+    /// while the spec is the same, since whoever deals with it in another way replaces that status.
+    pub(super) fn promised(&self) -> Option<PendingRun> {
+        let Self { recorded, cron, .. } = self;
+        let stands = recorded.pending.is_none() && recorded.observed_generation == cron.generation;
+        let time = recorded.next.filter(|_| stands)?.checked_sub(spread(cron)).ok()?;
+        let dealt = recorded.last_scheduled.unwrap_or(cron.created);
+        let first = cron.schedule.as_ref()?.next(dealt)?;
+        (time == first && time <= self.until).then_some(PendingRun { time, cause: RunCause::Schedule })
     }
 
     /// Claims a time: it will run.

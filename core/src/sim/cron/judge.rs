@@ -8,7 +8,10 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{CronTally, store::Version};
+use super::{
+    CronTally,
+    store::{By, Version},
+};
 use crate::{model::*, schedule::jitter};
 
 #[derive(Debug, Default)]
@@ -87,12 +90,12 @@ impl Judge {
         check(!goes_on, || format!("a run is removed that goes on: {run:?}"))
     }
 
-    /// A write of the status, by a leader of this clock.
+    /// A write of the status.
     pub(super) fn written(
         &mut self,
         before: &Version,
         after: &CronStatus,
-        clock: Timestamp,
+        by: By,
         runs: &Runs,
         tally: &mut CronTally,
     ) -> Result<(), String> {
@@ -100,7 +103,7 @@ impl Judge {
             let first = after.pending.is_none() && after.runs.is_empty();
             return check(first, || format!("the first status does more than to begin: {after:?}"));
         };
-        let write = Write { cron: &before.cron, old, after, clock };
+        let write = Write { cron: &before.cron, old, after, by };
         let active = after.runs.iter().filter(|record| record.outcome == RunOutcome::Active).count();
         check(active <= 1, || format!("{active} runs go on by the status"))?;
         for record in &after.runs {
@@ -135,12 +138,19 @@ struct Write<'a> {
     cron: &'a Cron,
     old: &'a CronStatus,
     after: &'a CronStatus,
-    clock: Timestamp,
+    by: By,
 }
 
 impl Write<'_> {
     fn until(&self) -> Timestamp {
-        self.clock - jitter(&self.cron.uid.to_string(), self.cron.jitter_seconds)
+        self.by.clock - jitter(&self.cron.uid.to_string(), self.cron.jitter_seconds)
+    }
+
+    /// It became due a minute ago, or before the eyes of the leader.
+    fn is_fresh(&self, time: Timestamp) -> bool {
+        let age = self.until().duration_since(time);
+        let watched = self.by.clock - age >= self.by.since;
+        age <= SignedDuration::from_secs(if watched { 600 } else { 60 })
     }
 
     fn all(&self) -> bool {
@@ -152,7 +162,14 @@ impl Write<'_> {
     }
 
     fn begun(&self, record: &RunRecord, uid: Uid, runs: &Runs) -> Result<(), String> {
-        let pending = self.old.pending.filter(|pending| pending.time == record.time);
+        let Self { cron, old, .. } = self;
+        let jitter = jitter(&cron.uid.to_string(), cron.jitter_seconds);
+        let stands = old.pending.is_none() && old.observed_generation == cron.generation;
+        let promised = old
+            .next
+            .filter(|_| stands)
+            .map(|next| PendingRun { time: next - jitter, cause: RunCause::Schedule });
+        let pending = old.pending.or(promised).filter(|pending| pending.time == record.time);
         check(pending.is_some_and(|pending| pending.cause == record.cause), || {
             format!("a run begins that was not claimed: {record:?}")
         })?;
@@ -233,7 +250,7 @@ impl Write<'_> {
         let dealt = self.after.last_scheduled.unwrap_or(self.cron.created);
         let later = next(new.time).is_none_or(|later| later > self.until());
         let age = self.until().duration_since(new.time);
-        let fresh = age <= SignedDuration::from_secs(60);
+        let fresh = self.is_fresh(new.time);
         let window = |seconds: u32| age <= SignedDuration::from_secs(seconds.into());
         let may = !self.cron.suspend || new.cause == RunCause::Asked;
         let may = may
@@ -246,11 +263,11 @@ impl Write<'_> {
                         next(dealt) == Some(new.time) && window(window_seconds) && !self.goes_on()
                     }
                 },
-                RunCause::Asked => self.cron.run_at.map(whole) == Some(new.time) && self.clock >= new.time,
+                RunCause::Asked => self.cron.run_at.map(whole) == Some(new.time) && self.by.clock >= new.time,
                 RunCause::Parents => schedule.is_none(),
             };
         let may = may && !(self.cron.collision == Collision::CancelNew && self.goes_on());
-        check(may, || format!("claimed against the policy: {new:?} by a clock of {}", self.clock))
+        check(may, || format!("claimed against the policy: {new:?} by a clock of {}", self.by.clock))
     }
 
     /// A run that was asked for is only dealt with by a claim, a run, or a word why not.
@@ -274,7 +291,7 @@ impl Write<'_> {
         let changed = self.old.observed_schedule.as_ref() != Some(&self.cron.schedule_text);
         let anchored = changed || (self.old.suspended && !self.cron.suspend);
         // A clock that was ahead may have claimed a time that is still to come.
-        let anchor = self.old.pending.map_or(self.clock, |pending| pending.time.max(self.clock));
+        let anchor = self.old.pending.map_or(self.by.clock, |pending| pending.time.max(self.by.clock));
         let told = |time: &Timestamp| {
             let word = |record: &RunRecord| {
                 let asked = record.cause == RunCause::Asked && record.uid.is_none();
@@ -303,13 +320,13 @@ impl Write<'_> {
             let (age, next) = (until.duration_since(time), schedule.next(time));
             let later = next.is_some_and(|next| next <= until);
             let window = |seconds: u32| age > SignedDuration::from_secs(seconds.into());
-            let gone = age > SignedDuration::from_secs(60) || later;
+            let gone = !self.is_fresh(time) || later;
             let may = match self.cron.catch_up {
                 CatchUp::None => gone,
                 CatchUp::Latest { window_seconds } => gone && (later || window(window_seconds)),
                 CatchUp::All { window_seconds } => gone && window(window_seconds),
             };
-            check(may, || format!("{time} is missed too early, by a clock of {}", self.clock))?;
+            check(may, || format!("{time} is missed too early, by a clock of {}", self.by.clock))?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     CronTrouble,
     desk::Setting,
-    store::{Answer, Request, Store},
+    store::{Answer, By, Request, Store},
 };
 use crate::{
     plan::cron::{CronAction, CronPlan, CronView, plan_cron},
@@ -24,6 +24,8 @@ pub(super) struct Leader {
     settled: bool,
     /// By how many seconds its clock is ahead.
     skew: i64,
+    /// Since when it has been there, by its clock.
+    since: Timestamp,
 }
 
 /// What becomes of a request.
@@ -38,7 +40,8 @@ enum Fate {
 
 impl Leader {
     pub(super) fn new(seed: u64, number: u64) -> Self {
-        Self { seed, number, version: 0, snapshot: 0, settled: false, skew: 0 }
+        let since = Timestamp::MIN;
+        Self { seed, number, version: 0, snapshot: 0, settled: false, skew: 0, since }
     }
 
     /// Looks, plans and writes, as far as it comes.
@@ -51,6 +54,9 @@ impl Leader {
     ) -> Result<(), String> {
         let mut draw = Draw::of(self.seed, &[2, self.number, step]);
         let absent = if quiet { self.number > 0 } else { setting.is_out(step) || draw.chance(40) };
+        if setting.is_out(step) || store.frozen {
+            self.since = self.clock(store);
+        }
         if absent {
             return Ok(());
         }
@@ -111,6 +117,7 @@ impl Leader {
             parents: &store.parents,
             cycle: None,
             frozen: store.frozen,
+            watched_since: self.since,
             problem: None,
         };
         plan_cron(&view, self.clock(store))
@@ -127,7 +134,9 @@ impl Leader {
         let status = plan.status.clone().filter(|status| plan.verify || known != Some(status));
         if let Some(status) = status {
             let status = Box::new(status);
-            let request = Request::Status { version: self.version, status, clock: self.clock(store) };
+            let (clock, since) = (self.clock(store), self.since);
+            let by = By { clock, since };
+            let request = Request::Status { version: self.version, status, by };
             match self.send(store, request, draw, quiet)? {
                 Some(Answer::Done) => {
                     self.settled &= store.versions.len() - 1 == self.version;
@@ -186,6 +195,7 @@ impl Leader {
     /// Its successor knows what there was a while ago.
     fn die(&mut self, store: &mut Store, draw: &mut Draw) {
         store.tally.crashes += 1;
+        self.since = self.clock(store);
         let back = |newest: usize, draw: &mut Draw| {
             newest.saturating_sub(usize::try_from(draw.below(12)).unwrap_or(0))
         };

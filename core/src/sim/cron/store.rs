@@ -18,6 +18,15 @@ pub(super) struct Version {
     pub(super) status: Option<CronStatus>,
 }
 
+/// Who asks for a write of the status.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct By {
+    /// What its clock says.
+    pub(super) clock: Timestamp,
+    /// Since when it has been there, by its clock.
+    pub(super) since: Timestamp,
+}
+
 /// A write that a leader asks for.
 #[derive(Debug, Clone)]
 pub(super) enum Request {
@@ -25,7 +34,7 @@ pub(super) enum Request {
     Status {
         version: usize,
         status: Box<CronStatus>,
-        clock: Timestamp,
+        by: By,
     },
     Create {
         name: Arc<str>,
@@ -142,7 +151,7 @@ impl Store {
     /// Does what is asked for, or says why not.
     pub(super) fn serve(&mut self, request: Request) -> Result<Answer, String> {
         match request {
-            Request::Status { version, status, clock } => self.write(version, *status, clock),
+            Request::Status { version, status, by } => self.write(version, *status, by),
             Request::Create { name, time } => Ok(self.create(name, time)),
             Request::Kill { uid } => {
                 let Some(run) = self.run(uid) else { return Ok(Answer::Missing) };
@@ -171,7 +180,7 @@ impl Store {
         self.changed();
     }
 
-    fn write(&mut self, version: usize, status: CronStatus, clock: Timestamp) -> Result<Answer, String> {
+    fn write(&mut self, version: usize, status: CronStatus, by: By) -> Result<Answer, String> {
         if version + 1 != self.versions.len() {
             self.tally.conflicts += 1;
             return Ok(Answer::Conflict);
@@ -181,8 +190,8 @@ impl Store {
         if before.status.as_ref() == Some(&status) {
             return Ok(Answer::Done);
         }
-        self.say(|| format!("status by a clock of {clock}: {}", words(&status)));
-        self.judge.written(&before, &status, clock, &self.runs, &mut self.tally)?;
+        self.say(|| format!("status by a clock of {}: {}", by.clock, words(&status)));
+        self.judge.written(&before, &status, by, &self.runs, &mut self.tally)?;
         self.versions.push(Arc::new(Version { cron: before.cron.clone(), status: Some(status) }));
         Ok(Answer::Done)
     }

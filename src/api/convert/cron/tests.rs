@@ -183,7 +183,7 @@ fn every_outcome_and_cause_is_read_back() {
 }
 
 fn made(cron: &AuroraCron) -> AuroraJob {
-    let mut job = run_object(cron, at(100));
+    let mut job = run_object(&cron.metadata, &cron.spec.job, at(100));
     job.metadata.uid = Some(RUN.to_owned());
     job
 }

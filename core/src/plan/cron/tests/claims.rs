@@ -19,6 +19,40 @@ fn nothing_is_made_before_its_claim_is_recorded_nor_started_before_it_is_known()
 }
 
 #[test]
+fn a_run_that_was_promised_is_made_without_a_claim() {
+    let mut desk = Desk::new("0 * * * *", "11:00", "11:59:59");
+    assert_eq!((desk.settle().as_str(), desk.status().next), ("", Some(at("12:00"))));
+    let promise = desk.clone();
+    desk.now = at("12:00");
+    let plan = desk.step();
+    assert!(matches!(plan.actions[..], [CronAction::CreateRun { .. }]));
+    assert_eq!(desk.status, promise.status, "nothing is written before the run is there");
+    assert_eq!(desk.settle(), "make 12:00, start 12:00");
+    assert_eq!((desk.status().last_scheduled, desk.status().next), (Some(at("12:00")), Some(at("13:00"))));
+    // Made by a leader that died: it starts, however late.
+    let mut late = promise.clone();
+    late.stray("12:00");
+    late.now = at("12:30");
+    assert_eq!(late.settle(), "start 12:00");
+    // Another spec promises nothing.
+    let mut changed = promise.clone();
+    changed.cron.generation += 1;
+    assert_eq!(changed.settle_at("12:00"), "claim 12:00 Schedule, make 12:00, start 12:00");
+    // What has more to say than the claim says it first; the run that is ended for it is ended under the newest status.
+    let mut waits = promise.clone();
+    waits.active("11:00", RunCause::Schedule);
+    assert_eq!(waits.settle_at("12:00"), "claim 12:00 Schedule, kill 11:00");
+    waits.end(None);
+    assert_eq!(waits.settle(), "failed 11:00, make 12:00, start 12:00");
+    // By the clock of who has made it, it is due, and that leader may be about to record it. What is not even next is nobody's.
+    let mut early = promise;
+    early.stray("12:00");
+    early.stray("13:00");
+    assert_eq!(early.settle(), "remove 13:00");
+    assert_eq!(early.settle_at("12:00"), "start 12:00");
+}
+
+#[test]
 fn what_others_have_made_of_the_claim_is_taken_up() {
     let mut desk = Desk::new("0 * * * *", "11:00", "12:00");
     desk.claimed("12:00", RunCause::Schedule);
@@ -34,7 +68,7 @@ fn what_others_have_made_of_the_claim_is_taken_up() {
 fn what_nobody_claims_is_removed_under_a_status_that_is_proved_the_newest() {
     let mut desk = Desk::new("0 * * * *", "12:00", "12:10");
     assert_eq!(desk.settle(), "");
-    for time in ["11:00", "12:00", "12:07:30", "13:00"] {
+    for time in ["11:00", "12:00", "12:07:30", "14:00"] {
         let uid = desk.stray(time);
         let plan = desk.plan();
         assert_eq!(plan.actions, [CronAction::RemoveRun { name: run_name("backup", at(time)), uid }]);
@@ -339,7 +373,7 @@ fn a_cron_begins_at_its_creation_and_a_lost_status_takes_up_what_runs() {
     desk.cron.run_at = Some(at("2026-06-09T12:00"));
     assert_eq!(desk.plan().actions, []);
     assert_eq!(desk.settle(), "", "neither midnight nor what was asked of another cron");
-    assert_eq!(desk.settle_at("01:00"), "claim 01:00 Schedule, make 01:00, start 01:00");
+    assert_eq!(desk.settle_at("01:00"), "make 01:00, start 01:00");
     desk.runs[0].started = Some(at("01:00:01"));
     // What has not begun is nobody's: it is the run of its time, if that is due.
     desk.status = None;

@@ -32,6 +32,8 @@ struct Desk {
     parents: Vec<ParentSeen>,
     settled: bool,
     frozen: bool,
+    /// Since when its planner is there: none has just come.
+    since: Option<Timestamp>,
     cycle: Option<String>,
     problem: Option<Problem>,
     now: Timestamp,
@@ -65,6 +67,7 @@ impl Desk {
             parents: Vec::new(),
             settled: true,
             frozen: false,
+            since: None,
             cycle: None,
             problem: None,
             now: at(now),
@@ -103,6 +106,7 @@ impl Desk {
             parents: &self.parents,
             cycle: self.cycle.as_deref(),
             frozen: self.frozen,
+            watched_since: self.since.unwrap_or(self.now),
             problem: self.problem.as_ref(),
         };
         plan_cron(&view, self.now)

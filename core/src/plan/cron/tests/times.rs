@@ -55,7 +55,7 @@ fn jitter_delays_each_time_and_counts_for_being_on_time_and_for_the_window() {
     assert_eq!(desk.settle(), "");
     let mut late = desk.clone();
     desk.now = due + secs(60);
-    assert_eq!(desk.settle(), "claim 12:00 Schedule, make 12:00, start 12:00");
+    assert_eq!(desk.settle(), "make 12:00, start 12:00");
     assert_eq!(desk.status().next, Some(due + secs(3600)));
     late.now = due + secs(600);
     late.cron.catch_up = CatchUp::Latest { window_seconds: 600 };
@@ -119,7 +119,7 @@ fn days_on_which_the_clocks_change_run_as_the_schedule_says() {
     desk.status().observed_schedule = Some("30 2 * * *".into());
     // 02:30 does not exist: right after the gap, at 01:00 UTC, and once.
     assert_eq!(desk.settle_at("2026-03-29T00:59"), "");
-    assert_eq!(desk.settle_at("2026-03-29T01:00"), "claim 01:00 Schedule, make 01:00, start 01:00");
+    assert_eq!(desk.settle_at("2026-03-29T01:00"), "make 01:00, start 01:00");
     desk.end(None);
     assert_eq!(desk.settle_at("2026-03-29T01:30"), "done 01:00");
     // 02:30 comes twice: the first.
@@ -136,7 +136,7 @@ fn a_clock_that_goes_back_or_was_ahead_makes_nothing_run_twice() {
     desk.end(None);
     assert_eq!(desk.settle_at("11:58"), "done 12:00");
     assert_eq!(desk.settle_at("12:00:10"), "");
-    assert_eq!(desk.settle_at("12:10"), "claim 12:10 Schedule, make 12:10, start 12:10");
+    assert_eq!(desk.settle_at("12:10"), "make 12:10, start 12:10");
     // A change of the schedule moves what is dealt with on, never back.
     desk.end(None);
     desk.schedule("*/5 * * * *");
@@ -159,7 +159,7 @@ fn another_schedule_and_the_end_of_a_suspension_begin_anew() {
     desk.now = at("14:59");
     desk.schedule("*/30 * * * *");
     assert_eq!(desk.settle(), "");
-    assert_eq!(desk.settle_at("15:00:10"), "claim 15:00 Schedule, make 15:00, start 15:00");
+    assert_eq!(desk.settle_at("15:00:10"), "make 15:00, start 15:00");
 }
 
 #[test]
@@ -169,4 +169,32 @@ fn a_schedule_that_has_ended_is_said_so() {
     let ready = desk.condition(ConditionType::Ready);
     assert_eq!((ready.holds, ready.reason), (true, reasons::SCHEDULE_ENDED));
     assert_eq!((desk.status().next, desk.plan().next_check), (None, None));
+}
+
+#[test]
+fn what_became_due_while_its_planner_was_busy_is_on_time_for_ten_minutes() {
+    let runs = "claim 12:00 Schedule, make 12:00, start 12:00";
+    for (since, now, told) in [
+        ("11:30", "12:10", runs),
+        ("12:00", "12:10", runs),
+        ("11:30", "12:10:01", "missed 1 to 12:00"),
+        ("12:00:01", "12:01:01", "missed 1 to 12:00"),
+        // A minute is everybody's.
+        ("12:01", "12:01", runs),
+        ("11:30", "13:00:30", "missed 1 to 12:00, claim 13:00 Schedule, make 13:00, start 13:00"),
+    ] {
+        let mut desk = Desk::new("0 * * * *", "11:00", now);
+        desk.since = Some(at(since));
+        assert_eq!(desk.settle(), told, "there since {since}, at {now}");
+    }
+    // With jitter it became due later than its time.
+    let mut desk = Desk::new("0 * * * *", "11:00", "12:00");
+    desk.cron.jitter_seconds = 3600;
+    let due = at("12:00") + jitter(&desk.cron.uid.to_string(), 3600);
+    (desk.since, desk.now) = (Some(due), due + secs(600));
+    assert_eq!(desk.settle(), runs);
+    let mut late = Desk::new("0 * * * *", "11:00", "12:00");
+    late.cron.jitter_seconds = 3600;
+    (late.since, late.now) = (Some(due + secs(1)), due + secs(600));
+    assert_eq!(late.settle(), "missed 1 to 12:00");
 }
