@@ -354,6 +354,16 @@ fn scope() -> Vec<Rule> {
         INVALID,
     );
     known.optional_old_self = Some(true);
+    let backwards = told(
+        &format!(
+            "!has(self.instances) || self.instances == '' || {}.all(r, {first} <= {last})",
+            ranges("self.instances")
+        ),
+        "\"%s\" holds a range that runs backwards; write the smaller instance first, such as 0-4",
+        &["self.instances"],
+        ".instances",
+        INVALID,
+    );
     vec![
         say(
             "update.instances",
@@ -361,13 +371,8 @@ fn scope() -> Vec<Rule> {
             "is empty, so that no instance could be updated; remove it to update all, or name some, such as 0-4,17",
             INVALID,
         ),
-        tell(
-            "update.instances",
-            &format!("self == '' || {}.all(r, {first} <= {last})", ranges("self")),
-            "\"%s\" holds a range that runs backwards; write the smaller instance first, such as 0-4",
-            &["self"],
-            INVALID,
-        ),
+        // On the field itself the API server reckons more for it than it allows.
+        Rule { place: "update".into(), rule: backwards },
         known.into(),
     ]
 }
