@@ -35,6 +35,8 @@ pub struct Shape {
     pub nodes: u32,
     /// Whether a real node is tried.
     pub real_node: bool,
+    /// The user whose calls the API server records.
+    pub audited: Option<&'static str>,
 }
 
 impl Cluster {
@@ -78,6 +80,7 @@ impl Cluster {
         if shape.real_node {
             args.push("--real-node");
         }
+        args.extend(shape.audited.iter().flat_map(|user| ["--audit", user]));
         self.down().await?;
         self.call(&args).limit(Duration::from_secs(300)).shown().await?;
         let printed = self.call(&["kubeconfig", &self.name]).output().await?;
@@ -86,6 +89,11 @@ impl Cluster {
             bail!("localcluster kubeconfig printed {printed:?}, which is no file");
         }
         Ok(())
+    }
+
+    /// Where the calls of the audited user are recorded, one JSON object a line.
+    pub fn audit(&self) -> PathBuf {
+        self.kubeconfig.with_file_name("audit.jsonl")
     }
 
     /// Takes it down with everything it left; nothing happens when there is none.

@@ -19,6 +19,7 @@ pub mod operator;
 pub mod paths;
 pub mod prometheus;
 pub mod report;
+pub mod rights;
 pub mod runner;
 pub mod scenarios;
 pub mod scene;

@@ -67,7 +67,7 @@ async fn on<T>(
     nodes: u32,
     work: impl AsyncFnOnce(&mut Ground) -> Result<T>,
 ) -> Result<T> {
-    cluster.up(Shape { nodes, real_node: false }).await?;
+    cluster.up(Shape { nodes, real_node: false, audited: None }).await?;
     let kube = KubeApi::new(&cluster.kubeconfig).await?;
     world::install(cluster).await?;
     let address = free_address()?;

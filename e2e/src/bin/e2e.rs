@@ -10,6 +10,7 @@ use borealis_e2e::{
     cluster::{Cluster, Shape},
     command, operator, paths,
     report::Report,
+    rights,
     runner::{self, Scenario},
     scenarios,
     world::{Plan, World},
@@ -105,7 +106,7 @@ async fn with_cluster(
 ) -> Result<Report> {
     let begin = Instant::now();
     let needs_real = !args.no_real_node && chosen.iter().any(|s| s.real_node);
-    let shape = Shape { nodes: args.nodes, real_node: needs_real };
+    let shape = Shape { nodes: args.nodes, real_node: needs_real, audited: Some(rights::OPERATOR) };
     cluster.up(shape).await?;
     let reserved = args.nodes as usize / 2;
     let world = World::set_up(cluster.clone(), folder, Plan { shape, reserved, replicas: 2 }).await?;
@@ -114,11 +115,14 @@ async fn with_cluster(
     }
     println!("ready after {:.1}s; {} scenarios", begin.elapsed().as_secs_f64(), chosen.len());
     let world = Arc::new(world);
-    let report = runner::run(&world, chosen, args.side_by_side).await;
+    let mut report = runner::run(&world, chosen, args.side_by_side).await;
     println!("the operator's replicas were started {:?} times", world.operators.starts().await);
     if let Err(error) = world.operators.stop_all().await {
         println!("{error:#}");
     }
+    // Scenarios that were left out may be those that use a right.
+    let whole = args.filter.is_empty() && !args.no_real_node;
+    report.add(rights::line(&world, whole).await);
     Ok(report)
 }
 

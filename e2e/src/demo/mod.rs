@@ -39,7 +39,7 @@ pub fn folder() -> PathBuf {
 /// # Errors
 /// When either does not come up.
 pub async fn set_up(cluster: &mut Cluster, folder: &Path) -> Result<World> {
-    let shape = Shape { nodes: NODES, real_node: true };
+    let shape = Shape { nodes: NODES, real_node: true, audited: None };
     cluster.up(shape).await?;
     World::set_up(cluster.clone(), folder, Plan { shape, reserved: 0, replicas: 2 }).await
 }

@@ -16,7 +16,7 @@ use crate::cluster::Cluster;
 /// The namespace that `deploy/` installs the operator in.
 pub const NAMESPACE: &str = "borealis-system";
 /// The operator's ServiceAccount.
-pub(super) const ACCOUNT: &str = "borealis";
+pub const ACCOUNT: &str = "borealis";
 
 /// Writes a kubeconfig with a token of an account.
 ///

@@ -16,12 +16,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tokio::{sync::Mutex, task::JoinHandle};
 
-use self::{
-    credentials::ACCOUNT,
-    replica::{Replica, Signal},
-};
+use self::replica::{Replica, Signal};
 pub use self::{
-    credentials::{NAMESPACE, account_kubeconfig},
+    credentials::{ACCOUNT, NAMESPACE, account_kubeconfig},
     replica::end_leftovers,
 };
 use crate::{

@@ -17,7 +17,7 @@ import (
 const usage = `localcluster runs a real Kubernetes on this machine, with simulated nodes.
 
   localcluster up NAME [--nodes N] [--node-pods N] [--node-grace SECONDS]
-                       [--real-node | --real-node-required]
+                       [--real-node | --real-node-required] [--audit USER]
   localcluster down NAME | --all
   localcluster status [NAME]
   localcluster kubeconfig NAME [--user CN [--group G]...]    prints the path of a kubeconfig

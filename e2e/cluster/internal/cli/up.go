@@ -22,6 +22,7 @@ func up(ctx context.Context, args []string) error {
 	nodes := o.Int("nodes", 10, "")
 	nodePods := o.Int("node-pods", 110, "")
 	grace := o.Int("node-grace", 0, "")
+	audited := o.String("audit", "", "")
 	real := o.Bool("real-node", false, "")
 	// The same rule as that of the tests, which read it too.
 	environment := os.Getenv("REQUIRE_REAL_NODE")
@@ -55,7 +56,7 @@ func up(ctx context.Context, args []string) error {
 	defer unlock()
 	cluster := &controlplane.Cluster{Folder: folder, Binary: binary, State: runfolder.State{
 		Name: folder.Name, StartedBy: procs.Self(), Address: "127.0.0.1",
-		Nodes: *nodes, NodePods: *nodePods, NodeGrace: graceFor(*grace, *nodes),
+		Nodes: *nodes, NodePods: *nodePods, NodeGrace: graceFor(*grace, *nodes), Audited: *audited,
 		RealNode:   runfolder.RealNode{Wanted: *real || *required},
 		Components: map[string]procs.Identity{},
 	}}

@@ -65,6 +65,10 @@ func (c *Cluster) apiServerArgs() []string {
 		// better they wait in a queue of the server than fail in the client.
 		"--max-requests-inflight=800", "--max-mutating-requests-inflight=400",
 	}
+	if c.State.Audited != "" {
+		args = append(args, "--audit-policy-file="+c.Folder.In("config", "audit.yaml"),
+			"--audit-log-path="+c.Folder.In("audit.jsonl"), "--audit-log-maxsize=4096")
+	}
 	if c.State.RealNode.Netns == "" {
 		// A loopback address cannot be an Endpoints address, so none are made.
 		return append(args, "--bind-address=127.0.0.1", "--endpoint-reconciler-type=none")
@@ -120,6 +124,18 @@ clientConnection:
 leaderElection:
   leaderElect: false
 `, c.Folder.Kubeconfig("system:kube-scheduler"))
+}
+
+// auditPolicy has every call of one user recorded, once, and by what it was about alone.
+func (c *Cluster) auditPolicy() string {
+	return fmt.Sprintf(`apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+  - level: Metadata
+    users: [%q]
+  - level: None
+`, c.State.Audited)
 }
 
 func (c *Cluster) simulatorArgs() []string {

@@ -3,6 +3,7 @@
 package controlplane
 
 import (
+	"errors"
 	"os"
 
 	"borealis.dev/e2e/cluster/internal/certs"
@@ -44,7 +45,9 @@ func (c *Cluster) prepare() error {
 			return err
 		}
 	}
-	return os.WriteFile(c.Folder.In("config", "scheduler.yaml"), []byte(c.schedulerConfig()), 0o600)
+	return errors.Join(
+		os.WriteFile(c.Folder.In("config", "scheduler.yaml"), []byte(c.schedulerConfig()), 0o600),
+		os.WriteFile(c.Folder.In("config", "audit.yaml"), []byte(c.auditPolicy()), 0o600))
 }
 
 // IssueUser makes a client certificate and a kubeconfig for any user, and

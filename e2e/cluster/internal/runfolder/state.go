@@ -23,6 +23,7 @@ type State struct {
 	Nodes     int            `json:"nodes"` // simulated
 	NodePods  int            `json:"nodePods"`
 	NodeGrace int            `json:"nodeGraceSeconds"`
+	Audited   string         `json:"audited,omitempty"` // the user whose calls are recorded, in audit.jsonl
 
 	RealNode RealNode `json:"realNode"`
 
