@@ -213,10 +213,17 @@ fn a_run_starts_once_its_cron_has_recorded_it() {
     let mut job = Job::new(1, |_| ());
     job.batch().run_of = Some(RunOf { cron: "nightly".into(), time: job.now });
     job.go();
-    assert_eq!((job.phase(), job.lives(), asked(&job)), (Phase::Waiting, vec![], 0));
+    assert_eq!((&job.status, job.lives(), asked(&job)), (&None, vec![], 0), "it may go as it has come");
     job.confirmed = true;
     job.go();
     assert_eq!((job.phase(), job.lives(), asked(&job)), (Phase::Running, vec![0], 1));
+    // Of one that has said something it is told, if it is not confirmed after all.
+    let mut job = Job::new(1, |batch| batch.suspend = true);
+    job.go();
+    job.batch().run_of = Some(RunOf { cron: "nightly".into(), time: job.now });
+    job.batch().suspend = false;
+    job.go();
+    assert_eq!((job.phase(), job.lives()), (Phase::Waiting, vec![]));
 }
 
 #[test]

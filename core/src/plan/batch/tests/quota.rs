@@ -47,8 +47,10 @@ fn what_is_held_starts_nothing_and_says_so() {
 
 #[test]
 fn what_waits_is_told_and_is_granted_nothing_by_it() {
-    let mut job = Job::new(2, |_| ());
-    job.batch().run_of = Some(RunOf { cron: "nightly".into(), time: job.now });
+    let mut job = Job::new(2, |batch| {
+        let (kind, name, when) = (ParentKind::Job, "load".into(), ParentEnd::Ended);
+        batch.parents = vec![Parent { kind, name, when }];
+    });
     for grant in [None, Some(&granted(0))] {
         assert_eq!(creates(&twice(&mut job, grant, false)), 0);
         assert_eq!(
@@ -56,7 +58,7 @@ fn what_waits_is_told_and_is_granted_nothing_by_it() {
             Some(Phase::Waiting)
         );
     }
-    job.confirmed = true;
+    job.parents = vec![ParentSeen { exists: true, succeeded: None, ended: Some(job.now) }];
     // The ledger has not looked at it again.
     assert_eq!(plan(&job, Some(&granted(0)), false), Plan::default());
     assert_eq!(creates(&twice(&mut job, None, true)), 0);
