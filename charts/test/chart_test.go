@@ -134,7 +134,7 @@ func TestWhatItComesToIsWhatItWas(t *testing.T) {
 		}
 		objects(t, got)
 		if got != string(want) {
-			t.Errorf("%s: %s\nif that is what you want, run UPDATE=1 go test ./... and read the difference", set, difference(got, string(want)))
+			t.Errorf("%s: %s\nif that is what you want, run UPDATE=1 make charts and read the difference", set, difference(got, string(want)))
 		}
 	}
 }
