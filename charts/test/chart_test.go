@@ -12,6 +12,7 @@ import (
 
 	"helm.sh/helm/v4/pkg/chart/v2/lint"
 	"helm.sh/helm/v4/pkg/chart/v2/lint/support"
+	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 
 	"borealis.dev/charts/test/rendered"
@@ -61,8 +62,13 @@ func objects(t *testing.T, text string) []map[string]any {
 	t.Helper()
 	var out []map[string]any
 	for document := range strings.SplitSeq("\n"+text, "\n---\n") {
+		text, err := yaml.YAMLToJSONStrict([]byte(document))
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, document)
+		}
+		// Whole numbers stay whole, as they do in an API server.
 		object := map[string]any{}
-		if err := yaml.UnmarshalStrict([]byte(document), &object); err != nil {
+		if err := json.Unmarshal(text, &object); err != nil {
 			t.Fatalf("%v in\n%s", err, document)
 		}
 		if len(object) > 0 {

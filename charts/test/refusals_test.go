@@ -51,6 +51,7 @@ var refused = []struct{ values, words string }{
 	{"roles: {web: {namespaces: {}, defaultTier: gold}}", "roles.web.defaultTier: there is no tier gold among tiers"},
 	{"roles: {web: {namespaces: {}, tiers: [preferred]}}",
 		"roles.web.defaultTier: preemptible is not among the role's own tiers (preferred)"},
+	{"roles: {web: {namespaces: {}, quota: {cpu: 1.5}}}", "at '/roles/web/quota/cpu': got number, want integer or string"},
 	{"roles: {web: {tiers: [preferred]}}", "at '/roles/web': missing property 'namespaces'"},
 	{"networkPolicy: {egress: {restricted: true}}", "networkPolicy.egress.restricted: true, but networkPolicy.egress.rules is empty"},
 	{"networkPolicy: {egress: {rules: [{}]}}", "networkPolicy.egress.rules: they have no effect"},
