@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test check e2e e2e-full sim generate verify deny cluster cluster-down clean \
+.PHONY: help demo demo-down test check charts e2e e2e-full sim generate verify deny cluster cluster-down clean \
         bench bench-cluster bench-crons bench-storm build unit go-test
 
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
@@ -33,7 +33,7 @@ demo-down: ## Take down what `make demo` left up
 	@cargo build --quiet --package borealis-e2e --bin borealis-demo
 	@$(TARGET)/debug/borealis-demo --down
 
-test: unit go-test e2e ## All tests: unit, tables, properties, simulation, fake API server, and a real cluster
+test: unit go-test charts e2e ## All tests: unit, tables, properties, simulation, fake API server, charts, and a real cluster
 
 check: ## Format, lints, tests of the core: under a minute when warm
 	cargo fmt --all --check
@@ -73,6 +73,10 @@ go-test:
 	@e2e/cluster/build >/dev/null
 	cd e2e/cluster && CGO_ENABLED=0 go test -trimpath -vet=off ./...
 
+# What the tests read lies outside their module, where Go's cache of results does not look.
+charts: ## The Helm charts: lint, what they come to, what they refuse, alerts against made-up series
+	cd charts/test && CGO_ENABLED=0 GOWORK=off go test -count=1 -trimpath -vet=off ./...
+
 e2e: build ## The scenarios on a local cluster: ARGS="--filter NAME --keep"
 	@$(TARGET)/debug/borealis-e2e $(ARGS)
 
@@ -83,11 +87,13 @@ build:
 	cargo build --workspace --bins --locked
 	@e2e/cluster/build >/dev/null
 
-generate: ## Write crds/ from the Rust types
+generate: ## Write crds/ from the Rust types, deploy/ from the chart
 	cargo run --quiet --locked --bin crdgen -- crds
+	cd charts/test && CGO_ENABLED=0 GOWORK=off go run ./cmd/deploy
 
 verify: ## What is generated is what is committed
 	cargo run --quiet --locked --bin crdgen -- --check crds
+	cd charts/test && CGO_ENABLED=0 GOWORK=off go run ./cmd/deploy --check
 
 deny: ## Licences, sources and duplicates of the dependencies
 	@command -v cargo-deny >/dev/null || { echo "installing cargo-deny, which takes some minutes"; cargo install --locked cargo-deny; }
