@@ -22,6 +22,7 @@ LABEL org.opencontainers.image.title="borealis" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build --chown=0:0 --chmod=0555 /program /borealis
+# BuildKit would add a PATH of its own.
 ENV PATH=/
 WORKDIR /
 USER 65532:65532
