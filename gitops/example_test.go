@@ -27,8 +27,8 @@ const example = docs + "/example"
 
 // Argo CD's API is a part of its program; its CustomResourceDefinition lies beside that.
 const (
-	argoModule = "github.com/argoproj/argo-cd/v3@v3.5.7"
-	argoSum    = "h1:Xm1BF+I5OgDKUG3SDK49vn2/Y5AMyaNVko+/JT08gj0="
+	argoModule = "github.com/argoproj/argo-cd/v3@v3.4.13"
+	argoSum    = "h1:kmnF4nE5SQ83OhtdX6DMmLSpH0eRIa1gNYdCLNHqB+A="
 )
 
 // manifests are all objects of the example repository, by file and name.
