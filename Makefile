@@ -33,7 +33,7 @@ demo-down: ## Take down what `make demo` left up
 	@cargo build --quiet --package borealis-e2e --bin borealis-demo
 	@$(TARGET)/debug/borealis-demo --down
 
-test: unit go-test charts e2e ## All tests: unit, tables, properties, simulation, fake API server, charts, and a real cluster
+test: unit go-test charts gitops-test image-test e2e ## All tests: unit, simulation, fake API server, charts, GitOps, image, a real cluster
 
 check: ## Format, lints, tests of the core: under a minute when warm
 	cargo fmt --all --check
@@ -117,3 +117,35 @@ clean: ## Take the demo and the clusters in .run down; remove what was built and
 	fi
 	cargo clean
 	rm -rf .run
+
+.PHONY: gitops-test gitops-generate
+
+gitops-test: ## kstatus, Argo CD's scripts, drift and the example repository: OBJECTS=folder of objects from a cluster
+	cd gitops && CGO_ENABLED=0 GOWORK=off $(if $(OBJECTS),BOREALIS_OBJECTS=$(abspath $(OBJECTS))) go test -count=1 -trimpath ./...
+
+gitops-generate: ## Write docs/gitops/argocd-cm.yaml from the scripts beside it
+	cd gitops && go run ./cmd/argocd-cm ../docs/gitops/resource_customizations >../docs/gitops/argocd-cm.yaml.new
+	mv docs/gitops/argocd-cm.yaml.new docs/gitops/argocd-cm.yaml
+
+.PHONY: image image-test image-reproducible sbom
+IMAGE_FOLDER := $(TARGET)/image
+PROGRAM = $(IMAGE_FOLDER)/borealis-$(shell uname -m)
+# What is said of a build. Given from outside where there is no Git, as in a source archive.
+VERSION ?= $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
+REVISION ?= $(shell git rev-parse HEAD)$(shell git diff --quiet HEAD || echo -dirty)
+image image-reproducible sbom: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+
+image: ## The operator's image as an archive for containerd or Docker, made without either
+	image/build $(PROGRAM)
+	cd image && CGO_ENABLED=0 GOWORK=off go run -trimpath . --program $(PROGRAM) --output $(PROGRAM).tar \
+	  --version '$(VERSION)' --revision '$(REVISION)'
+
+image-test: ## Tests of how the image is made; they build no operator
+	cd image && CGO_ENABLED=0 GOWORK=off go test -count=1 -trimpath ./...
+
+image-reproducible: ## Two images from two folders are the same, byte by byte: two whole builds of what is committed
+	@image/reproducible '$(VERSION)' '$(REVISION)'
+
+sbom: ## What the operator is made of, as CycloneDX, in target/image/borealis.cdx.json
+	@command -v cargo-cyclonedx >/dev/null || { echo "installing cargo-cyclonedx, which takes some minutes"; cargo install --locked --version 0.5.9 cargo-cyclonedx; }
+	image/sbom $(IMAGE_FOLDER)/borealis.cdx.json

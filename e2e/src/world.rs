@@ -144,7 +144,8 @@ pub async fn install(cluster: &Cluster) -> Result<()> {
     let deploy = std::fs::read_dir(root.join("deploy")).context("could not read deploy/")?;
     for entry in deploy {
         let path = entry?.path();
-        if !path.to_string_lossy().ends_with("operator.yaml") {
+        let name = path.to_string_lossy();
+        if name.ends_with(".yaml") && !name.ends_with("operator.yaml") {
             files.push(path);
         }
     }

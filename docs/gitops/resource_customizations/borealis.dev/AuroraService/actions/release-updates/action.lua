@@ -1,0 +1,3 @@
+obj.spec.update = obj.spec.update or {}
+obj.spec.update.paused = false
+return obj

@@ -1,0 +1,3 @@
+obj.spec.controls = obj.spec.controls or {}
+obj.spec.controls.paused = true
+return obj
