@@ -10,7 +10,8 @@ import (
 
 const note = "# Generated from charts/borealis by `make generate`; do not edit.\n"
 
-// Deploy is what belongs in deploy/: a file of each numbered template, as it comes with deploy.values.yaml.
+// Deploy is what belongs in deploy/: a file of each numbered template, as it comes with deploy.values.yaml, and
+// what `kubectl apply -k` goes by.
 func Deploy() (map[string]string, error) {
 	root, err := Repository()
 	if err != nil {
@@ -35,6 +36,7 @@ func Deploy() (map[string]string, error) {
 			out[base] = note + text
 		}
 	}
+	out["Kustomization"] = kustomization(out)
 	return out, nil
 }
 
