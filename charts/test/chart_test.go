@@ -146,7 +146,7 @@ func TestWhatItComesToIsWhatItWas(t *testing.T) {
 }
 
 func prefixed(text string) string {
-	return "# " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n# ") + "\n"
+	return strings.ReplaceAll("# "+strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n# ")+"\n", "# \n", "#\n")
 }
 
 // difference says where two texts part.
