@@ -127,13 +127,13 @@ gitops-generate: ## Write docs/gitops/argocd-cm.yaml from the scripts beside it
 	cd gitops && go run ./cmd/argocd-cm ../docs/gitops/resource_customizations >../docs/gitops/argocd-cm.yaml.new
 	mv docs/gitops/argocd-cm.yaml.new docs/gitops/argocd-cm.yaml
 
-.PHONY: image image-test image-reproducible sbom
+.PHONY: image image-test image-reproducible install-test sbom
 IMAGE_FOLDER := $(TARGET)/image
 PROGRAM = $(IMAGE_FOLDER)/borealis-$(shell uname -m)
 # What is said of a build. Given from outside where there is no Git, as in a source archive.
 VERSION ?= $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
 REVISION ?= $(shell git rev-parse HEAD)$(shell git diff --quiet HEAD || echo -dirty)
-image image-reproducible sbom: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+image image-reproducible install-test sbom: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
 
 image: ## The operator's image as an archive for containerd or Docker, made without either
 	image/build $(PROGRAM)
@@ -142,6 +142,11 @@ image: ## The operator's image as an archive for containerd or Docker, made with
 
 image-test: ## Tests of how the image is made; they build no operator
 	cd image && CGO_ENABLED=0 GOWORK=off go test -count=1 -trimpath ./...
+
+install-test: image ## Borealis by Helm from its image on a real node: installed, upgraded, taken away, installed again
+	cargo build --locked --package borealis-e2e --bin borealis-install
+	@e2e/cluster/build >/dev/null
+	@$(TARGET)/debug/borealis-install $(PROGRAM).tar
 
 image-reproducible: ## Two images from two folders are the same, byte by byte: two whole builds of what is committed
 	@image/reproducible '$(VERSION)' '$(REVISION)'

@@ -12,6 +12,7 @@ pub mod command;
 pub mod cron;
 pub mod demo;
 pub mod dump;
+pub mod install;
 pub mod kube_api;
 pub mod measured;
 pub mod observer;

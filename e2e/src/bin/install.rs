@@ -1,0 +1,49 @@
+//! `borealis-install`: Borealis by Helm from its image on a cluster with a real node; upgraded, taken away, installed again.
+//!
+//! Called by `make install-test`, which makes the image first. Everything is taken down, also when something fails.
+#![allow(clippy::print_stdout, reason = "it talks to a person at a terminal, or to CI")]
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result};
+use borealis_e2e::{
+    cluster::Cluster,
+    command,
+    install::{CLUSTER, Installation},
+    paths,
+};
+use clap::Parser;
+
+/// Installs Borealis by Helm on a local cluster.
+#[derive(Debug, Parser)]
+struct Args {
+    /// The operator's image, as `make image` makes it
+    image: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(&Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("the installation failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> Result<()> {
+    let folder = paths::run_folder(CLUSTER)?;
+    let mut cluster = Cluster::named(CLUSTER).await?;
+    let archive = args.image.to_string_lossy().into_owned();
+    let result = tokio::select! {
+        result = tell(&mut cluster, &folder, &archive) => result,
+        name = command::interrupted() => Err(anyhow::anyhow!("interrupted by {}", name?)),
+    };
+    cluster.down().await.context("the cluster left something behind")?;
+    result
+}
+
+async fn tell(cluster: &mut Cluster, folder: &std::path::Path, archive: &str) -> Result<()> {
+    Installation::prepare(cluster, folder, archive).await?.tell().await
+}

@@ -1,0 +1,194 @@
+//! Borealis as people install it: by Helm, from its image, as Pods of the real node under the rights and the security of the
+//! chart. Then it is upgraded and taken away while a service runs.
+//!
+//! Called by the binary `borealis-install`; says each step as it is done.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use kube::api::{Api, DynamicObject};
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::{Cluster, Shape},
+    command::Call,
+    kube_api::{KubeApi, text},
+    operator::NAMESPACE,
+    paths,
+    service::{REAL, Service, TEST_IMAGE},
+    wait,
+};
+
+/// Its name, and that of its folder.
+pub const CLUSTER: &str = "install";
+/// How long a step may take on a busy machine.
+const LONG: Duration = Duration::from_secs(120);
+/// What stands in `docs/install.md`, word by word, but for the image and the node that are here.
+const KINDS: [&str; 4] = ["borealis-crds", "charts/borealis-crds", "--namespace", NAMESPACE];
+const OPERATOR: [&str; 4] = ["borealis", "charts/borealis", "--namespace", NAMESPACE];
+/// The service that runs meanwhile, and its namespace.
+const TENANT: &str = "tenant";
+
+/// A cluster on which Borealis is installed.
+pub struct Installation<'a> {
+    cluster: &'a Cluster,
+    kube: KubeApi,
+    helm: PathBuf,
+    values: PathBuf,
+    begin: Instant,
+}
+
+impl<'a> Installation<'a> {
+    /// A cluster with a real node that has the image.
+    ///
+    /// # Errors
+    /// When there is no real node, or the archive can't be read.
+    pub async fn prepare(cluster: &'a mut Cluster, folder: &Path, archive: &str) -> Result<Self> {
+        let begin = Instant::now();
+        let build = paths::repository().join("charts/helm");
+        let printed = Call::new::<&str>(&build, &[]).limit(Duration::from_secs(900)).output().await?;
+        cluster.up(Shape { nodes: 2, real_node: true, audited: None }).await?;
+        cluster.load_image(archive).await.context("the operator's image could not be loaded")?;
+        let kube = KubeApi::new(&cluster.kubeconfig).await?;
+        // The real node is tainted, so that simulated Pods keep away.
+        let values = json!({
+            "image": { "tag": "latest" },
+            "nodeSelector": { REAL: "true" },
+            "tolerations": [{ "key": REAL, "operator": "Exists" }],
+        });
+        let file = folder.join("values.json");
+        std::fs::write(&file, values.to_string())?;
+        Ok(Self { cluster, kube, helm: printed.trim().into(), values: file, begin })
+    }
+
+    /// All of it, in the order of `docs/install.md`.
+    ///
+    /// # Errors
+    /// What did not go as it says there.
+    pub async fn tell(&self) -> Result<()> {
+        self.helm(&[&["install"], &KINDS[..], &["--create-namespace"]].concat()).await?;
+        self.install_operator().await?;
+        let label = "pod-security.kubernetes.io/enforce=restricted";
+        self.cluster.kubectl(&["label", "namespace", NAMESPACE, label]).await?;
+        self.helm(&["test", "borealis", "--namespace", NAMESPACE]).await?;
+        self.say("helm test has passed");
+        let before = self.serve().await?;
+        self.say(&format!("{} instances of a service run on the real node", before.len()));
+
+        self.helm(&[&["upgrade"], &KINDS[..]].concat()).await?;
+        let filter = ["--reset-then-reuse-values", "--set", "log.format=text"];
+        self.helm(&[&["upgrade"], &OPERATOR[..], &filter].concat()).await?;
+        self.rolled_out().await?;
+        ensure!(self.pods().await? == before, "the upgrade has touched the service's Pods: {before:?}");
+        self.say("upgraded: no Pod of the service was touched");
+        self.heals(&before).await?;
+        self.say("the new replicas replace an instance that is deleted");
+
+        let before = self.pods().await?;
+        let said = self.helm(&["uninstall", "borealis", "--namespace", NAMESPACE]).await?;
+        wait::until("the operator to be gone", LONG, || async {
+            let left = self.cluster.kubectl(&["get", "pods", "-n", NAMESPACE, "-o", "name"]).await?;
+            Ok(wait::when(left.trim().is_empty(), left))
+        })
+        .await?;
+        ensure!(self.pods().await? == before, "taking the operator away has touched the service's Pods");
+        let tiers = self.cluster.kubectl(&["get", "tiers", "-o", "name"]).await?;
+        ensure!(tiers.lines().count() == 3, "Tiers are left: {tiers}");
+        self.say(&format!("uninstalled: the Pods run on, kinds and Tiers stay. Helm said: {}", said.trim()));
+
+        self.install_operator().await?;
+        ensure!(self.pods().await? == before, "the second installation has touched the service's Pods");
+        self.heals(&before).await?;
+        self.say("installed again: it goes on with what is there");
+        Ok(())
+    }
+
+    async fn install_operator(&self) -> Result<()> {
+        let values = self.values.to_string_lossy().into_owned();
+        self.helm(&[&["install"], &OPERATOR[..], &["--values", &values]].concat()).await?;
+        self.rolled_out().await?;
+        self.say("installed: both replicas are ready on the real node");
+        Ok(())
+    }
+
+    async fn rolled_out(&self) -> Result<()> {
+        let wait = ["rollout", "status", "deployment/borealis", "--timeout=120s", "--namespace", NAMESPACE];
+        let call = self.cluster.kubectl_call(&wait).limit(LONG + Duration::from_secs(10));
+        if let Err(error) = call.output().await {
+            let told = ["describe", "pods", "--namespace", NAMESPACE];
+            let pods = self.cluster.kubectl(&told).await.unwrap_or_default();
+            return Err(error.context(pods));
+        }
+        Ok(())
+    }
+
+    /// Applies a service and waits until it runs.
+    async fn serve(&self) -> Result<Vec<String>> {
+        self.cluster.kubectl(&["create", "namespace", TENANT]).await?;
+        let service = Service::new("web", 3).on_real_node();
+        ensure!(service.spec().to_string().contains(TEST_IMAGE), "these are no real containers");
+        let services: Api<DynamicObject> = self.kube.services(TENANT);
+        let object: DynamicObject = serde_json::from_value(service.manifest(TENANT))?;
+        services.create(&kube::api::PostParams::default(), &object).await?;
+        self.all_run(&[]).await
+    }
+
+    /// An instance whose Pod is deleted gets another one, and the others keep theirs.
+    async fn heals(&self, before: &[String]) -> Result<()> {
+        let gone = self.cluster.kubectl(&["get", "pods", "-n", TENANT, "-o", "name"]).await?;
+        let gone = gone.lines().next().context("the service has no Pods")?.to_owned();
+        self.cluster.kubectl(&["delete", &gone, "-n", TENANT, "--wait=false"]).await?;
+        let after = self.all_run(before).await?;
+        let kept = after.iter().filter(|uid| before.contains(uid)).count();
+        ensure!(kept == before.len() - 1, "{kept} of {} Pods are the same", before.len());
+        Ok(())
+    }
+
+    /// Waits until three Pods are ready that are not just those.
+    async fn all_run(&self, but: &[String]) -> Result<Vec<String>> {
+        wait::until("three instances to run", LONG, || async {
+            let service = self.kube.services(TENANT).get("web").await?;
+            let pods = self.pods().await?;
+            let good = pods.len() == 3
+                && pods != but
+                && text(&service.data, "/status/conditions/0/status") == "True";
+            let seen = format!("{pods:?}, {}", service.data["status"]["conditions"]);
+            Ok(if good { wait::Look::Done(pods) } else { wait::Look::NotYet(seen) })
+        })
+        .await
+    }
+
+    /// The uids of the service's Pods that are ready and not on their way out, in order.
+    async fn pods(&self) -> Result<Vec<String>> {
+        let live = ["get", "pods", "-n", TENANT, "-l", "borealis.dev/live=true", "-o", "json"];
+        let all: Value = serde_json::from_str(&self.cluster.kubectl(&live).await?)?;
+        let ready = |pod: &&Value| {
+            let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+            let mut ready = conditions.filter(|condition| condition["type"] == "Ready");
+            ready.any(|it| it["status"] == "True") && pod["metadata"]["deletionTimestamp"].is_null()
+        };
+        let items = all["items"].as_array().into_iter().flatten().filter(ready);
+        let mut uids: Vec<String> = items.map(|pod| text(pod, "/metadata/uid").to_owned()).collect();
+        uids.sort();
+        Ok(uids)
+    }
+
+    async fn helm(&self, args: &[&str]) -> Result<String> {
+        // Charts are named as in the documentation, from the root of the repository.
+        let root = paths::repository().to_string_lossy().into_owned();
+        let args: Vec<String> = args
+            .iter()
+            .map(|arg| if arg.starts_with("charts/") { format!("{root}/{arg}") } else { (*arg).to_owned() })
+            .collect();
+        let call = Call::new(&self.helm, &args).env("KUBECONFIG", self.cluster.kubeconfig.as_os_str());
+        call.limit(LONG * 2).output().await
+    }
+
+    #[expect(clippy::print_stdout, reason = "it tells a person how far it is")]
+    fn say(&self, what: &str) {
+        println!("{:6.1}s  {what}", self.begin.elapsed().as_secs_f64());
+    }
+}
