@@ -63,7 +63,7 @@ bench-storm: ## Production at once on full nodes, Borealis against the scheduler
 	@e2e/cluster/build >/dev/null
 	@BOREALIS_OPERATOR=$(TARGET)/release/borealis BOREALIS_LOG=info,kube=warn $(TARGET)/debug/borealis-storm
 
-bench-crons: ## Crons that are due in one minute, AuroraCrons and CronJobs: CRONS=10000 NODES=500 RUNS=1
+bench-crons: ## Crons that are due in one minute, AuroraCrons and CronJobs: CRONS=10000 NODES=500 RUNS=1 BY=borealis,cron-jobs,loop
 	cargo build --release --locked --package borealis --bin borealis
 	cargo build --locked --package borealis-e2e --bin borealis-crons
 	@e2e/cluster/build >/dev/null

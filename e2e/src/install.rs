@@ -141,7 +141,14 @@ impl<'a> Installation<'a> {
         let gone = self.cluster.kubectl(&["get", "pods", "-n", TENANT, "-o", "name"]).await?;
         let gone = gone.lines().next().context("the service has no Pods")?.to_owned();
         self.cluster.kubectl(&["delete", &gone, "-n", TENANT, "--wait=false"]).await?;
-        let after = self.all_run(before).await?;
+        let after = match self.all_run(before).await {
+            Ok(after) => after,
+            Err(error) => {
+                let logs =
+                    ["logs", "deployment/borealis", "-n", NAMESPACE, "--all-pods", "--prefix", "--tail=15"];
+                return Err(error.context(self.cluster.kubectl(&logs).await.unwrap_or_default()));
+            }
+        };
         let kept = after.iter().filter(|uid| before.contains(uid)).count();
         ensure!(kept == before.len() - 1, "{kept} of {} Pods are the same", before.len());
         Ok(())

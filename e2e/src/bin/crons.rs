@@ -29,6 +29,9 @@ struct Args {
     /// How many times, each on a cluster of its own; every other run has the CronJobs first
     #[arg(long, env = "RUNS", default_value_t = 1)]
     runs: usize,
+    /// Whose to measure
+    #[arg(long, env = "BY", value_enum, value_delimiter = ',', default_values_t = [By::Borealis, By::CronJobs, By::Loop])]
+    by: Vec<By>,
 }
 
 #[tokio::main]
@@ -50,14 +53,14 @@ async fn run(args: &Args) -> Result<()> {
     let file = folder.join("crons.json");
     let mut rounds: Vec<Round> = Vec::new();
     for number in 0..args.runs {
-        let mut order = [By::Borealis, By::CronJobs, By::Loop];
-        if number % 2 == 1 {
+        let mut order = args.by.clone();
+        if number % 2 == 1 && order.len() > 1 {
             order.swap(0, 1);
         }
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         println!("run {} of {}, {order:?}, load before {}", number + 1, args.runs, load.trim());
         let result = bench::on_cluster(&folder, crons.nodes, async |ground| {
-            for by in order {
+            for by in order.iter().copied() {
                 rounds.push(crons.round(ground, by).await?);
             }
             Ok(())

@@ -9,6 +9,7 @@ mod witness;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use kube::{
@@ -49,7 +50,7 @@ pub struct Crons {
 }
 
 /// Whose they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum By {
     /// AuroraCrons.
     Borealis,
