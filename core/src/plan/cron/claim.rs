@@ -52,8 +52,8 @@ fn late_parents(turn: &Turn<'_>, pending: PendingRun) -> Vec<String> {
 
 /// Lets the claimed run start whose object is seen. No two runs go on at a time, so the last one has to have ended.
 pub(super) fn confirm(turn: &mut Turn<'_>) {
-    let promised = turn.promised();
-    let Some(pending) = turn.claimed().or(promised).filter(|_| turn.may_start()) else { return };
+    let claimed = turn.claimed().or_else(|| turn.promised());
+    let Some(pending) = claimed.filter(|_| turn.may_start()) else { return };
     let Some(run) = turn.at(pending.time).filter(|run| run.owned) else { return };
     // The time has had its run, and the object is still there.
     let known = turn.record(run.uid).is_some();

@@ -72,8 +72,8 @@ impl<'a> Turn<'a> {
 
     /// The claim that stands, since it is recorded or was promised: runs are made of no other.
     pub(super) fn claimed(&self) -> Option<PendingRun> {
-        let promised = self.promised();
-        self.status.pending.filter(|pending| [self.recorded.pending, promised].contains(&Some(*pending)))
+        let stands = |claim| self.recorded.pending == claim || self.promised() == claim;
+        self.status.pending.filter(|pending| stands(Some(*pending)))
     }
 
     /// The time that is due and that the recorded status says is next, if all before it are dealt with: as good as claimed
