@@ -238,8 +238,12 @@ async fn forgery(scene: Scene) -> Result<()> {
         Ok(wait::when(classes.as_deref() == Some(""), format!("{classes:?}")))
     })
     .await?;
-    let asked = pods.create(&dry, &pod("plain", &json!({}), &class)?).await;
-    refused("a tier of a role without any", asked, "it may use none")
+    // The API server reads namespaces from a cache of its own, which may be behind what was just read.
+    wait::until("a tier of a role without any to be refused", SOON, || async {
+        let asked = pods.create(&dry, &pod("plain", &json!({}), &class)?).await;
+        refused("a tier of a role without any", asked, "it may use none").map(Look::Done)
+    })
+    .await
 }
 
 /// What a tenant may change of Pods, and what not.
