@@ -9,26 +9,23 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use kube::api::{Api, DynamicObject};
-use serde_json::{Value, json};
+use kube::api::{Api, DynamicObject, ListParams};
+use serde_json::Value;
 
 use crate::{
     cluster::{Cluster, Shape},
-    command::Call,
+    helm::{self, Helm, KINDS, OPERATOR},
     kube_api::{KubeApi, text},
     operator::NAMESPACE,
-    paths,
     service::{REAL, Service, TEST_IMAGE},
     wait,
+    world::real_node_required,
 };
 
 /// Its name, and that of its folder.
 pub const CLUSTER: &str = "install";
 /// How long a step may take on a busy machine.
 const LONG: Duration = Duration::from_secs(120);
-/// What stands in `docs/install.md`, word by word, but for the image and the node that are here.
-const KINDS: [&str; 4] = ["borealis-crds", "charts/borealis-crds", "--namespace", NAMESPACE];
-const OPERATOR: [&str; 4] = ["borealis", "charts/borealis", "--namespace", NAMESPACE];
 /// The service that runs meanwhile, and its namespace.
 const TENANT: &str = "tenant";
 
@@ -36,32 +33,29 @@ const TENANT: &str = "tenant";
 pub struct Installation<'a> {
     cluster: &'a Cluster,
     kube: KubeApi,
-    helm: PathBuf,
+    helm: Helm,
     values: PathBuf,
     begin: Instant,
 }
 
 impl<'a> Installation<'a> {
-    /// A cluster with a real node that has the image.
+    /// A cluster with a real node that has the image; none where this machine can't have one.
     ///
     /// # Errors
-    /// When there is no real node, or the archive can't be read.
-    pub async fn prepare(cluster: &'a mut Cluster, folder: &Path, archive: &str) -> Result<Self> {
+    /// When there is no real node though it is required, or the archive can't be read.
+    pub async fn prepare(cluster: &'a mut Cluster, folder: &Path, archive: &str) -> Result<Option<Self>> {
         let begin = Instant::now();
-        let build = paths::repository().join("charts/helm");
-        let printed = Call::new::<&str>(&build, &[]).limit(Duration::from_secs(900)).output().await?;
         cluster.up(Shape { nodes: 2, real_node: true, audited: None }).await?;
-        cluster.load_image(archive).await.context("the operator's image could not be loaded")?;
         let kube = KubeApi::new(&cluster.kubeconfig).await?;
-        // The real node is tainted, so that simulated Pods keep away.
-        let values = json!({
-            "image": { "tag": "latest" },
-            "nodeSelector": { REAL: "true" },
-            "tolerations": [{ "key": REAL, "operator": "Exists" }],
-        });
-        let file = folder.join("values.json");
-        std::fs::write(&file, values.to_string())?;
-        Ok(Self { cluster, kube, helm: printed.trim().into(), values: file, begin })
+        if kube.nodes().list(&ListParams::default().labels(REAL)).await?.items.is_empty() {
+            ensure!(!real_node_required(), "there is no real node; localcluster said why");
+            return Ok(None);
+        }
+        cluster.load_image(archive).await.context("the operator's image could not be loaded")?;
+        let values = folder.join("values.json");
+        std::fs::write(&values, helm::on_the_real_node().to_string())?;
+        let helm = Helm::on(cluster).await?;
+        Ok(Some(Self { cluster, kube, helm, values, begin }))
     }
 
     /// All of it, in the order of `docs/install.md`.
@@ -69,26 +63,26 @@ impl<'a> Installation<'a> {
     /// # Errors
     /// What did not go as it says there.
     pub async fn tell(&self) -> Result<()> {
-        self.helm(&[&["install"], &KINDS[..], &["--create-namespace"]].concat()).await?;
+        self.helm.install_kinds().await?;
         self.install_operator().await?;
         let label = "pod-security.kubernetes.io/enforce=restricted";
         self.cluster.kubectl(&["label", "namespace", NAMESPACE, label]).await?;
-        self.helm(&["test", "borealis", "--namespace", NAMESPACE]).await?;
+        self.helm.run(&["test", "borealis", "--namespace", NAMESPACE]).await?;
         self.say("helm test has passed");
         let before = self.serve().await?;
         self.say(&format!("{} instances of a service run on the real node", before.len()));
 
-        self.helm(&[&["upgrade"], &KINDS[..]].concat()).await?;
+        self.helm.run(&[&["upgrade"], &KINDS[..]].concat()).await?;
         let filter = ["--reset-then-reuse-values", "--set", "log.format=text"];
-        self.helm(&[&["upgrade"], &OPERATOR[..], &filter].concat()).await?;
-        self.rolled_out().await?;
+        self.helm.run(&[&["upgrade"], &OPERATOR[..], &filter].concat()).await?;
+        self.helm.rolled_out().await?;
         ensure!(self.pods().await? == before, "the upgrade has touched the service's Pods: {before:?}");
         self.say("upgraded: no Pod of the service was touched");
         self.heals(&before).await?;
         self.say("the new replicas replace an instance that is deleted");
 
         let before = self.pods().await?;
-        let said = self.helm(&["uninstall", "borealis", "--namespace", NAMESPACE]).await?;
+        let said = self.helm.run(&["uninstall", "borealis", "--namespace", NAMESPACE]).await?;
         wait::until("the operator to be gone", LONG, || async {
             let left = self.cluster.kubectl(&["get", "pods", "-n", NAMESPACE, "-o", "name"]).await?;
             Ok(wait::when(left.trim().is_empty(), left))
@@ -107,21 +101,8 @@ impl<'a> Installation<'a> {
     }
 
     async fn install_operator(&self) -> Result<()> {
-        let values = self.values.to_string_lossy().into_owned();
-        self.helm(&[&["install"], &OPERATOR[..], &["--values", &values]].concat()).await?;
-        self.rolled_out().await?;
+        self.helm.install_operator(&self.values).await?;
         self.say("installed: both replicas are ready on the real node");
-        Ok(())
-    }
-
-    async fn rolled_out(&self) -> Result<()> {
-        let wait = ["rollout", "status", "deployment/borealis", "--timeout=120s", "--namespace", NAMESPACE];
-        let call = self.cluster.kubectl_call(&wait).limit(LONG + Duration::from_secs(10));
-        if let Err(error) = call.output().await {
-            let told = ["describe", "pods", "--namespace", NAMESPACE];
-            let pods = self.cluster.kubectl(&told).await.unwrap_or_default();
-            return Err(error.context(pods));
-        }
         Ok(())
     }
 
@@ -181,17 +162,6 @@ impl<'a> Installation<'a> {
         let mut uids: Vec<String> = items.map(|pod| text(pod, "/metadata/uid").to_owned()).collect();
         uids.sort();
         Ok(uids)
-    }
-
-    async fn helm(&self, args: &[&str]) -> Result<String> {
-        // Charts are named as in the documentation, from the root of the repository.
-        let root = paths::repository().to_string_lossy().into_owned();
-        let args: Vec<String> = args
-            .iter()
-            .map(|arg| if arg.starts_with("charts/") { format!("{root}/{arg}") } else { (*arg).to_owned() })
-            .collect();
-        let call = Call::new(&self.helm, &args).env("KUBECONFIG", self.cluster.kubeconfig.as_os_str());
-        call.limit(LONG * 2).output().await
     }
 
     #[expect(clippy::print_stdout, reason = "it tells a person how far it is")]

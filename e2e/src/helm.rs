@@ -1,0 +1,106 @@
+//! Borealis's charts on a cluster, by the Helm that the tests of the charts use.
+//!
+//! Called by `install`, which tells of a whole installation, and by `world`, whose operator runs as the chart has it.
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::{cluster::Cluster, command::Call, operator::NAMESPACE, paths, service::REAL};
+
+/// What stands in `docs/install.md`, word by word, but for the image and the node that are here.
+pub const KINDS: [&str; 4] = ["borealis-crds", "charts/borealis-crds", "--namespace", NAMESPACE];
+/// The same of the operator.
+pub const OPERATOR: [&str; 4] = ["borealis", "charts/borealis", "--namespace", NAMESPACE];
+/// How long its own program may take to be built.
+const BUILD: Duration = Duration::from_secs(900);
+/// How long a step may take on a busy machine.
+const LONG: Duration = Duration::from_secs(120);
+
+/// Helm, with a cluster to work on.
+pub struct Helm {
+    program: PathBuf,
+    cluster: Cluster,
+}
+
+impl Helm {
+    /// Builds it where it is missing.
+    ///
+    /// # Errors
+    /// When it can't be built.
+    pub async fn on(cluster: &Cluster) -> Result<Self> {
+        let build = paths::repository().join("charts/helm");
+        let printed = Call::new::<&str>(&build, &[]).limit(BUILD).output().await?;
+        Ok(Self { program: printed.trim().into(), cluster: cluster.clone() })
+    }
+
+    /// Runs it; charts are named as in the documentation, from the root of the repository.
+    ///
+    /// # Errors
+    /// When it fails; the error holds what it said.
+    pub async fn run(&self, args: &[&str]) -> Result<String> {
+        let root = paths::repository().to_string_lossy().into_owned();
+        let args: Vec<String> = args
+            .iter()
+            .map(|arg| if arg.starts_with("charts/") { format!("{root}/{arg}") } else { (*arg).to_owned() })
+            .collect();
+        let call = Call::new(&self.program, &args).env("KUBECONFIG", self.cluster.kubeconfig.as_os_str());
+        call.limit(LONG * 2).output().await
+    }
+
+    /// Installs the kinds, and the namespace with them.
+    ///
+    /// # Errors
+    /// As [`Helm::run`].
+    pub async fn install_kinds(&self) -> Result<()> {
+        self.run(&[&["install"], &KINDS[..], &["--create-namespace"]].concat()).await.map(drop)
+    }
+
+    /// Installs the operator with these values and waits until all its replicas are ready.
+    ///
+    /// # Errors
+    /// As [`Helm::run`], and with what the Pods say when they don't get ready.
+    pub async fn install_operator(&self, values: &Path) -> Result<()> {
+        let values = values.to_string_lossy();
+        self.run(&[&["install"], &OPERATOR[..], &["--values", &*values]].concat()).await?;
+        self.rolled_out().await
+    }
+
+    /// Waits until all replicas are ready.
+    ///
+    /// # Errors
+    /// When they are not in time; the error holds what is known of their Pods.
+    pub async fn rolled_out(&self) -> Result<()> {
+        let wait = ["rollout", "status", "deployment/borealis", "--timeout=120s", "--namespace", NAMESPACE];
+        let call = self.cluster.kubectl_call(&wait).limit(LONG + Duration::from_secs(10));
+        if let Err(error) = call.output().await {
+            let told = ["describe", "pods", "--namespace", NAMESPACE];
+            let pods = self.cluster.kubectl(&told).await.unwrap_or_default();
+            return Err(error.context(pods));
+        }
+        Ok(())
+    }
+}
+
+/// Values for the image that was loaded, and for the real node, which is tainted to keep simulated Pods away.
+pub fn on_the_real_node() -> Value {
+    json!({
+        "image": { "tag": "latest" },
+        "nodeSelector": { REAL: "true" },
+        "tolerations": [{ "key": REAL, "operator": "Exists" }],
+    })
+}
+
+/// The same with what suits tests: times they can wait for, and checks that may be measured at this machine.
+pub fn for_tests(machine: IpAddr) -> Value {
+    let mut values = on_the_real_node();
+    values["lease"] = json!({ "duration": "6s", "renewDeadline": "5s", "retryPeriod": "500ms" });
+    values["operator"] = json!({ "secretInterval": "2s", "checkHosts": [machine.to_string()] });
+    values["log"] = json!({ "format": "text", "filter": "info,borealis=debug" });
+    values
+}
