@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test check charts e2e e2e-full sim generate verify deny cluster cluster-down clean \
+.PHONY: help demo demo-down test check charts e2e e2e-installed e2e-full sim generate verify deny cluster cluster-down clean \
         bench bench-cluster bench-crons bench-storm build unit go-test
 
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
@@ -33,7 +33,7 @@ demo-down: ## Take down what `make demo` left up
 	@cargo build --quiet --package borealis-e2e --bin borealis-demo
 	@$(TARGET)/debug/borealis-demo --down
 
-test: unit go-test charts gitops-test image-test e2e ## All tests: unit, simulation, fake API server, charts, GitOps, image, a real cluster
+test: unit go-test charts gitops-test image-test install-test e2e-installed ## All tests: unit, simulation, fake API server, charts, GitOps, image, a real cluster
 
 check: ## Format, lints, tests of the core: under a minute when warm
 	cargo fmt --all --check
@@ -79,6 +79,10 @@ charts: ## The Helm charts: lint, what they come to, what they refuse, alerts ag
 
 e2e: build ## The scenarios on a local cluster: ARGS="--filter NAME --keep"
 	@$(TARGET)/debug/borealis-e2e $(ARGS)
+
+# The operator as people run it, from its image under the chart's rights, for all scenarios that don't kill it.
+e2e-installed: build image ## The scenarios, the operator installed by Helm from its image on the real node
+	@$(TARGET)/debug/borealis-e2e --image $(PROGRAM).tar $(ARGS)
 
 e2e-full: build ## The scenarios, the long ones too
 	@$(TARGET)/debug/borealis-e2e --full $(ARGS)

@@ -31,6 +31,8 @@ pub const FIELD_MANAGER: &str = "borealis-e2e";
 pub struct KubeApi {
     /// The client itself.
     pub client: Client,
+    /// The API server.
+    pub address: http::Uri,
 }
 
 impl KubeApi {
@@ -43,7 +45,8 @@ impl KubeApi {
             .with_context(|| format!("could not read {}", kubeconfig.display()))?;
         let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
         config.connect_timeout = Some(Duration::from_secs(5));
-        Ok(Self { client: Client::try_from(config)? })
+        let address = config.cluster_url.clone();
+        Ok(Self { client: Client::try_from(config)?, address })
     }
 
     /// AuroraServices of a namespace.

@@ -1,18 +1,20 @@
-//! A real Prometheus as a process of this machine, which scrapes one program every second.
+//! A real Prometheus as a process of this machine.
 //!
-//! `e2e/prometheus/get` fetches Debian's once, or BOREALIS_PROMETHEUS names one. It must be there: a scenario that
-//! needs it fails without. Started by scenarios about checks.
+//! `e2e/prometheus/get` fetches Debian's once, or BOREALIS_PROMETHEUS names one. It must be there: what needs it fails
+//! without. Started by scenarios about checks for one program, and by `monitored` for the operator.
 
 use std::{
     fs::{self, File},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
 use kube::{Client, Config};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
@@ -39,24 +41,36 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one that scrapes this program, its files in a folder of its own, and waits until it knows the metric.
+    /// Starts one at this program's address that scrapes it, its files in a folder of its own, and waits until it knows the
+    /// metric.
     ///
     /// # Errors
     /// When there is no Prometheus, or it does not come to know the metric.
     pub async fn start(folder: &Path, program: SocketAddr, metric: &str) -> Result<Self> {
+        let scrape = json!({ "job_name": "web", "static_configs": [{ "targets": [program.to_string()] }] });
+        Self::scraping(folder, "prometheus", program.ip(), "1s", scrape, metric).await
+    }
+
+    /// Starts one of this name that listens at this address and scrapes so often what this job says, and waits until it
+    /// knows the metric.
+    ///
+    /// # Errors
+    /// When there is no Prometheus, or it does not come to know the metric.
+    pub async fn scraping(
+        folder: &Path,
+        name: &str,
+        at: IpAddr,
+        every: &str,
+        scrape: Value,
+        metric: &str,
+    ) -> Result<Self> {
         let prometheus = path().await?;
-        let data = folder.join("prometheus");
+        let data = folder.join(name);
         fs::create_dir_all(&data)?;
-        let config = json!({
-            "global": { "scrape_interval": "1s" },
-            "scrape_configs": [{
-                "job_name": "web",
-                "static_configs": [{ "targets": [program.to_string()] }],
-            }],
-        });
+        let config = json!({ "global": { "scrape_interval": every }, "scrape_configs": [scrape] });
         let file = data.join("prometheus.yaml");
         fs::write(&file, serde_yaml_ng::to_string(&config)?)?;
-        let listen = free_port().await?;
+        let listen = free_port(at).await?;
         let log = File::create(data.join("log")).context("could not open the log of Prometheus")?;
         let process = Command::new(&prometheus)
             .arg(format!("--config.file={}", file.display()))
@@ -71,7 +85,7 @@ impl Prometheus {
             .with_context(|| format!("could not start {}", prometheus.display()))?;
         // A later run ends by it what this one was killed beside.
         let record = format!("{} {}", process.id().unwrap_or_default(), prometheus.display());
-        fs::write(folder.join("prometheus.pid"), record)?;
+        fs::write(folder.join(format!("{name}.pid")), record)?;
         let address = format!("http://{listen}");
         let client = Client::try_from(Config::new(address.parse()?))?;
         let this = Self { address, client, _process: process };
@@ -82,6 +96,18 @@ impl Prometheus {
         .await
         .with_context(|| format!("see {}", data.join("log").display()))?;
         Ok(this)
+    }
+
+    /// How many series a query had at any time since this one, looked at every five seconds.
+    ///
+    /// # Errors
+    /// When it does not answer, or finds the query wrong.
+    pub async fn series_since(&self, query: &str, since: Timestamp) -> Result<usize> {
+        let query = utf8_percent_encode(query, NON_ALPHANUMERIC);
+        let parameters = format!("query={query}&start={since}&end={}&step=5", Timestamp::now());
+        let request = http::Request::get(format!("/api/v1/query_range?{parameters}")).body(Vec::new())?;
+        let answer: Value = serde_json::from_str(&self.client.request_text(request).await?)?;
+        answer["data"]["result"].as_array().map(Vec::len).with_context(|| format!("{answer}"))
     }
 
     /// The values of a metric, as it has them now.
@@ -108,7 +134,7 @@ async fn path() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A port of this machine that was free a moment ago.
-async fn free_port() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?)
+/// A port of this address that was free a moment ago.
+async fn free_port(at: IpAddr) -> Result<SocketAddr> {
+    Ok(TcpListener::bind((at, 0)).await?.local_addr()?)
 }

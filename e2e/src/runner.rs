@@ -15,6 +15,7 @@ use kube::api::DeleteParams;
 
 use crate::{
     dump,
+    monitored::Monitored,
     report::{Line, Outcome, Report},
     scene::Scene,
     world::World,
@@ -77,18 +78,43 @@ impl Scenario {
     }
 }
 
-/// Runs the scenarios and reports each as it ends.
-pub async fn run(world: &Arc<World>, scenarios: &[Scenario], side_by_side: usize) -> Report {
+/// Runs the scenarios and reports each as it ends: first those that disturb nobody, whatever the operator runs as, then the
+/// others against its processes. A `whole` run has used all there is to be seen.
+pub async fn run(world: &Arc<World>, scenarios: &[Scenario], side_by_side: usize, whole: bool) -> Report {
     let mut report = Report::default();
     let (exclusive, others): (Vec<Scenario>, Vec<Scenario>) = scenarios.iter().partition(|s| s.exclusive);
-    for (group, width) in [(others, side_by_side.max(1)), (exclusive, 1)] {
-        let mut ends =
-            stream::iter(group).map(|scenario| one(Arc::clone(world), scenario)).buffer_unordered(width);
-        while let Some(line) = ends.next().await {
-            report.add(line);
+    let monitored =
+        if whole && world.operators.is_deployed() { Some(Monitored::start(world).await) } else { None };
+    group(world, others, side_by_side.max(1), &mut report).await;
+    if let Some(monitored) = monitored {
+        report.add(told(monitored).await);
+    }
+    if !exclusive.is_empty() {
+        if let Err(error) = world.operators.take_over().await {
+            let why = format!("the processes did not take over: {error:#}");
+            report.add(Line::of("take-over", Outcome::Failed(why)));
         }
+        group(world, exclusive, 1, &mut report).await;
     }
     report
+}
+
+/// What was there to be seen of the operator.
+async fn told(monitored: Result<Monitored>) -> Line {
+    let verdict = async { monitored?.verdict().await };
+    match verdict.await {
+        Ok(note) => Line { notes: vec![note], ..Line::of("monitored", Outcome::Passed) },
+        Err(error) => Line::of("monitored", Outcome::Failed(format!("{error:#}"))),
+    }
+}
+
+async fn group(world: &Arc<World>, scenarios: Vec<Scenario>, side_by_side: usize, report: &mut Report) {
+    let mut ends = stream::iter(scenarios)
+        .map(|scenario| one(Arc::clone(world), scenario))
+        .buffer_unordered(side_by_side);
+    while let Some(line) = ends.next().await {
+        report.add(line);
+    }
 }
 
 async fn one(world: Arc<World>, scenario: Scenario) -> Line {

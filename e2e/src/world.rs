@@ -5,6 +5,7 @@
 mod extra;
 
 use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
     path::{Path, PathBuf},
     sync::Mutex,
     time::Duration,
@@ -17,9 +18,10 @@ use serde_json::json;
 
 use crate::{
     cluster::{Cluster, Shape},
+    helm::{self, Helm},
     kube_api::KubeApi,
     observer::Observer,
-    operator::{Launch, Operators},
+    operator::{Launch, NAMESPACE, Operators},
     paths,
     service::{REAL, SIMULATED},
     wait::{self, Look},
@@ -44,18 +46,22 @@ pub struct World {
     pub folder: PathBuf,
     /// The name of the real node, where there is one.
     pub real_node: Option<String>,
+    /// Where the operator reaches this machine, wherever it runs.
+    pub machine: IpAddr,
     reserved: Mutex<Vec<String>>,
 }
 
 /// How a world is set up.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct Plan<'a> {
     /// The cluster.
     pub shape: Shape,
     /// How many of its simulated nodes are kept for scenarios that lose or drain nodes.
     pub reserved: usize,
     /// How many replicas of the operator.
     pub replicas: usize,
+    /// The operator's image: it is installed by Helm then and runs on the real node, until a scenario needs processes.
+    pub image: Option<&'a Path>,
 }
 
 impl World {
@@ -63,7 +69,7 @@ impl World {
     ///
     /// # Errors
     /// When anything of it fails; the cluster is left to the caller.
-    pub async fn set_up(cluster: Cluster, folder: &Path, plan: Plan) -> Result<Self> {
+    pub async fn set_up(cluster: Cluster, folder: &Path, plan: Plan<'_>) -> Result<Self> {
         let kube = KubeApi::new(&cluster.kubeconfig).await?;
         let nodes = nodes_ready(&kube, plan.shape.nodes).await?;
         let real_node = nodes.iter().find(|node| has(node, REAL)).and_then(|node| node.metadata.name.clone());
@@ -73,24 +79,29 @@ impl World {
         for node in &reserved {
             reserve(&kube, node).await?;
         }
-        install(&cluster).await?;
-        let observer = Observer::start(kube.client.clone()).await?;
-        let launch = Launch::new(&cluster, folder, paths::operator()?).await?;
-        let operators = Operators::prepare(kube.clone(), launch, plan.replicas);
-        operators.start_all().await?;
-        let world = Self {
-            cluster,
-            kube,
-            operators,
-            observer,
-            folder: folder.to_owned(),
-            real_node,
-            reserved: Mutex::new(reserved),
-        };
-        if let Err(error) = world.operators.leader(Duration::from_secs(60)).await {
-            bail!("the operator did not start: {error:#}\n{}", world.operators.log_tails(20).await);
+        let machine = this_machine(&kube.address)?;
+        // There is nowhere to run it without a real node; whoever asked for both says so.
+        let image = plan.image.filter(|_| real_node.is_some());
+        match image {
+            Some(image) => deploy(&cluster, folder, image, machine).await?,
+            None => install(&cluster).await?,
         }
-        Ok(world)
+        let observer = Observer::start(kube.client.clone()).await?;
+        let launch =
+            Launch { check_hosts: machine, ..Launch::new(&cluster, folder, paths::operator()?).await? };
+        let operators = Operators::prepare(&cluster, kube.clone(), launch, plan.replicas);
+        let at_work = async {
+            if image.is_some() {
+                return operators.are_pods().await;
+            }
+            operators.start_all().await?;
+            operators.leader(Duration::from_secs(60)).await.map(drop)
+        };
+        if let Err(error) = at_work.await {
+            bail!("the operator did not start: {error:#}\n{}", operators.log_tails(20).await);
+        }
+        let (folder, reserved) = (folder.to_owned(), Mutex::new(reserved));
+        Ok(Self { cluster, kube, operators, observer, folder, real_node, machine, reserved })
     }
 
     /// Hands out reserved nodes: nobody else's Pods run there.
@@ -131,6 +142,29 @@ impl World {
         self.observer.ledger().node_restored(node);
         Ok(())
     }
+}
+
+/// Installs both charts, and the operator from this image on the real node.
+async fn deploy(cluster: &Cluster, folder: &Path, image: &Path, machine: IpAddr) -> Result<()> {
+    cluster.load_image(&image.to_string_lossy()).await.context("the operator's image could not be loaded")?;
+    let values = folder.join("values.json");
+    std::fs::write(&values, helm::for_tests(machine).to_string())?;
+    let helm = Helm::on(cluster).await?;
+    helm.install_kinds().await?;
+    let label = "pod-security.kubernetes.io/enforce=restricted";
+    cluster.kubectl(&["label", "namespace", NAMESPACE, label]).await?;
+    helm.install_operator(&values).await
+}
+
+/// The address of this machine that the API server sees: a Pod beside it reaches that one, too.
+fn this_machine(server: &http::Uri) -> Result<IpAddr> {
+    let host = server.host().context("the API server has no host")?;
+    let any: IpAddr =
+        if host.contains(':') { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    // Nothing is sent: the system only chooses the way.
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect((host, server.port_u16().unwrap_or(443)))?;
+    Ok(socket.local_addr()?.ip())
 }
 
 /// Applies the CRDs and what the operator needs, with plain kubectl as in the README. Its Deployment is left out: here
@@ -194,4 +228,9 @@ async fn nodes_ready(kube: &KubeApi, simulated: u32) -> Result<Vec<Node>> {
 pub fn is_ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// Whether nothing may be left out for want of a real node, as in CI.
+pub fn real_node_required() -> bool {
+    std::env::var("REQUIRE_REAL_NODE").is_ok_and(|value| !value.is_empty() && value != "0")
 }

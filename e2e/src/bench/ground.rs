@@ -73,7 +73,7 @@ async fn on<T>(
     let address = free_address()?;
     let launch = Launch::new(cluster, folder, paths::operator()?).await?;
     let launch = Launch { lease_seconds: LEASE_SECONDS, listen: address, ..launch };
-    let operators = Arc::new(Operators::prepare(kube.clone(), launch, 1));
+    let operators = Arc::new(Operators::prepare(cluster, kube.clone(), launch, 1));
     let probe = Probe::new(&cluster.kubeconfig).await?;
     let mut ground = Ground { kube, operators: Arc::clone(&operators), address, probe };
     let result = work(&mut ground).await;

@@ -3,17 +3,17 @@
 //! Called by `make e2e`, `make e2e-full` and by hand with `--filter`.
 #![allow(clippy::print_stdout, reason = "it talks to a person at a terminal, or to CI")]
 
-use std::{process::ExitCode, sync::Arc, time::Instant};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Instant};
 
 use anyhow::{Context, Result, bail};
 use borealis_e2e::{
     cluster::{Cluster, Shape},
     command, operator, paths,
-    report::Report,
+    report::{Line, Outcome, Report},
     rights,
     runner::{self, Scenario},
     scenarios,
-    world::{Plan, World},
+    world::{Plan, World, real_node_required},
 };
 use clap::Parser;
 
@@ -38,6 +38,10 @@ struct Args {
     /// Leave the real node out, and the scenarios that need it.
     #[arg(long)]
     no_real_node: bool,
+    /// Install the operator by Helm from this image, as `make image` makes it, and have it run on the real node for all
+    /// scenarios that don't kill or suspend it.
+    #[arg(long)]
+    image: Option<PathBuf>,
     /// Leave the cluster up, to look around.
     #[arg(long)]
     keep: bool,
@@ -105,27 +109,29 @@ async fn with_cluster(
     folder: &std::path::Path,
 ) -> Result<Report> {
     let begin = Instant::now();
-    let needs_real = !args.no_real_node && chosen.iter().any(|s| s.real_node);
+    let image = args.image.as_deref();
+    let needs_real = !args.no_real_node && (image.is_some() || chosen.iter().any(|s| s.real_node));
     let shape = Shape { nodes: args.nodes, real_node: needs_real, audited: Some(rights::OPERATOR) };
     cluster.up(shape).await?;
     let reserved = args.nodes as usize / 2;
-    let world = World::set_up(cluster.clone(), folder, Plan { shape, reserved, replicas: 2 }).await?;
+    let plan = Plan { shape, reserved, replicas: 2, image };
+    let world = World::set_up(cluster.clone(), folder, plan).await?;
     if needs_real && real_node_required() && world.real_node.is_none() {
         bail!("REQUIRE_REAL_NODE is set and there is no real node; localcluster said why");
     }
     println!("ready after {:.1}s; {} scenarios", begin.elapsed().as_secs_f64(), chosen.len());
     let world = Arc::new(world);
-    let mut report = runner::run(&world, chosen, args.side_by_side).await;
+    // Scenarios that were left out may be those that use a right, or that a panel shows.
+    let whole = args.filter.is_empty() && !args.no_real_node;
+    let mut report = runner::run(&world, chosen, args.side_by_side, whole).await;
+    if image.is_some() && world.real_node.is_none() {
+        let why = "this machine has no real node: the operator ran as processes for all scenarios";
+        report.add(Line::of("installed", Outcome::Skipped(why.to_owned())));
+    }
     println!("the operator's replicas were started {:?} times", world.operators.starts().await);
     if let Err(error) = world.operators.stop_all().await {
         println!("{error:#}");
     }
-    // Scenarios that were left out may be those that use a right.
-    let whole = args.filter.is_empty() && !args.no_real_node;
     report.add(rights::line(&world, whole).await);
     Ok(report)
-}
-
-fn real_node_required() -> bool {
-    std::env::var("REQUIRE_REAL_NODE").is_ok_and(|value| !value.is_empty() && value != "0")
 }

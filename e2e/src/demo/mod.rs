@@ -41,7 +41,7 @@ pub fn folder() -> PathBuf {
 pub async fn set_up(cluster: &mut Cluster, folder: &Path) -> Result<World> {
     let shape = Shape { nodes: NODES, real_node: true, audited: None };
     cluster.up(shape).await?;
-    World::set_up(cluster.clone(), folder, Plan { shape, reserved: 0, replicas: 2 }).await
+    World::set_up(cluster.clone(), folder, Plan { shape, reserved: 0, replicas: 2, image: None }).await
 }
 
 /// Ends whatever a demo left: operators by their pid files, the cluster by its folder.

@@ -1,15 +1,20 @@
-//! The operator's replicas as processes of this machine: started, stopped, killed, suspended and continued.
+//! The operator's replicas as processes of this machine: started, stopped, killed, suspended and continued; before that,
+//! where it was installed as people do, as Pods.
 //!
-//! `credentials` gives them the rights of `deploy/`, `replica` is one process. Started by `world` and `demo`; driven
-//! by the scenarios about failover.
+//! `credentials` gives processes the rights of `deploy/`, `replica` is one of them, `pods` is the Deployment. Started by
+//! `world` and `demo`; driven by the scenarios about failover.
 
 mod credentials;
+mod pods;
 mod replica;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -43,6 +48,8 @@ pub struct Launch {
     pub lease_seconds: u32,
     /// Where its probes and metrics are served; each replica at a port of its own unless this names one.
     pub listen: SocketAddr,
+    /// Where scenarios have their checks measured.
+    pub check_hosts: IpAddr,
 }
 
 impl Launch {
@@ -59,6 +66,7 @@ impl Launch {
             folder: folder.to_owned(),
             lease_seconds: 6,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            check_hosts: Ipv4Addr::LOCALHOST.into(),
         })
     }
 }
@@ -74,6 +82,9 @@ pub struct Operators {
     launch: Launch,
     replicas: Arc<Mutex<Vec<Replica>>>,
     keeping: JoinHandle<()>,
+    cluster: Cluster,
+    /// Whether its Deployment is at work, and none of the processes.
+    as_pods: AtomicBool,
 }
 
 impl Drop for Operators {
@@ -84,7 +95,7 @@ impl Drop for Operators {
 
 impl Operators {
     /// As many replicas as said, none of them started.
-    pub fn prepare(kube: KubeApi, launch: Launch, count: usize) -> Self {
+    pub fn prepare(cluster: &Cluster, kube: KubeApi, launch: Launch, count: usize) -> Self {
         let replicas: Arc<Mutex<Vec<Replica>>> = Arc::new(Mutex::new((0..count).map(Replica::new).collect()));
         let (kept, with) = (Arc::clone(&replicas), launch.clone());
         let keeping = tokio::spawn(async move {
@@ -99,7 +110,36 @@ impl Operators {
                 }
             }
         });
-        Self { kube, launch, replicas, keeping }
+        let (cluster, as_pods) = (cluster.clone(), AtomicBool::new(false));
+        Self { kube, launch, replicas, keeping, cluster, as_pods }
+    }
+
+    /// The Deployment is at work, until [`Operators::take_over`].
+    ///
+    /// # Errors
+    /// When none of its Pods comes to lead.
+    pub async fn are_pods(&self) -> Result<()> {
+        self.as_pods.store(true, Ordering::SeqCst);
+        self.holder(Duration::from_secs(60)).await.map(drop)
+    }
+
+    /// Whether its Deployment is at work.
+    pub fn is_deployed(&self) -> bool {
+        self.as_pods.load(Ordering::SeqCst)
+    }
+
+    /// From now on the replicas are processes, which can be killed and suspended.
+    ///
+    /// # Errors
+    /// When the Pods don't end, or no process comes to lead.
+    pub async fn take_over(&self) -> Result<()> {
+        if self.is_deployed() {
+            pods::end(&self.cluster).await?;
+            self.as_pods.store(false, Ordering::SeqCst);
+            self.start_all().await?;
+            self.leader(Duration::from_secs(60)).await?;
+        }
+        Ok(())
     }
 
     /// Starts every replica that does not run.
@@ -191,6 +231,27 @@ impl Operators {
         self.replicas.lock().await.iter().filter_map(Replica::pid).collect()
     }
 
+    /// Waits until somebody holds the lease, and says who and since which term.
+    ///
+    /// # Errors
+    /// When nobody does in time.
+    pub async fn holder(&self, limit: Duration) -> Result<(String, i32)> {
+        wait::until("a holder of the lease", limit, || async {
+            let (holder, term) = self.lease().await?;
+            Ok(if holder.is_empty() {
+                Look::NotYet("the lease is held by nobody".to_owned())
+            } else {
+                Look::Done((holder, term))
+            })
+        })
+        .await
+    }
+
+    async fn lease(&self) -> Result<(String, i32)> {
+        let spec = self.kube.leases(NAMESPACE).get(LEASE).await?.spec.unwrap_or_default();
+        Ok((spec.holder_identity.unwrap_or_default(), spec.lease_transitions.unwrap_or_default()))
+    }
+
     /// Waits until a replica that runs holds the lease, and says which and since which term.
     ///
     /// # Errors
@@ -205,16 +266,12 @@ impl Operators {
     /// When none does in time.
     pub async fn leader_other_than(&self, not: Option<usize>, limit: Duration) -> Result<(usize, i32)> {
         wait::until("a leader", limit, || async {
-            let lease = self.kube.leases(NAMESPACE).get(LEASE).await?;
-            let spec = lease.spec.unwrap_or_default();
-            let holder = spec.holder_identity.unwrap_or_default();
+            let (holder, term) = self.lease().await?;
             let mut replicas = self.replicas.lock().await;
             let holding =
                 replicas.iter_mut().position(|replica| replica.is_running() && replica.identity() == holder);
             Ok(match holding {
-                Some(index) if Some(index) != not => {
-                    Look::Done((index, spec.lease_transitions.unwrap_or_default()))
-                }
+                Some(index) if Some(index) != not => Look::Done((index, term)),
                 _ => Look::NotYet(format!("the lease is held by {holder:?}")),
             })
         })
@@ -226,6 +283,10 @@ impl Operators {
     /// # Errors
     /// When there is no leader, or it shows nothing of the kind.
     pub async fn shows(&self, name: &str) -> Result<serde_json::Value> {
+        if self.is_deployed() {
+            let (pod, _) = self.holder(Duration::from_secs(30)).await?;
+            return pods::shows(&self.cluster, &pod, name).await;
+        }
         let (leader, _) = self.leader(Duration::from_secs(30)).await?;
         let replicas = self.replicas.lock().await;
         let replica = replicas.get(leader).context("the leader is none of ours")?;
@@ -243,6 +304,9 @@ impl Operators {
 
     /// The last lines of each replica's log.
     pub async fn log_tails(&self, lines: usize) -> String {
+        if self.is_deployed() {
+            return pods::log_tails(&self.cluster, lines).await;
+        }
         let replicas = self.replicas.lock().await;
         replicas.iter().map(|replica| replica.log_tail(&self.launch.folder, lines)).collect()
     }

@@ -101,7 +101,7 @@ async fn rolled_back_by_check(scene: &Scene, update: u32, instances: u32, old: &
 }
 
 async fn by_http(scene: Scene) -> Result<()> {
-    let program = Measured::start().await?;
+    let program = Measured::start(scene.world.machine).await?;
     let service = checked(6, http(&program, "FailInstance"));
     scene.apply(&service).await?;
     scene.running("web", 6).await?;
@@ -126,7 +126,7 @@ async fn by_http(scene: Scene) -> Result<()> {
 }
 
 async fn as_pulse(scene: Scene) -> Result<()> {
-    let program = Measured::start().await?;
+    let program = Measured::start(scene.world.machine).await?;
     program.errors_in_a_thousand(BAD);
     let service = checked(6, http(&program, "LosePulse"));
     scene.apply(&service).await?;
@@ -165,7 +165,7 @@ async fn as_pulse(scene: Scene) -> Result<()> {
 }
 
 async fn by_prometheus(scene: Scene) -> Result<()> {
-    let program = Measured::start().await?;
+    let program = Measured::start(scene.world.machine).await?;
     let prometheus = Prometheus::start(&scene.world.folder, program.address, METRIC).await?;
     let checks = json!([{
         "name": "errors",
@@ -234,7 +234,7 @@ async fn failover(scene: Scene) -> Result<()> {
     let operators = &scene.world.operators;
     let election = Duration::from_secs(40);
     let (leader, _) = operators.leader(election).await?;
-    let program = Measured::start().await?;
+    let program = Measured::start(scene.world.machine).await?;
     let service = checked(6, http(&program, "LosePulse"));
     scene.apply(&service).await?;
     scene.running("web", 6).await?;

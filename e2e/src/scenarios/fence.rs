@@ -30,7 +30,7 @@ async fn term_fence(scene: Scene) -> Result<()> {
     // The leader may change meanwhile, and a new namespace lacks for a moment what Pods need.
     let term =
         wait::until("a Pod of the present term to be let through", Duration::from_secs(60), || async {
-            let (_, term) = scene.world.operators.leader(Duration::from_secs(40)).await?;
+            let (_, term) = scene.world.operators.holder(Duration::from_secs(40)).await?;
             let refused = ask(&scene, Some(term), &[ACCOUNT]).await;
             Ok(refused.map_or(Look::Done(term), Look::NotYet))
         })
@@ -50,7 +50,7 @@ async fn term_fence(scene: Scene) -> Result<()> {
 async fn changes(scene: &Scene) -> Result<()> {
     scene.apply(&Service::new("web", 1)).await?;
     scene.running("web", 1).await?;
-    let (_, term) = scene.world.operators.leader(Duration::from_secs(40)).await?;
+    let (_, term) = scene.world.operators.holder(Duration::from_secs(40)).await?;
     let (config, other) = (Some("v1-00000000000000ff"), None);
     for (term, config, passes) in [(term, config, true), (term - 1, config, false), (term - 1, other, true)] {
         let mut labels = vec![format!("borealis.dev/term={term}")];

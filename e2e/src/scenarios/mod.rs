@@ -25,6 +25,7 @@ mod quota;
 mod quota_admission;
 mod real_node;
 mod refused;
+mod restored;
 mod spark;
 mod start;
 mod surge;
@@ -70,6 +71,7 @@ pub fn all() -> Vec<Scenario> {
         aurora::all(),
         refused::all(),
         adoption::all(),
+        restored::all(),
         malformed::all(),
         fence::all(),
         tenancy::all(),
