@@ -3,7 +3,6 @@
 //! Called by `install`, which tells of a whole installation, and by `world`, whose operator runs as the chart has it.
 
 use std::{
-    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -96,11 +95,11 @@ pub fn on_the_real_node() -> Value {
     })
 }
 
-/// The same with what suits tests: times they can wait for, and checks that may be measured at this machine.
-pub fn for_tests(machine: IpAddr) -> Value {
+/// The same with what suits tests: times they can wait for.
+pub fn for_tests() -> Value {
     let mut values = on_the_real_node();
     values["lease"] = json!({ "duration": "6s", "renewDeadline": "5s", "retryPeriod": "500ms" });
-    values["operator"] = json!({ "secretInterval": "2s", "checkHosts": [machine.to_string()] });
+    values["operator"] = json!({ "secretInterval": "2s" });
     values["log"] = json!({ "format": "text", "filter": "info,borealis=debug" });
     values
 }

@@ -1,6 +1,6 @@
 //! Tests of Borealis on a real Kubernetes API server, its demo, and its benchmark.
 //!
-//! The pieces: `cluster` drives the local cluster, `operator` the operator's processes, `observer` records every
+//! The pieces: `cluster` drives the local cluster, `helm` installs on it, `operator` is the operator's replicas, `observer` records every
 //! Pod event on its own and judges them, `wait` waits with a deadline, `scene` is what one scenario works with,
 //! `runner` runs scenarios and `report` says how it went. Called by the binaries `borealis-e2e` and
 //! `borealis-demo` in `bin/`. Nothing here uses the operator's types: what is asserted is what a user sees.

@@ -3,7 +3,7 @@
 //! It tells the share as JSON for checks by HTTP, and as metrics for a Prometheus. Started by scenarios about checks.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -33,12 +33,12 @@ impl Drop for Measured {
 }
 
 impl Measured {
-    /// A program without errors that listens at this address.
+    /// A program without errors.
     ///
     /// # Errors
     /// When it can't listen.
-    pub async fn start(at: IpAddr) -> Result<Self> {
-        let listener = TcpListener::bind((at, 0)).await.context("no port to be measured at")?;
+    pub async fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("no port to be measured at")?;
         let address = listener.local_addr()?;
         let errors = Arc::<AtomicU32>::default();
         let (of_status, of_metrics) = (Arc::clone(&errors), Arc::clone(&errors));

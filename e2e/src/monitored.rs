@@ -52,9 +52,8 @@ impl Monitored {
                 { "source_labels": ["pod"], "target_label": "instance" },
             ],
         });
-        let at = world.machine;
         let prometheus =
-            Prometheus::scraping(&world.folder, "monitoring", at, "5s", scrape, "borealis_is_leader").await?;
+            Prometheus::scraping(&world.folder, "monitoring", "5s", scrape, "borealis_is_leader").await?;
         Ok(Self { prometheus, since })
     }
 

@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File},
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -41,25 +41,23 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one at this program's address that scrapes it, its files in a folder of its own, and waits until it knows the
+    /// Starts one that scrapes this program, its files in a folder of its own, and waits until it knows the
     /// metric.
     ///
     /// # Errors
     /// When there is no Prometheus, or it does not come to know the metric.
     pub async fn start(folder: &Path, program: SocketAddr, metric: &str) -> Result<Self> {
         let scrape = json!({ "job_name": "web", "static_configs": [{ "targets": [program.to_string()] }] });
-        Self::scraping(folder, "prometheus", program.ip(), "1s", scrape, metric).await
+        Self::scraping(folder, "prometheus", "1s", scrape, metric).await
     }
 
-    /// Starts one of this name that listens at this address and scrapes so often what this job says, and waits until it
-    /// knows the metric.
+    /// Starts one of this name that scrapes so often what this job says, and waits until it knows the metric.
     ///
     /// # Errors
     /// When there is no Prometheus, or it does not come to know the metric.
     pub async fn scraping(
         folder: &Path,
         name: &str,
-        at: IpAddr,
         every: &str,
         scrape: Value,
         metric: &str,
@@ -70,7 +68,7 @@ impl Prometheus {
         let config = json!({ "global": { "scrape_interval": every }, "scrape_configs": [scrape] });
         let file = data.join("prometheus.yaml");
         fs::write(&file, serde_yaml_ng::to_string(&config)?)?;
-        let listen = free_port(at).await?;
+        let listen = free_port().await?;
         let log = File::create(data.join("log")).context("could not open the log of Prometheus")?;
         let process = Command::new(&prometheus)
             .arg(format!("--config.file={}", file.display()))
@@ -134,7 +132,7 @@ async fn path() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A port of this address that was free a moment ago.
-async fn free_port(at: IpAddr) -> Result<SocketAddr> {
-    Ok(TcpListener::bind((at, 0)).await?.local_addr()?)
+/// A port of this machine that was free a moment ago.
+async fn free_port() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?)
 }

@@ -39,6 +39,8 @@ pub struct Scenario {
     pub full: bool,
     /// It needs the real node.
     pub real_node: bool,
+    /// The operator has to be a process of this machine.
+    processes: bool,
     limit: Duration,
     run: fn(Scene) -> BoxFuture<'static, Result<()>>,
 }
@@ -50,7 +52,16 @@ impl Scenario {
         about: &'static str,
         run: fn(Scene) -> BoxFuture<'static, Result<()>>,
     ) -> Self {
-        Self { name, about, exclusive: false, full: false, real_node: false, limit: LIMIT, run }
+        Self {
+            name,
+            about,
+            exclusive: false,
+            full: false,
+            real_node: false,
+            processes: false,
+            limit: LIMIT,
+            run,
+        }
     }
 
     /// It disturbs others.
@@ -63,6 +74,12 @@ impl Scenario {
     #[must_use]
     pub fn full(self) -> Self {
         Self { full: true, ..self }
+    }
+
+    /// The operator has to reach servers of this machine, which no Pod does.
+    #[must_use]
+    pub fn with_processes(self) -> Self {
+        Self { processes: true, ..self }
     }
 
     /// It may take this long.
@@ -78,24 +95,24 @@ impl Scenario {
     }
 }
 
-/// Runs the scenarios and reports each as it ends: first those that disturb nobody, whatever the operator runs as, then the
-/// others against its processes. A `whole` run has used all there is to be seen.
+/// Runs the scenarios and reports each as it ends: first those that disturb nobody, whatever the operator runs as, then those
+/// that need its processes. A `whole` run has used all there is to be seen.
 pub async fn run(world: &Arc<World>, scenarios: &[Scenario], side_by_side: usize, whole: bool) -> Report {
     let mut report = Report::default();
     let (exclusive, others): (Vec<Scenario>, Vec<Scenario>) = scenarios.iter().partition(|s| s.exclusive);
-    let monitored =
-        if whole && world.operators.is_deployed() { Some(Monitored::start(world).await) } else { None };
-    group(world, others, side_by_side.max(1), &mut report).await;
+    let deployed = world.operators.is_deployed();
+    let (late, early) = others.into_iter().partition(|s| deployed && s.processes);
+    let monitored = if whole && deployed { Some(Monitored::start(world).await) } else { None };
+    group(world, early, side_by_side.max(1), &mut report).await;
     if let Some(monitored) = monitored {
         report.add(told(monitored).await);
     }
-    if !exclusive.is_empty() {
-        if let Err(error) = world.operators.take_over().await {
-            let why = format!("the processes did not take over: {error:#}");
-            report.add(Line::of("take-over", Outcome::Failed(why)));
-        }
-        group(world, exclusive, 1, &mut report).await;
+    if let Err(error) = world.operators.take_over().await {
+        let why = format!("the processes did not take over: {error:#}");
+        report.add(Line::of("take-over", Outcome::Failed(why)));
     }
+    group(world, late, side_by_side.max(1), &mut report).await;
+    group(world, exclusive, 1, &mut report).await;
     report
 }
 

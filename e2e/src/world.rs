@@ -5,7 +5,6 @@
 mod extra;
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
     path::{Path, PathBuf},
     sync::Mutex,
     time::Duration,
@@ -46,8 +45,6 @@ pub struct World {
     pub folder: PathBuf,
     /// The name of the real node, where there is one.
     pub real_node: Option<String>,
-    /// Where the operator reaches this machine, wherever it runs.
-    pub machine: IpAddr,
     reserved: Mutex<Vec<String>>,
 }
 
@@ -79,16 +76,14 @@ impl World {
         for node in &reserved {
             reserve(&kube, node).await?;
         }
-        let machine = this_machine(&kube.address)?;
         // There is nowhere to run it without a real node; whoever asked for both says so.
         let image = plan.image.filter(|_| real_node.is_some());
         match image {
-            Some(image) => deploy(&cluster, folder, image, machine).await?,
+            Some(image) => deploy(&cluster, folder, image).await?,
             None => install(&cluster).await?,
         }
         let observer = Observer::start(kube.client.clone()).await?;
-        let launch =
-            Launch { check_hosts: machine, ..Launch::new(&cluster, folder, paths::operator()?).await? };
+        let launch = Launch::new(&cluster, folder, paths::operator()?).await?;
         let operators = Operators::prepare(&cluster, kube.clone(), launch, plan.replicas);
         let at_work = async {
             if image.is_some() {
@@ -101,7 +96,7 @@ impl World {
             bail!("the operator did not start: {error:#}\n{}", operators.log_tails(20).await);
         }
         let (folder, reserved) = (folder.to_owned(), Mutex::new(reserved));
-        Ok(Self { cluster, kube, operators, observer, folder, real_node, machine, reserved })
+        Ok(Self { cluster, kube, operators, observer, folder, real_node, reserved })
     }
 
     /// Hands out reserved nodes: nobody else's Pods run there.
@@ -145,26 +140,15 @@ impl World {
 }
 
 /// Installs both charts, and the operator from this image on the real node.
-async fn deploy(cluster: &Cluster, folder: &Path, image: &Path, machine: IpAddr) -> Result<()> {
+async fn deploy(cluster: &Cluster, folder: &Path, image: &Path) -> Result<()> {
     cluster.load_image(&image.to_string_lossy()).await.context("the operator's image could not be loaded")?;
     let values = folder.join("values.json");
-    std::fs::write(&values, helm::for_tests(machine).to_string())?;
+    std::fs::write(&values, helm::for_tests().to_string())?;
     let helm = Helm::on(cluster).await?;
     helm.install_kinds().await?;
     let label = "pod-security.kubernetes.io/enforce=restricted";
     cluster.kubectl(&["label", "namespace", NAMESPACE, label]).await?;
     helm.install_operator(&values).await
-}
-
-/// The address of this machine that the API server sees: a Pod beside it reaches that one, too.
-fn this_machine(server: &http::Uri) -> Result<IpAddr> {
-    let host = server.host().context("the API server has no host")?;
-    let any: IpAddr =
-        if host.contains(':') { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-    // Nothing is sent: the system only chooses the way.
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.connect((host, server.port_u16().unwrap_or(443)))?;
-    Ok(socket.local_addr()?.ip())
 }
 
 /// Applies the CRDs and what the operator needs, with plain kubectl as in the README. Its Deployment is left out: here

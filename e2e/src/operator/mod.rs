@@ -9,7 +9,7 @@ mod pods;
 mod replica;
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -48,8 +48,6 @@ pub struct Launch {
     pub lease_seconds: u32,
     /// Where its probes and metrics are served; each replica at a port of its own unless this names one.
     pub listen: SocketAddr,
-    /// Where scenarios have their checks measured.
-    pub check_hosts: IpAddr,
 }
 
 impl Launch {
@@ -66,7 +64,6 @@ impl Launch {
             folder: folder.to_owned(),
             lease_seconds: 6,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            check_hosts: Ipv4Addr::LOCALHOST.into(),
         })
     }
 }

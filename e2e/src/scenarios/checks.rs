@@ -25,17 +25,20 @@ pub(super) fn all() -> Vec<Scenario> {
             "checks-http",
             "a check by HTTP that turns bad in mid-update fails its instances, and it rolls back",
             |s| Box::pin(by_http(s)),
-        ),
+        )
+        .with_processes(),
         Scenario::new(
             "checks-pulse",
             "an update waits while a check is bad, and goes on when it is good again",
             |s| Box::pin(as_pulse(s)),
-        ),
+        )
+        .with_processes(),
         Scenario::new(
             "checks-prometheus",
             "a query to a real Prometheus lets a good update pass and takes a bad one back",
             |s| Box::pin(by_prometheus(s)),
-        ),
+        )
+        .with_processes(),
         Scenario::new(
             "checks-hosts",
             "a check of a host that is not allowed holds the update before it begins",
@@ -101,7 +104,7 @@ async fn rolled_back_by_check(scene: &Scene, update: u32, instances: u32, old: &
 }
 
 async fn by_http(scene: Scene) -> Result<()> {
-    let program = Measured::start(scene.world.machine).await?;
+    let program = Measured::start().await?;
     let service = checked(6, http(&program, "FailInstance"));
     scene.apply(&service).await?;
     scene.running("web", 6).await?;
@@ -126,7 +129,7 @@ async fn by_http(scene: Scene) -> Result<()> {
 }
 
 async fn as_pulse(scene: Scene) -> Result<()> {
-    let program = Measured::start(scene.world.machine).await?;
+    let program = Measured::start().await?;
     program.errors_in_a_thousand(BAD);
     let service = checked(6, http(&program, "LosePulse"));
     scene.apply(&service).await?;
@@ -165,7 +168,7 @@ async fn as_pulse(scene: Scene) -> Result<()> {
 }
 
 async fn by_prometheus(scene: Scene) -> Result<()> {
-    let program = Measured::start(scene.world.machine).await?;
+    let program = Measured::start().await?;
     let prometheus = Prometheus::start(&scene.world.folder, program.address, METRIC).await?;
     let checks = json!([{
         "name": "errors",
@@ -234,7 +237,7 @@ async fn failover(scene: Scene) -> Result<()> {
     let operators = &scene.world.operators;
     let election = Duration::from_secs(40);
     let (leader, _) = operators.leader(election).await?;
-    let program = Measured::start(scene.world.machine).await?;
+    let program = Measured::start().await?;
     let service = checked(6, http(&program, "LosePulse"));
     scene.apply(&service).await?;
     scene.running("web", 6).await?;

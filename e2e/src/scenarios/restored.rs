@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What is in the backup, in the order in which it comes back.
-const KINDS: &str = "controllerrevisions,auroracrons,auroraservices,auroraupdates";
+const KINDS: &str = "controllerrevisions,auroracrons,aurorajobs,auroraservices,auroraupdates";
 /// How long objects may take to go.
 const GONE: Duration = Duration::from_secs(60);
 /// How long nothing may happen where nothing should.
@@ -43,11 +43,13 @@ async fn restored(scene: Scene) -> Result<()> {
     let revision = scene.current_revision("web").await?;
     scene.apply_cron(&Cron::new("yearly", &[YEARLY.to_owned()], &cron::quick(1))).await?;
     let before = due(&scene).await?;
+    scene.apply(&Service::job("once", 1).simulate("exit-after-seconds", "1")).await?;
+    complete(&scene).await?;
 
     let backup = scene.world.folder.join(format!("{}-backup.json", scene.namespace));
     let objects: Value = serde_json::from_str(&scene.kubectl(&["get", KINDS, "--output=json"]).await?)?;
     std::fs::write(&backup, without_what_the_cluster_gave(objects).to_string())?;
-    scene.kubectl(&["delete", "auroraservices,auroracrons", "--all"]).await?;
+    scene.kubectl(&["delete", "auroraservices,auroracrons,aurorajobs", "--all"]).await?;
     wait::until("all of it to be gone", GONE, || async {
         let kinds = format!("{KINDS},pods");
         let left = scene.kubectl(&["get", &kinds, "--output=name"]).await?;
@@ -61,8 +63,10 @@ async fn restored(scene: Scene) -> Result<()> {
     ensure!(due(&scene).await? == before, "the cron is due at another time than before");
     let mark = scene.calm().await?;
     scene.stays_untouched(mark, STILL).await?;
-    let runs = scene.kubectl(&["get", "aurorajobs", "--output=name"]).await?;
-    ensure!(runs.trim().is_empty(), "the cron has run: {runs}");
+    let jobs = scene.kubectl(&["get", "aurorajobs", "--output=name"]).await?;
+    ensure!(jobs.lines().count() == 1, "the cron has run: {jobs}");
+    // Nobody knows any more that it had ended.
+    complete(&scene).await?;
     let updates = scene.updates_count().await?;
     ensure!(updates <= 1, "there are {updates} updates, one at most was in the backup");
     // It is looked after like any other.
@@ -74,6 +78,11 @@ async fn restored(scene: Scene) -> Result<()> {
         })
         .await?;
     scene.running("web", 4).await.map(|_| ())
+}
+
+async fn complete(scene: &Scene) -> Result<()> {
+    let args = ["wait", "--for=condition=Complete", "--timeout=60s", "aurorajob/once"];
+    scene.kubectl(&args).await.map(drop)
 }
 
 /// When the cron runs next, as its status says.
