@@ -5,6 +5,7 @@
 
 use std::{future::Future, time::Duration};
 
+use borealis_core::model::UpdateState;
 use kube::core::Status;
 use tokio::{sync::Semaphore, time::timeout};
 
@@ -81,6 +82,11 @@ impl Calls {
         self.fence.term()
     }
 
+    /// An update was recorded as ended.
+    pub(super) fn note_update_end(&self, state: UpdateState) {
+        self.metrics.update_ended(state);
+    }
+
     /// Sends a write, made for the term it is sent in. The fence is asked when it is this write's turn, not before.
     pub(super) async fn write<T, C>(&self, verb: Verb, call: impl FnOnce(u64) -> C) -> Result<T, Failed>
     where
@@ -92,8 +98,10 @@ impl Calls {
             return Err(Failed::Fenced);
         };
         let sent = self.send(verb, call(term)).await;
-        if matches!(sent, Err(Failed::Conflict(_))) {
-            self.metrics.conflict();
+        match &sent {
+            Err(Failed::Conflict(_)) => self.metrics.conflict(),
+            Err(Failed::Term(_)) => self.metrics.term_refused(),
+            Ok(_) | Err(_) => {}
         }
         sent
     }

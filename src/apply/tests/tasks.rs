@@ -196,6 +196,7 @@ async fn a_pod_of_another_term_is_refused_and_says_who_is_right() {
     let Outcome::Retry { after, .. } = world.run([world.create(0, 1)]).await else { panic!() };
     assert_eq!(after, Some(Duration::from_millis(500)));
     assert!(world.pods().is_empty());
+    assert!(world.measures("borealis_term_refusals_total 1"));
 
     world.gate.open(2, Instant::now() + Duration::from_secs(60));
     assert_eq!(world.run([world.create(0, 1)]).await, Outcome::Done { wrote: true });
