@@ -29,7 +29,7 @@ use crate::{
     api::{AnyJob, AnyService, AuroraService, AuroraUpdate, convert, snapshot::Content},
     lease::{Gate, fence},
     metrics::Metrics,
-    testing::{Answer, FakeApi},
+    testing::{Answer, FakeApi, Page},
 };
 
 /// What was reported, in a word each.

@@ -203,6 +203,27 @@ async fn a_pod_of_another_term_is_refused_and_says_who_is_right() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_term_that_stays_refused_is_said() {
+    let page = Page::default();
+    let writer = page.clone();
+    let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _log = tracing::subscriber::set_default(log);
+    let world = World::new().await;
+    world.api.fence_terms("b", "l");
+    let said = || page.text().matches("refuses Pods of this term although the lease is held").count();
+    for _ in 0..19 {
+        world.run([world.create(0, 1)]).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(said(), 0);
+    for _ in 0..60 {
+        world.run([world.create(0, 1)]).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(said(), 1, "{}", page.text());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_task_is_stopped_and_its_pod_kept() {
     let world = World::new().await;
     world.run([world.create(0, 1)]).await;
