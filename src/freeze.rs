@@ -5,27 +5,21 @@
 //! `kubectl -n borealis-system create configmap borealis-freeze --from-literal=reason=…`. Decides nothing: the planner
 //! knows what is voluntary. Nothing is planned before the switch was read once. Run by `operator`.
 
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{
-    Api, Client,
-    runtime::{
-        WatchStreamExt,
-        watcher::{Config, Event, watcher},
-    },
-};
+use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::{listen::next_event, settings::FREEZE};
+use crate::{
+    followed::{Reader, follow},
+    settings::FREEZE,
+};
 
 /// The switch as it was last seen.
 #[derive(Debug, Clone)]
@@ -48,7 +42,7 @@ impl Freeze {
         let maps: Api<ConfigMap> = Api::namespaced(client, namespace);
         let switch = Switch { frozen: Arc::clone(&frozen), seen: sender, changed };
         let task = async move {
-            stop.run_until_cancelled(switch.follow(maps)).await;
+            stop.run_until_cancelled(follow(maps, switch)).await;
         };
         (Self { frozen, seen }, task)
     }
@@ -72,33 +66,10 @@ struct Switch<F> {
     changed: F,
 }
 
-impl<F: Fn()> Switch<F> {
-    async fn follow(self, maps: Api<ConfigMap>) {
-        loop {
-            let only = Config::default().fields(&format!("metadata.name={FREEZE}"));
-            let mut events = pin!(watcher(maps.clone(), only).default_backoff());
-            let (mut listing, mut listed) = (true, None);
-            while let Ok(Some(event)) = next_event(events.as_mut(), listing, || ()).await {
-                match event {
-                    Ok(Event::Init) => (listing, listed) = (true, None),
-                    Ok(Event::InitApply(map)) => listed = Some(map),
-                    Ok(Event::InitDone) => {
-                        listing = false;
-                        self.set(listed.as_ref());
-                    }
-                    Ok(Event::Apply(map)) => self.set(Some(&map)),
-                    Ok(Event::Delete(_)) => self.set(None),
-                    Err(error) => {
-                        let was_read = *self.seen.borrow();
-                        warn!(%error, was_read, "the freeze switch can't be read; nothing is planned before it was");
-                    }
-                }
-            }
-            warn!("the watch of the freeze switch got no answer in time; it is opened anew");
-        }
-    }
+impl<F: Fn()> Reader for Switch<F> {
+    const NAME: &'static str = FREEZE;
 
-    fn set(&self, switch: Option<&ConfigMap>) {
+    fn set(&mut self, switch: Option<&ConfigMap>) {
         let was = self.frozen.swap(switch.is_some(), Ordering::Relaxed);
         let known = self.seen.send_replace(true);
         if was == switch.is_some() {
@@ -114,6 +85,10 @@ impl<F: Fn()> Switch<F> {
         if known {
             (self.changed)();
         }
+    }
+
+    fn meanwhile(&self) -> &'static str {
+        if *self.seen.borrow() { "the freeze stays as it is" } else { "nothing is planned before it was" }
     }
 }
 

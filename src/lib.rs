@@ -8,6 +8,7 @@ pub mod api;
 pub mod apply;
 pub mod checks;
 pub mod controller;
+mod followed;
 pub mod freeze;
 pub mod index;
 mod key;

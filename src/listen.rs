@@ -1,7 +1,7 @@
 //! Listening to a watch that may fall silent without ending.
 //!
 //! kube ends a stream that brings nothing for too long, but waits without an end for a request's answer to begin. So
-//! each wait has its own end here; who meets it opens the watch anew. Called by `index::streams` and `freeze`.
+//! each wait has its own end here; who meets it opens the watch anew. Called by `index::streams` and `followed`.
 
 use std::{
     future::poll_fn,

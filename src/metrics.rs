@@ -4,15 +4,21 @@
 //! Every value a label can take that somebody may alert on is there from the start, at zero. Cheap to clone; all
 //! clones count into the same registry, which `server` prints.
 
+mod calls;
 mod crons;
 mod preemption;
 mod quota;
+mod watches;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use borealis_core::model::{PendingReason, Phase, TaskState, UpdateState};
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, text},
+    encoding::{EncodeLabelSet, text},
     metrics::{
         counter::Counter,
         family::Family,
@@ -22,30 +28,13 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use self::{crons::Crons, preemption::Preemption, quota::Quota};
-use crate::{checks::Kind, index::Extent, lease::Fence};
-
-/// What a call to the API server does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
-#[expect(missing_docs, reason = "the API's own verbs")]
-#[allow(non_camel_case_types, reason = "a label value is spelled as its variant")]
-pub enum Verb {
-    get,
-    list,
-    create,
-    update,
-    patch,
-    delete,
-}
-
-impl Verb {
-    const ALL: [Self; 6] = [Self::get, Self::list, Self::create, Self::update, Self::patch, Self::delete];
-}
+pub use self::calls::Verb;
+use self::{calls::Calls, crons::Crons, preemption::Preemption, quota::Quota, watches::Watches};
+use crate::{checks::Kind, lease::Fence};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Call {
-    verb: Verb,
-    code: String,
+struct Build {
+    version: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -98,28 +87,26 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     reconcile: Histogram,
+    build_info: Family<Build, Gauge>,
+    ready: Gauge,
+    frozen: Gauge,
     queue_depth: Gauge,
-    calls: Family<Call, Counter>,
-    fenced: Counter,
-    conflicts: Counter,
-    stale: Counter,
+    queue_oldest: Gauge<f64, AtomicU64>,
     events_dropped: Counter,
     unsettled: Gauge,
-    pods: Gauge,
-    nodes: Gauge,
-    pending: Gauge,
     instances: Family<State, Gauge>,
     updates: Family<State, Gauge>,
+    update_ends: Family<State, Counter>,
     jobs: Family<JobPhase, Gauge>,
     duplicates: Counter,
     leader: Gauge,
     term: Gauge,
-    unreadable: Counter,
-    lists: Counter,
     settled: Counter,
     impossible: Counter,
     checks: Family<Measured, Counter>,
     unplaced: Family<Pending, Gauge>,
+    calls: Calls,
+    watches: Watches,
     quota: Quota,
     crons: Crons,
     preemption: Preemption,
@@ -130,28 +117,26 @@ impl Default for Metrics {
         let mut inner = Inner {
             registry: Registry::with_prefix("borealis"),
             reconcile: Histogram::new(exponential_buckets(0.000_1, 4.0, 10)),
+            build_info: Family::default(),
+            ready: Gauge::default(),
+            frozen: Gauge::default(),
             queue_depth: Gauge::default(),
-            calls: Family::default(),
-            fenced: Counter::default(),
-            conflicts: Counter::default(),
-            stale: Counter::default(),
+            queue_oldest: Gauge::default(),
             events_dropped: Counter::default(),
             unsettled: Gauge::default(),
-            pods: Gauge::default(),
-            nodes: Gauge::default(),
-            pending: Gauge::default(),
             instances: Family::default(),
             updates: Family::default(),
+            update_ends: Family::default(),
             jobs: Family::default(),
             duplicates: Counter::default(),
             leader: Gauge::default(),
             term: Gauge::default(),
-            unreadable: Counter::default(),
-            lists: Counter::default(),
             settled: Counter::default(),
             impossible: Counter::default(),
             checks: Family::default(),
             unplaced: Family::default(),
+            calls: Calls::default(),
+            watches: Watches::default(),
             crons: Crons::default(),
             preemption: Preemption::default(),
             quota: Quota::default(),
@@ -165,6 +150,9 @@ impl Default for Metrics {
 impl Inner {
     fn register(&mut self) {
         let r = &mut self.registry;
+        r.register("build_info", "1, with what was built", self.build_info.clone());
+        r.register("ready", "Whether this replica could take over, as /readyz says", self.ready.clone());
+        r.register("frozen", "Whether the freeze switch stands", self.frozen.clone());
         let reconcile = self.reconcile.clone();
         r.register_with_unit(
             "reconcile",
@@ -173,19 +161,15 @@ impl Inner {
             reconcile,
         );
         r.register("queue_depth", "Services that wait to be looked at", self.queue_depth.clone());
-        let calls = "Calls to the API server but for watches, by verb and answer";
-        r.register("api_calls", calls, self.calls.clone());
-        r.register("fenced_writes", "Writes held back because the lease was not ours", self.fenced.clone());
-        r.register("conflicts", "Writes refused because the object had changed", self.conflicts.clone());
-        r.register("stale_events", "Watch events older than what was known", self.stale.clone());
+        let oldest =
+            "How long the service that waits longest to be looked at has waited; 0 where nothing is planned";
+        r.register_with_unit("queue_oldest", oldest, Unit::Seconds, self.queue_oldest.clone());
         r.register("events_dropped", "Kubernetes Events not written: too many", self.events_dropped.clone());
         r.register("unsettled_services", "Services with a write of unknown fate", self.unsettled.clone());
-        r.register("index_pods", "Pods of the cluster that have not ended, whoever's", self.pods.clone());
-        r.register("index_nodes", "Nodes of the cluster", self.nodes.clone());
-        let pending = "Pods that the scheduler has found no place for, whoever's";
-        r.register("index_pending_pods", pending, self.pending.clone());
         r.register("instances", "Tasks by Aurora's state", self.instances.clone());
         r.register("updates", "Updates by Aurora's state", self.updates.clone());
+        let ends = "Updates that this replica has ended, by the state they ended in";
+        r.register("update_ends", ends, self.update_ends.clone());
         r.register("jobs", "AuroraJobs by how far they have come", self.jobs.clone());
         r.register(
             "duplicate_instances",
@@ -194,8 +178,6 @@ impl Inner {
         );
         r.register("is_leader", "Whether this replica may write", self.leader.clone());
         r.register("term", "Term of the lease while it is ours, otherwise 0", self.term.clone());
-        r.register("unreadable_objects", "Objects left out: they can't be read", self.unreadable.clone());
-        r.register("watch_lists", "Complete lists by watches, the first included", self.lists.clone());
         r.register("settled_services", "Live reads of one service", self.settled.clone());
         let impossible = "Changes of a task's state seen that cannot be";
         r.register("impossible_changes", impossible, self.impossible.clone());
@@ -204,17 +186,18 @@ impl Inner {
         let pending =
             "Pods of the whole cluster without a place, by the nearest reason; 0 where the lease is not held";
         r.register("unplaced_pods", pending, self.unplaced.clone());
+        self.calls.register(r);
+        self.watches.register(r);
         self.crons.register(r);
         self.preemption.register(r);
         self.quota.register(r);
     }
 
     fn start_at_zero(&self) {
-        for verb in Verb::ALL {
-            for code in ["200", "409", "429", "500", "timeout", "broken"] {
-                let _ = self.calls.get_or_create(&Call { verb, code: code.to_owned() });
-            }
-        }
+        self.build_info.get_or_create(&Build { version: env!("CARGO_PKG_VERSION") }).set(1);
+        self.calls.start_at_zero();
+        self.watches.start_at_zero();
+        self.crons.start_at_zero();
         for state in TaskState::ALL {
             let _ = self.instances.get_or_create(&State { state: task_state(state) });
         }
@@ -226,6 +209,9 @@ impl Inner {
         }
         for state in UpdateState::ALL {
             let _ = self.updates.get_or_create(&State { state: state.name().to_owned() });
+            if state.is_terminal() {
+                let _ = self.update_ends.get_or_create(&State { state: state.name().to_owned() });
+            }
         }
         for phase in PHASES {
             let _ = self.jobs.get_or_create(&JobPhase::of(phase));
@@ -239,39 +225,20 @@ impl Metrics {
         self.0.reconcile.observe(took.as_secs_f64());
     }
 
-    /// So many services wait.
-    pub fn queue_depth(&self, depth: usize) {
+    /// Whether this replica could take over.
+    pub fn ready(&self, is_ready: bool) {
+        self.0.ready.set(is_ready.into());
+    }
+
+    /// Whether the freeze switch stands.
+    pub fn frozen(&self, is_frozen: bool) {
+        self.0.frozen.set(is_frozen.into());
+    }
+
+    /// So many services wait, the first of them for so long.
+    pub fn queue(&self, depth: usize, oldest: Duration) {
         self.0.queue_depth.set(signed(depth));
-    }
-
-    /// A call was answered: an HTTP status code, `timeout` or `broken`.
-    pub fn call(&self, verb: Verb, code: &str) {
-        self.0.calls.get_or_create(&Call { verb, code: code.to_owned() }).inc();
-    }
-
-    /// A call was answered so.
-    pub fn answered<T>(&self, verb: Verb, answer: &kube::Result<T>) {
-        match answer {
-            Ok(_) => self.call(verb, "200"),
-            Err(kube::Error::Api(status)) => self.call(verb, &status.code.to_string()),
-            // Kube's own enum: the connection broke, or the answer can't be read.
-            Err(_) => self.call(verb, "broken"),
-        }
-    }
-
-    /// A write was held back by the fence.
-    pub fn fenced(&self) {
-        self.0.fenced.inc();
-    }
-
-    /// A write was refused because the object had changed.
-    pub fn conflict(&self) {
-        self.0.conflicts.inc();
-    }
-
-    /// A watch event told less than was known.
-    pub fn stale_event(&self) {
-        self.0.stale.inc();
+        self.0.queue_oldest.set(oldest.as_secs_f64());
     }
 
     /// A Kubernetes Event was not written.
@@ -284,13 +251,6 @@ impl Metrics {
         self.0.unsettled.set(signed(services));
     }
 
-    /// So much of the cluster is known.
-    pub fn extent(&self, extent: Extent) {
-        self.0.pods.set(signed(extent.pods));
-        self.0.nodes.set(signed(extent.nodes));
-        self.0.pending.set(signed(extent.pending));
-    }
-
     /// So many tasks are in this state.
     pub fn instances(&self, state: TaskState, count: usize) {
         self.0.instances.get_or_create(&State { state: task_state(state) }).set(signed(count));
@@ -299,6 +259,11 @@ impl Metrics {
     /// So many updates are in this state.
     pub fn updates(&self, state: UpdateState, count: usize) {
         self.0.updates.get_or_create(&State { state: state.name().to_owned() }).set(signed(count));
+    }
+
+    /// An update has ended in this state.
+    pub fn update_ended(&self, state: UpdateState) {
+        self.0.update_ends.get_or_create(&State { state: state.name().to_owned() }).inc();
     }
 
     /// So many AuroraJobs are in each phase; none in those that are not among them.
@@ -320,16 +285,6 @@ impl Metrics {
     /// Two live Pods of one instance were seen.
     pub fn duplicate_instance(&self) {
         self.0.duplicates.inc();
-    }
-
-    /// An object is left out of the index because it can't be read.
-    pub fn unreadable(&self) {
-        self.0.unreadable.inc();
-    }
-
-    /// A watch has listed all of its kind.
-    pub fn listed(&self) {
-        self.0.lists.inc();
     }
 
     /// A service was read live.
@@ -388,7 +343,14 @@ mod tests {
             "borealis_api_calls_total{verb=\"create\",code=\"409\"} 0",
             "borealis_reconcile_seconds_count 0",
             "borealis_unreadable_objects_total 0",
-            "borealis_watch_lists_total 0",
+            "borealis_watch_lists_total{kind=\"Headless\"} 0",
+            concat!("borealis_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+            "borealis_ready 0",
+            "borealis_frozen 0",
+            "borealis_queue_oldest_seconds 0.0",
+            "borealis_update_ends_total{state=\"ROLLED_BACK\"} 0",
+            "borealis_cron_events_total{event=\"RunMissed\"} 0",
+            "borealis_term_refusals_total 0",
             "borealis_settled_services_total 0",
             "borealis_impossible_changes_total 0",
             "borealis_index_pods 0",
@@ -402,6 +364,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
+        assert!(!text.contains("borealis_update_ends_total{state=\"ROLLING_FORWARD\"}"), "{text}");
         gate.open(4, tokio::time::Instant::now() + Duration::from_secs(60));
         metrics.call(Verb::create, "409");
         let text = metrics.print(&fence).unwrap();

@@ -36,6 +36,7 @@ use crate::{
     quota::Quota,
     server::{Beat, Health, serve},
     settings::Settings,
+    telemetry::LogFilter,
 };
 
 /// How long what is under way has when the program is told to end.
@@ -84,7 +85,7 @@ pub enum Error {
 ///
 /// # Errors
 /// When it can't begin, or must not go on: the lease was lost. The program is to leave with a failure then.
-pub async fn run(settings: Settings) -> Result<(), Error> {
+pub async fn run(settings: Settings, log: LogFilter) -> Result<(), Error> {
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
@@ -101,6 +102,9 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     // What failed may have been applied: each caller knows what follows from that, the client does not.
     config.default_retry = false;
     let client = Client::try_from(config).map_err(Box::new)?;
+    // From the first moment on: why it does not become ready may be what is looked for.
+    let _following =
+        AbortOnDropHandle::new(tokio::spawn(log.follow(client.clone(), settings.namespace.clone())));
     let address = settings.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
     if let Ok(address) = listener.local_addr() {

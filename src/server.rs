@@ -145,6 +145,7 @@ fn verdict(wrong: &[String]) -> (StatusCode, String) {
 
 fn print(health: &Health) -> (StatusCode, [(&'static str, &'static str); 1], String) {
     let content = [("content-type", OPEN_METRICS)];
+    health.metrics.ready(health.missing().is_empty());
     match health.metrics.print(&health.fence) {
         Ok(text) => (StatusCode::OK, content, text),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, content, error.to_string()),
@@ -184,10 +185,14 @@ mod tests {
         beat.beat();
         assert_eq!(ask(&health, "/livez").await.0, 200);
 
+        let (_, text) = ask(&health, "/metrics").await;
+        assert!(text.contains("borealis_ready 1\n"), "{text}");
+
         health.ready_when(|| vec!["Pods".to_owned()]);
         assert_eq!(ask(&health, "/readyz").await, (503, "waiting for: Pods\n".to_owned()));
         let (code, text) = ask(&health, "/metrics").await;
         assert_eq!(code, 200);
+        assert!(text.contains("borealis_ready 0\n"), "{text}");
         assert!(text.ends_with("# EOF\n"), "{text}");
         assert_eq!(ask(&health, "/other").await.0, 404);
         assert_eq!(ask(&health, "/debug/rooms").await, (404, "nothing is shown as rooms\n".to_owned()));

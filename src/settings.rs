@@ -20,6 +20,9 @@ use crate::{apply::Limits, checks::Hosts, controller::PreemptionSettings, lease:
 /// Name of the ConfigMap whose being there freezes the cluster.
 pub const FREEZE: &str = "borealis-freeze";
 
+/// Name of the ConfigMap that says what is logged, while it is there.
+pub const LOG: &str = "borealis-log";
+
 /// Apache Aurora's semantics for Kubernetes, as an operator.
 #[derive(Debug, Clone, Parser)]
 #[command(version, about, long_about = None)]
@@ -27,7 +30,7 @@ pub struct Settings {
     /// Name of this cluster, first part of every job key
     #[arg(long, env = "BOREALIS_CLUSTER_NAME", default_value = "default")]
     pub cluster_name: String,
-    /// Namespace of the operator: its Lease and its freeze switch (ConfigMap borealis-freeze)
+    /// Namespace of the operator: its Lease, its freeze switch (ConfigMap borealis-freeze) and the log's filter (borealis-log)
     #[arg(long, env = "POD_NAMESPACE", default_value = "borealis-system")]
     pub namespace: String,
     /// Name of the Lease; the policy that fences terms names it too
@@ -81,7 +84,7 @@ pub struct Settings {
     /// How the log is written
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// What is logged, as in RUST_LOG
+    /// What is logged, as in RUST_LOG, while there is no ConfigMap borealis-log
     #[arg(long, env = "RUST_LOG", default_value = "info,kube=warn,kube_client::client::builder=off")]
     pub log: String,
 }

@@ -1,22 +1,240 @@
 //! The log: one line per change of state, none for what stays as it is.
 //!
-//! Set up once by `main`; everybody else uses `tracing`.
+//! Set up once by `main`; everybody else uses `tracing`. While a ConfigMap `borealis-log` stands in the operator's
+//! namespace, its `data.filter` says what is logged, so that a running operator can be looked into.
 
-use tracing_subscriber::{EnvFilter, fmt};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
+use tracing::warn;
+use tracing_subscriber::{EnvFilter, fmt, reload};
 
-use crate::settings::{LogFormat, Settings, Wrong};
+use crate::{
+    followed::{Reader, follow},
+    settings::{LOG, LogFormat, Settings, Wrong},
+};
+
+/// Puts another filter in the place of the present one.
+type Replace = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send>;
+
+/// What is logged, and how to change it.
+pub struct LogFilter {
+    start: String,
+    replace: Replace,
+}
 
 /// Starts the log on standard output.
 ///
 /// # Errors
 /// When the filter can't be read.
-pub fn start(settings: &Settings) -> Result<(), Wrong> {
+pub fn start(settings: &Settings) -> Result<LogFilter, Wrong> {
     let filter = EnvFilter::try_new(&settings.log)
         .map_err(|error| Wrong::Log { text: settings.log.clone(), why: error.to_string() })?;
     let log = fmt().with_env_filter(filter).with_target(false);
-    match settings.log_format {
-        LogFormat::Text => log.with_ansi(false).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
+    let replace = match settings.log_format {
+        LogFormat::Text => {
+            let log = log.with_ansi(false).with_filter_reloading();
+            let replace = replace(log.reload_handle());
+            log.init();
+            replace
+        }
+        LogFormat::Json => {
+            let log = log.json().flatten_event(true).with_filter_reloading();
+            let replace = replace(log.reload_handle());
+            log.init();
+            replace
+        }
+    };
+    Ok(LogFilter { start: settings.log.clone(), replace })
+}
+
+fn replace<S: 'static>(handle: reload::Handle<EnvFilter, S>) -> Replace
+where
+    reload::Handle<EnvFilter, S>: Send,
+{
+    Box::new(move |filter| handle.reload(filter))
+}
+
+impl LogFilter {
+    /// Follows the ConfigMap of this namespace for ever.
+    pub async fn follow(self, client: Client, namespace: String) {
+        let maps = Api::namespaced(client, &namespace);
+        follow(maps, Log { filter: self, namespace, asked: Asked::Nothing }).await;
     }
-    Ok(())
+}
+
+/// What the ConfigMap asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Asked {
+    /// There is none.
+    Nothing,
+    /// This filter; empty where it names none.
+    Filter(String),
+}
+
+impl Asked {
+    fn by(map: Option<&ConfigMap>) -> Self {
+        let Some(map) = map else { return Self::Nothing };
+        let filter = map.data.as_ref().and_then(|data| data.get("filter"));
+        Self::Filter(filter.map_or("", |filter| filter.trim()).to_owned())
+    }
+}
+
+/// The log as it was last asked for.
+struct Log {
+    filter: LogFilter,
+    namespace: String,
+    asked: Asked,
+}
+
+impl Log {
+    /// The filter that is asked for, or what is wrong with it.
+    fn wanted(&self) -> Result<EnvFilter, String> {
+        match &self.asked {
+            Asked::Nothing => EnvFilter::try_new(&self.filter.start).map_err(|error| error.to_string()),
+            // It would be read as errors alone.
+            Asked::Filter(text) if text.is_empty() => Err("it is missing or empty".to_owned()),
+            Asked::Filter(text) => EnvFilter::try_new(text).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+impl Reader for Log {
+    const NAME: &'static str = LOG;
+
+    fn set(&mut self, map: Option<&ConfigMap>) {
+        let asked = Asked::by(map);
+        if self.asked == asked {
+            return;
+        }
+        self.asked = asked;
+        let namespace = &self.namespace;
+        match (self.wanted(), &self.asked) {
+            (Ok(filter), asked) => {
+                // Before it holds: it may let nothing through.
+                match asked {
+                    Asked::Filter(_) => {
+                        warn!(%filter, "what is logged is said by ConfigMap {LOG} from now on");
+                    }
+                    Asked::Nothing => {
+                        warn!(%filter, "ConfigMap {LOG} is gone: the log is what it was at the start");
+                    }
+                }
+                if let Err(error) = (self.filter.replace)(filter) {
+                    warn!(%error, "the log's filter can't be changed any more");
+                }
+            }
+            (Err(why), asked) => {
+                let value = if let Asked::Filter(text) = asked { text } else { &self.filter.start };
+                warn!(
+                    namespace,
+                    value,
+                    why,
+                    "ConfigMap {LOG}: data.filter can't be read, and the log stays as it is; write it as \
+                     info,borealis=debug, or delete the ConfigMap"
+                );
+            }
+        }
+    }
+
+    fn meanwhile(&self) -> &'static str {
+        "the log stays as it is"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use serde_json::{Value, json};
+    use tracing::debug;
+
+    use super::*;
+    use crate::testing::{FakeApi, Page};
+
+    fn map(data: &Value) -> Value {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": LOG, "namespace": "b"}, "data": data})
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_filter_follows_the_config_map_and_a_bad_one_changes_nothing() {
+        let api = FakeApi::new();
+        let other = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other", "namespace": "b"},
+            "data": {"filter": "trace"}});
+        api.create("configmaps", other);
+        api.create("configmaps", map(&json!({"filter": "debug"})));
+        let filters: Arc<Mutex<Vec<String>>> = Arc::default();
+        let put = Arc::clone(&filters);
+        let replace: Replace = Box::new(move |filter| {
+            put.lock().unwrap().push(filter.to_string());
+            Ok(())
+        });
+        let log = LogFilter { start: "info".to_owned(), replace };
+        tokio::spawn(log.follow(api.client(), "b".to_owned()));
+        let told = async || {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            std::mem::take(&mut *filters.lock().unwrap())
+        };
+        assert_eq!(told().await, ["debug"]);
+        for (data, expected) in [
+            (json!({"filter": "kube=trace"}), vec!["kube=trace"]),
+            (json!({"filter": "kube=loud"}), vec![]),
+            (json!({"filter": " "}), vec![]),
+            (json!({"filter": null, "other": "x"}), vec![]),
+            (json!({"filter": "warn"}), vec!["warn"]),
+            // Nothing that concerns the log.
+            (json!({"other": "y"}), vec![]),
+        ] {
+            api.merge("configmaps", "b", LOG, &json!({ "data": data }));
+            assert_eq!(told().await, expected, "{data}");
+        }
+        api.remove("configmaps", "b", LOG);
+        assert_eq!(told().await, ["info"]);
+
+        // Made while nobody was told: the next list says so.
+        api.break_watches();
+        api.create("configmaps", map(&json!({"filter": "error"})));
+        api.compact();
+        assert_eq!(told().await, ["error"]);
+    }
+
+    #[test]
+    fn what_is_logged_changes_at_once_and_what_is_wrong_is_said() {
+        let page = Page::default();
+        let writer = page.clone();
+        let log = fmt()
+            .with_env_filter(EnvFilter::new("info"))
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .with_filter_reloading();
+        let filter = LogFilter { start: "info".to_owned(), replace: replace(log.reload_handle()) };
+        let mut reader = Log { filter, namespace: "b".to_owned(), asked: Asked::Nothing };
+        let set = |reader: &mut Log, filter: &str| {
+            let map: ConfigMap = serde_json::from_value(map(&json!({ "filter": filter }))).unwrap();
+            reader.set(Some(&map));
+        };
+        tracing::subscriber::with_default(log.finish(), || {
+            debug!("one");
+            set(&mut reader, "debug");
+            debug!("two");
+            set(&mut reader, "kube=loud");
+            debug!("three");
+            reader.set(None);
+            debug!("four");
+        });
+        let text = page.text();
+        let logged =
+            ["one", "two", "three", "four"].map(|word| text.lines().any(|line| line.ends_with(word)));
+        assert_eq!(logged, [false, true, true, false], "{text}");
+        for part in [
+            "ConfigMap borealis-log: data.filter",
+            "namespace=\"b\"",
+            "value=\"kube=loud\"",
+            "delete the ConfigMap",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    }
 }

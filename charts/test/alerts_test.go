@@ -122,6 +122,10 @@ var scraped = map[string]struct{ fires, never []string }{
 		fires: []string{`borealis_fenced_writes_total{pod="a"} 0+1x60`},
 		never: []string{`borealis_fenced_writes_total{pod="a"} 0x20 40x39`, `borealis_fenced_writes_total{pod="b"} 0x60`},
 	},
+	"BorealisTermRefusals": {
+		fires: []string{`borealis_term_refusals_total{pod="a"} 0x30 0+120x29`},
+		never: []string{`borealis_term_refusals_total{pod="a"} 0x20 40x39`, `borealis_term_refusals_total{pod="b"} 0x60`},
+	},
 	"BorealisUnsettledServices": {
 		fires: []string{`borealis_unsettled_services{pod="a"} 3x60`, `borealis_is_leader{pod="a"} 1x60`},
 		never: []string{`borealis_unsettled_services{pod="a"} 3x60`, `borealis_is_leader{pod="a"} 0x60`,

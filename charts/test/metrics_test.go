@@ -18,7 +18,10 @@ func served(t *testing.T) map[string]string {
 	// The last word of a registration is the field, or a variable of its name.
 	registered := regexp.MustCompile(`(?s)r\.register(_with_unit)?\(\s*"(\w+)",(.*?)(\w+)(?:\.clone\(\))?,?\s*\);`)
 	out := map[string]string{}
-	for _, file := range [][]string{{"metrics.rs"}, {"metrics", "crons.rs"}, {"metrics", "preemption.rs"}, {"metrics", "quota.rs"}} {
+	for _, file := range [][]string{
+		{"metrics.rs"}, {"metrics", "calls.rs"}, {"metrics", "crons.rs"}, {"metrics", "preemption.rs"}, {"metrics", "quota.rs"},
+		{"metrics", "watches.rs"},
+	} {
 		text := read(t, append([]string{"src"}, file...)...)
 		kinds := map[string]string{}
 		for _, found := range field.FindAllStringSubmatch(text, -1) {

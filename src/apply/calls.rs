@@ -3,11 +3,21 @@
 //! What matters of a failed write is whether it may have been applied: only then does the caller have to find out.
 //! Nothing is tried again here. Called by every other module of `apply`; nobody else writes.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
+use borealis_core::model::UpdateState;
 use kube::core::Status;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
+use tracing::warn;
 
+use super::refusals::Refusals;
 use crate::{
     lease::Fence,
     metrics::{Metrics, Verb},
@@ -69,16 +79,23 @@ pub(super) struct Calls {
     in_flight: Semaphore,
     timeout: Duration,
     metrics: Metrics,
+    refusals: Mutex<Refusals>,
 }
 
 impl Calls {
     pub(super) fn new(fence: Fence, in_flight: usize, timeout: Duration, metrics: Metrics) -> Self {
-        Self { fence, in_flight: Semaphore::new(in_flight.max(1)), timeout, metrics }
+        let in_flight = Semaphore::new(in_flight.max(1));
+        Self { fence, in_flight, timeout, metrics, refusals: Mutex::default() }
     }
 
     /// The term, while we may write.
     pub(super) fn term(&self) -> Option<u64> {
         self.fence.term()
+    }
+
+    /// An update was recorded as ended.
+    pub(super) fn note_update_end(&self, state: UpdateState) {
+        self.metrics.update_ended(state);
     }
 
     /// Sends a write, made for the term it is sent in. The fence is asked when it is this write's turn, not before.
@@ -92,10 +109,34 @@ impl Calls {
             return Err(Failed::Fenced);
         };
         let sent = self.send(verb, call(term)).await;
-        if matches!(sent, Err(Failed::Conflict(_))) {
-            self.metrics.conflict();
+        match &sent {
+            Err(Failed::Conflict(_)) => self.metrics.conflict(),
+            Err(Failed::Term(why)) => {
+                self.metrics.term_refused();
+                self.tell_refusal(term, why);
+            }
+            Ok(_) | Err(_) => {}
         }
         sent
+    }
+
+    /// Says that our term is refused, where it is ours and that lasts.
+    fn tell_refusal(&self, term: u64, why: &str) {
+        if self.fence.term() != Some(term) {
+            return;
+        }
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(lasts) = refusals.refused(term, Instant::now()) else { return };
+        drop(refusals);
+        warn!(
+            term,
+            seconds = lasts.as_secs(),
+            why,
+            "the API server refuses Pods of this term although the lease is held, and no Pod starts where it does. \
+             Either an API server has not seen the Lease change (restart the one that lags), or the policy \
+             {TERM_POLICY} or its binding was changed or made anew (apply deploy/30-term-fence.yaml again, with \
+             the namespace and name of the Lease). See the runbook BorealisTermRefusals"
+        );
     }
 
     /// Sends a read, which always asks for the newest state.

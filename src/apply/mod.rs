@@ -17,6 +17,7 @@ mod placement;
 pub mod pods;
 mod preemption;
 mod records;
+mod refusals;
 mod roles;
 mod run;
 mod slow_start;

@@ -76,6 +76,9 @@ impl Run<'_> {
         let update = patched.map_err(|failed| self.undone(&what, &failed))?;
         self.note_write();
         self.index.learn_update(&update);
+        if progress.state.is_terminal() && !facts.ended {
+            self.calls.note_update_end(progress.state);
+        }
         if progress.state.is_terminal() && !facts.marked_ended {
             self.mark_ended(facts, true).await?;
         }

@@ -29,7 +29,7 @@ use crate::{
     api::{AnyJob, AnyService, AuroraService, AuroraUpdate, convert, snapshot::Content},
     lease::{Gate, fence},
     metrics::Metrics,
-    testing::{Answer, FakeApi},
+    testing::{Answer, FakeApi, Page},
 };
 
 /// What was reported, in a word each.
@@ -90,6 +90,7 @@ struct World {
     gate: Gate,
     reports: Arc<Reports>,
     executor: Executor,
+    metrics: Metrics,
     key: JobKey,
     facts: Facts,
 }
@@ -109,7 +110,7 @@ impl World {
         tokio::spawn(writer.run());
         let index: Arc<dyn Learn> = Arc::clone(&reports) as Arc<dyn Learn>;
         let limits = Limits { in_flight: 4, call_timeout: Duration::from_secs(15) };
-        let executor = Executor::new(api.client(), limits, fence, index, metrics, announcer);
+        let executor = Executor::new(api.client(), limits, fence, index, metrics.clone(), announcer);
         let facts = Facts {
             uid: read.uid,
             generation: read.generation,
@@ -131,7 +132,8 @@ impl World {
             budget: Some("1-4".to_owned()),
             headless: None,
         };
-        let world = Self { api, gate, reports, executor, key: JobKey::service("prod", "web"), facts };
+        let key = JobKey::service("prod", "web");
+        let world = Self { api, gate, reports, executor, metrics, key, facts };
         let recorded = world.run([Action::RecordRevision { revision: read.revision, last_good: true }]).await;
         assert_eq!(recorded, Outcome::Done { wrote: true });
         world.reports.take();
@@ -174,6 +176,12 @@ impl World {
 
     fn uid(&self, resource: &str, name: &str) -> Uid {
         self.api.get(resource, "prod", name).unwrap()["metadata"]["uid"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Whether the metrics have this line.
+    fn measures(&self, line: &str) -> bool {
+        let (_, fence) = fence();
+        self.metrics.print(&fence).unwrap().lines().any(|found| found == line)
     }
 
     fn pods(&self) -> Vec<String> {

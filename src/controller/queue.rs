@@ -120,6 +120,12 @@ impl<K: Hash + Eq + Clone> Queue<K> {
         self.lock().order.range(..=end).count()
     }
 
+    /// How long the key that has been due longest waits for a worker already.
+    pub fn oldest(&self) -> Duration {
+        let first = self.lock().order.first_key_value().map(|((due, _), _)| *due);
+        first.map_or(Duration::ZERO, |due| Instant::now().saturating_duration_since(due))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner<K>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -168,6 +174,20 @@ mod tests {
         }
         assert_eq!(queue.depth(), 2);
         assert_eq!((now_next(&queue), now_next(&queue), now_next(&queue)), (Some("a"), Some("b"), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_is_who_has_been_due_longest() {
+        let queue = Queue::default();
+        assert_eq!(queue.oldest(), Duration::ZERO);
+        queue.add_after(&"a", SECOND * 5);
+        assert_eq!(queue.oldest(), Duration::ZERO);
+        advance(SECOND * 7).await;
+        queue.add(&"b");
+        advance(SECOND).await;
+        assert_eq!(queue.oldest(), SECOND * 3);
+        assert_eq!(now_next(&queue), Some("a"));
+        assert_eq!(queue.oldest(), SECOND);
     }
 
     #[tokio::test(start_paused = true)]

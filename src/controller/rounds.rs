@@ -110,8 +110,7 @@ async fn one<W: Worker>(this: Arc<(W, Memory<W::Key>)>, key: W::Key) {
     let (worker, memory) = &*this;
     let rounds = worker.rounds();
     let began = Instant::now();
-    let again =
-        if rounds.opening.is_open(&rounds.fence) { worker.round(memory, &key).await } else { Some(CLOSED) };
+    let again = if rounds.may_plan() { worker.round(memory, &key).await } else { Some(CLOSED) };
     rounds.metrics.reconciled(began.elapsed());
     if let Some(delay) = again {
         rounds.queue.add_after(&key, delay);
@@ -119,6 +118,11 @@ async fn one<W: Worker>(this: Arc<(W, Memory<W::Key>)>, key: W::Key) {
 }
 
 impl<K: Key> Rounds<K> {
+    /// Whether keys are planned now.
+    pub(super) fn may_plan(&self) -> bool {
+        self.opening.is_open(&self.fence)
+    }
+
     pub(super) fn is_frozen(&self) -> bool {
         self.frozen.load(Ordering::Relaxed)
     }

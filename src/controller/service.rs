@@ -161,7 +161,11 @@ impl<E: Execute, L: Settle> Worker for Controller<E, L> {
         metrics.jobs(&census.jobs);
         metrics.unsettled(census.unsettled);
         metrics.extent(self.index.extent());
-        metrics.queue_depth(self.rounds.queue.depth());
+        metrics.frozen(self.rounds.is_frozen());
+        let queue = &self.rounds.queue;
+        // Where nothing is planned, all wait, and for nothing.
+        let oldest = if self.rounds.may_plan() { queue.oldest() } else { Duration::ZERO };
+        metrics.queue(queue.depth(), oldest);
     }
 }
 

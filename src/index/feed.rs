@@ -102,7 +102,7 @@ impl Index {
 
     /// A relist is complete: what it did not show is gone.
     fn relisted(&self, kind: Kind) {
-        self.metrics.listed();
+        self.metrics.listed(kind);
         let epoch = self.epoch(kind);
         if kind == Kind::Node {
             let Vanished { nodes, services } = self.nodes().relisted(epoch, Timestamp::now());

@@ -1,5 +1,6 @@
 //! What is counted of crons.
 
+use borealis_core::plan::cron::REASONS;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
@@ -26,6 +27,12 @@ impl Crons {
             "What became of runs of crons, by the reason of its Event",
             self.events.clone(),
         );
+    }
+
+    pub(super) fn start_at_zero(&self) {
+        for event in REASONS {
+            let _ = self.events.get_or_create(&Event { event });
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 mod faults;
 mod http;
 mod kubelet;
+mod page;
 mod patch;
 mod request;
 mod selector;
@@ -23,6 +24,7 @@ use tokio::sync::watch as signal;
 
 pub(crate) use self::faults::{Effect, Fault};
 pub(crate) use self::kubelet::Kubelet;
+pub(crate) use self::page::Page;
 use self::store::Store;
 pub(crate) use self::store::{Answer, Place};
 

@@ -148,6 +148,11 @@ async fn an_ended_update_is_marked_and_unmarked() {
     let uid = with_update(&mut world);
     world.execute(step(uid, UpdateState::RolledForward)).await;
     assert!(marked(&world));
+    assert!(world.measures("borealis_update_ends_total{state=\"ROLLED_FORWARD\"} 1"));
+    // What has ended does not end again.
+    with_update(&mut world);
+    world.execute(step(uid, UpdateState::RolledForward)).await;
+    assert!(world.measures("borealis_update_ends_total{state=\"ROLLED_FORWARD\"} 1"));
 
     with_update(&mut world);
     assert_eq!(world.execute(step(uid, UpdateState::RollingBack)).await, Outcome::Done { wrote: true });
@@ -158,6 +163,7 @@ async fn an_ended_update_is_marked_and_unmarked() {
     world.api.inject(Fault::once("patch", "auroraupdates", Effect::Refuse(unavailable())).after(1));
     assert!(is_retry(&world.execute(step(uid, UpdateState::RolledBack)).await));
     assert!(!marked(&world));
+    assert!(world.measures("borealis_update_ends_total{state=\"ROLLED_BACK\"} 1"));
     with_update(&mut world);
     world.run([]).await;
     assert!(marked(&world));

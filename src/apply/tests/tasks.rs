@@ -196,9 +196,31 @@ async fn a_pod_of_another_term_is_refused_and_says_who_is_right() {
     let Outcome::Retry { after, .. } = world.run([world.create(0, 1)]).await else { panic!() };
     assert_eq!(after, Some(Duration::from_millis(500)));
     assert!(world.pods().is_empty());
+    assert!(world.measures("borealis_term_refusals_total 1"));
 
     world.gate.open(2, Instant::now() + Duration::from_secs(60));
     assert_eq!(world.run([world.create(0, 1)]).await, Outcome::Done { wrote: true });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_term_that_stays_refused_is_said() {
+    let page = Page::default();
+    let writer = page.clone();
+    let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _log = tracing::subscriber::set_default(log);
+    let world = World::new().await;
+    world.api.fence_terms("b", "l");
+    let said = || page.text().matches("refuses Pods of this term although the lease is held").count();
+    for _ in 0..19 {
+        world.run([world.create(0, 1)]).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(said(), 0);
+    for _ in 0..60 {
+        world.run([world.create(0, 1)]).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(said(), 1, "{}", page.text());
 }
 
 #[tokio::test(start_paused = true)]

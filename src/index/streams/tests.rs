@@ -178,6 +178,7 @@ async fn an_object_that_cannot_be_read_stalls_nothing() {
     assert_eq!(problem, Viewed::Of(Some(true)));
     let told = fixture.metrics.print(&crate::lease::fence().1).unwrap();
     assert!(told.contains("borealis_unreadable_objects_total 1\n"), "{told}");
+    assert!(!told.contains("borealis_watch_lists_total{kind=\"Pod\"} 0\n"), "{told}");
     fixture.end().await;
 }
 

@@ -26,6 +26,7 @@ use jiff::Timestamp;
 
 use crate::model::{Cron, CronStatus, KillReason, ParentSeen, RunSeen, Uid};
 
+pub use self::news::REASONS;
 use super::{Event, Held, Problem};
 
 use turn::Turn;

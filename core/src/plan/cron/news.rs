@@ -14,6 +14,9 @@ const RUN_KILLED: &str = "RunKilled";
 const RUN_SKIPPED: &str = "RunSkipped";
 const RUN_MISSED: &str = "RunMissed";
 
+/// The reasons of all events of crons.
+pub const REASONS: [&str; 6] = [RUN_STARTED, RUN_SUCCEEDED, RUN_FAILED, RUN_KILLED, RUN_SKIPPED, RUN_MISSED];
+
 pub(super) fn started(cron: &Cron, pending: PendingRun, name: &str) -> Event {
     let why = match pending.cause {
         RunCause::Schedule => "by its schedule",
