@@ -5,6 +5,7 @@
 //! clones count into the same registry, which `server` prints.
 
 mod crons;
+mod levels;
 mod preemption;
 mod quota;
 
@@ -22,7 +23,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use self::{crons::Crons, preemption::Preemption, quota::Quota};
+use self::{crons::Crons, levels::ServiceLevels, preemption::Preemption, quota::Quota};
 use crate::{checks::Kind, index::Extent, lease::Fence};
 
 /// What a call to the API server does.
@@ -122,6 +123,7 @@ struct Inner {
     unplaced: Family<Pending, Gauge>,
     quota: Quota,
     crons: Crons,
+    levels: ServiceLevels,
     preemption: Preemption,
 }
 
@@ -153,6 +155,7 @@ impl Default for Metrics {
             checks: Family::default(),
             unplaced: Family::default(),
             crons: Crons::default(),
+            levels: ServiceLevels::default(),
             preemption: Preemption::default(),
             quota: Quota::default(),
         };
@@ -205,6 +208,7 @@ impl Inner {
             "Pods of the whole cluster without a place, by the nearest reason; 0 where the lease is not held";
         r.register("unplaced_pods", pending, self.unplaced.clone());
         self.crons.register(r);
+        self.levels.register(r);
         self.preemption.register(r);
         self.quota.register(r);
     }
@@ -395,6 +399,7 @@ mod tests {
             "borealis_index_nodes 0",
             "borealis_index_pending_pods 0",
             "borealis_check_measurements_total{outcome=\"unanswered\"} 0",
+            "borealis_sla_cluster_platform_uptime_ratio 1.0",
             "borealis_preemption_victims_total 0",
             "borealis_preemption_dry_runs_total 0",
             "borealis_preemption_failed_slots_total{reason=\"Taken\"} 0",

@@ -163,6 +163,10 @@ impl<E: Execute, L: Settle> Worker for Controller<E, L> {
         metrics.extent(self.index.extent());
         metrics.queue_depth(self.rounds.queue.depth());
     }
+
+    fn reckon(&self) {
+        self.rounds.metrics.service_levels(&self.index.service_levels(Timestamp::now()));
+    }
 }
 
 #[cfg(test)]
