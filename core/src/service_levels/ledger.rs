@@ -143,10 +143,16 @@ fn is_up(state: TaskState) -> bool {
 fn since(task: &Task) -> Option<Timestamp> {
     match task.state {
         TaskState::Running => task.ready_since,
-        TaskState::Preempting | TaskState::Restarting | TaskState::Draining | TaskState::Killing => {
-            task.ending.map(|ending| ending.at)
-        }
-        TaskState::Finished | TaskState::Failed | TaskState::Killed | TaskState::Lost => task.ended,
+        // Of what was told to end that moment decides, also where a watch shows it only when it has ended: a lost node is
+        // PARTITIONED, so UP, until its tasks are given up.
+        TaskState::Preempting
+        | TaskState::Restarting
+        | TaskState::Draining
+        | TaskState::Killing
+        | TaskState::Finished
+        | TaskState::Failed
+        | TaskState::Killed
+        | TaskState::Lost => task.ending.map(|ending| ending.at).or(task.ended),
         TaskState::Init
         | TaskState::Throttled
         | TaskState::Pending

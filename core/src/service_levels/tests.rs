@@ -160,6 +160,14 @@ fn the_platform_answers_for_what_it_ended_until_the_next_one_runs() {
 }
 
 #[test]
+fn what_is_partitioned_is_up_until_it_is_given_up() {
+    let mut world = World::running();
+    let given_up = Ending { intent: Some(Intent::Lose), at: ago(12), grace_seconds: 0, deleting: true };
+    world.sees(&Task { ending: Some(given_up), ..task(1, Lost, 900, 45) }, ago(11));
+    assert!(close_to(world.ratio(), 48.0 / 60.0));
+}
+
+#[test]
 fn what_is_down_stays_down_from_window_to_window() {
     let mut world = World::running();
     world.sees(&task(1, Draining, 900, 15), ago(15));

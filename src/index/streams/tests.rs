@@ -213,9 +213,8 @@ async fn how_soon_a_pod_runs_is_told_by_role_and_tier_and_taken_back() {
     );
     let team = json!({"team": "shop"});
     api.create("namespaces", json!({"metadata": {"name": "prod", "labels": team}}));
+    api.create("pods", fresh(pod(0, 1, 1, 1)));
     let fixture = Fixture::start(api);
-    let _kubelet = Kubelet::start(&fixture.api);
-    fixture.api.create("pods", fresh(pod(0, 1, 1, 1)));
     let until = async |so: &dyn Fn(&Index) -> bool| {
         let come = async {
             while !so(&fixture.index) {
@@ -224,10 +223,11 @@ async fn how_soon_a_pod_runs_is_told_by_role_and_tier_and_taken_back() {
         };
         timeout(Duration::from_secs(60), come).await.unwrap();
     };
-    until(&|index| {
-        index.census().tasks.contains_key(&TaskState::Running) && index.tier("preferred").is_some()
-    })
-    .await;
+    let is = |state| move |index: &Index| index.census().tasks.contains_key(&state);
+    until(&is(TaskState::Pending)).await;
+    until(&|index| index.tier("preferred").is_some() && index.keys().len() == 1).await;
+    let _kubelet = Kubelet::start(&fixture.api);
+    until(&is(TaskState::Running)).await;
     let (_gate, fence) = crate::lease::fence();
     // The series by name and labels; the figures are about 0 s, since the kubelet does not take its time.
     let told = || {
