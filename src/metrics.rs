@@ -6,6 +6,7 @@
 
 mod calls;
 mod crons;
+mod levels;
 mod preemption;
 mod quota;
 mod watches;
@@ -29,8 +30,10 @@ use prometheus_client::{
 };
 
 pub use self::calls::Verb;
-use self::{calls::Calls, crons::Crons, preemption::Preemption, quota::Quota, watches::Watches};
-use crate::{checks::Kind, lease::Fence};
+use self::{
+    calls::Calls, crons::Crons, levels::ServiceLevels, preemption::Preemption, quota::Quota, watches::Watches,
+};
+use crate::{checks::Kind, index::Extent, lease::Fence};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Build {
@@ -109,6 +112,7 @@ struct Inner {
     watches: Watches,
     quota: Quota,
     crons: Crons,
+    levels: ServiceLevels,
     preemption: Preemption,
 }
 
@@ -138,6 +142,7 @@ impl Default for Metrics {
             calls: Calls::default(),
             watches: Watches::default(),
             crons: Crons::default(),
+            levels: ServiceLevels::default(),
             preemption: Preemption::default(),
             quota: Quota::default(),
         };
@@ -189,6 +194,7 @@ impl Inner {
         self.calls.register(r);
         self.watches.register(r);
         self.crons.register(r);
+        self.levels.register(r);
         self.preemption.register(r);
         self.quota.register(r);
     }
@@ -357,6 +363,7 @@ mod tests {
             "borealis_index_nodes 0",
             "borealis_index_pending_pods 0",
             "borealis_check_measurements_total{outcome=\"unanswered\"} 0",
+            "borealis_sla_cluster_platform_uptime_ratio 1.0",
             "borealis_preemption_victims_total 0",
             "borealis_preemption_dry_runs_total 0",
             "borealis_preemption_failed_slots_total{reason=\"Taken\"} 0",

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use borealis_core::service_levels::WINDOW_SECONDS;
 use jiff::Timestamp;
 use tokio::{
     task::{Id, JoinError, JoinSet},
@@ -31,6 +32,8 @@ const CLOSED: Duration = Duration::from_secs(1);
 const SPREAD_MILLIS: u64 = 5_000;
 /// How often everything is counted for the metrics.
 const COUNT: Duration = Duration::from_secs(10);
+/// How often it is reckoned how well services are served.
+const RECKON: Duration = Duration::from_secs(WINDOW_SECONDS as u64);
 
 /// What all rounds of keys of one sort need.
 pub struct Rounds<K> {
@@ -67,6 +70,9 @@ pub(super) trait Worker: Send + Sync + Sized + 'static {
 
     /// Counts everything for the metrics.
     fn measure(&self) {}
+
+    /// Reckons how well services were served since the last time.
+    fn reckon(&self) {}
 }
 
 /// Looks after all keys until `stop`, then lets what is under way come to its end.
@@ -79,6 +85,8 @@ pub(super) async fn turn<W: Worker>(worker: W, stop: CancellationToken) {
     let mut keys: HashMap<Id, W::Key> = HashMap::new();
     let mut count = interval(COUNT);
     count.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reckon = interval(RECKON);
+    reckon.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let next = async {
             opening.opened().await;
@@ -96,6 +104,7 @@ pub(super) async fn turn<W: Worker>(worker: W, stop: CancellationToken) {
                 queue.done(&key);
             }
             _ = count.tick() => this.0.measure(),
+            _ = reckon.tick() => this.0.reckon(),
             key = next, if working.len() < concurrency => {
                 let task = working.spawn(one(Arc::clone(&this), key.clone()));
                 keys.insert(task.id(), key);

@@ -167,6 +167,10 @@ impl<E: Execute, L: Settle> Worker for Controller<E, L> {
         let oldest = if self.rounds.may_plan() { queue.oldest() } else { Duration::ZERO };
         metrics.queue(queue.depth(), oldest);
     }
+
+    fn reckon(&self) {
+        self.rounds.metrics.service_levels(&self.index.service_levels(Timestamp::now()));
+    }
 }
 
 #[cfg(test)]

@@ -130,7 +130,10 @@ impl Index {
                 let (removed, unsure) = match kind {
                     Kind::Pod => {
                         let (removed, unsure) = state.pods.relisted(epoch);
-                        removed.iter().for_each(|task| self.account(slot, Some(task), None));
+                        for task in &removed {
+                            self.account(slot, Some(task), None);
+                            state.note(slot.key.kind, Some(task), None, None);
+                        }
                         (removed.len(), unsure)
                     }
                     Kind::Service | Kind::Job if Kind::of_job(slot.key.kind) == kind => {

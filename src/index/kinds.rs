@@ -61,6 +61,7 @@ impl Index {
             if let Offered::Changed(before) = &offered {
                 let after = state.pods.get(&key).map(|(task, _)| task);
                 self.account(slot, before.as_ref(), after);
+                state.note(slot.key.kind, before.as_ref(), Some(&key), pod::scheduled_at(object));
                 if before.is_none() && state.is_duplicate(identity.instance) {
                     self.metrics.duplicate_instance();
                     warn!(pod = whose.name, "an instance has two live Pods");
@@ -85,6 +86,7 @@ impl Index {
         self.change(job, |slot, state| {
             let removed = drop_record(&mut state.pods, uid, self.epoch(Kind::Pod), source);
             self.account(slot, removed.as_ref(), None);
+            state.note(slot.key.kind, removed.as_ref(), None, None);
             if removed.is_some() {
                 state.prune_runs();
             }

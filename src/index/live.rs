@@ -213,7 +213,10 @@ impl Index {
                 }
             }
             let removed = state.pods.read_live(pods.version, &uids(pods), epoch(Kind::Pod));
-            removed.iter().for_each(|task| self.account(slot, Some(task), None));
+            for task in &removed {
+                self.account(slot, Some(task), None);
+                state.note(slot.key.kind, Some(task), None, None);
+            }
             state.trim_updates();
             state.prune_runs();
             false

@@ -21,6 +21,7 @@ mod job;
 mod kinds;
 mod lean;
 mod learn;
+mod levels;
 mod live;
 mod meta;
 mod nodes;
@@ -63,6 +64,7 @@ pub use self::{
     capacity::{Changes, Extent, Follower, ForeignUse},
     crons::{AnyCron, CronFacts, CronSeen, settle_cron},
     job::JobView,
+    levels::{Group, Levels},
     live::{SettleError, settle},
     others::Ahead,
     streams::Watches,

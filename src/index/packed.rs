@@ -187,6 +187,22 @@ impl TaskRow {
         }
     }
 
+    /// Which run of it.
+    pub(super) fn run(&self) -> Run {
+        match self {
+            Self::Small(small) => small.run,
+            Self::Whole(task) => task.run,
+        }
+    }
+
+    /// When it last became Ready.
+    pub(super) fn ready_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Small(small) => small.ready_since.map(|seconds| timestamp(seconds.get())),
+            Self::Whole(task) => task.ready_since,
+        }
+    }
+
     /// Its node.
     pub(super) fn node(&self) -> Option<NodeId> {
         match self {
@@ -208,11 +224,7 @@ impl Record for TaskRow {
     type Key = (Instance, Run);
 
     fn cmp_key(&self, key: &Self::Key) -> Ordering {
-        let run = match self {
-            Self::Small(small) => small.run,
-            Self::Whole(task) => task.run,
-        };
-        (self.instance(), run).cmp(key)
+        (self.instance(), self.run()).cmp(key)
     }
 
     fn uid(&self) -> Uid {
@@ -301,6 +313,7 @@ mod tests {
             prop_assert_eq!(&row.unpack(), &task);
             let seen = (row.uid(), row.instance(), row.state(), row.node(), row.owned());
             prop_assert_eq!(seen, (task.uid, task.instance, task.state, task.node, task.owned));
+            prop_assert_eq!((row.run(), row.ready_since()), (task.run, task.ready_since));
             prop_assert_eq!(row.cmp_key(&(task.instance, task.run)), Ordering::Equal);
             row.set_owned(owned);
             prop_assert_eq!(row, TaskRow::pack(Task { owned, ..task }));

@@ -176,6 +176,11 @@ fn condition(status: Option<&PodStatus>, kind: &str) -> Option<Option<Timestamp>
     Some(found.last_transition_time.as_ref().map(|time| time.0))
 }
 
+/// When the scheduler gave it a node.
+pub(super) fn scheduled_at(pod: &Pod) -> Option<Timestamp> {
+    condition(pod.status.as_ref(), "PodScheduled").flatten()
+}
+
 /// Since when the Ready condition is not true.
 fn unready_since(status: Option<&PodStatus>) -> Option<Timestamp> {
     let conditions = status?.conditions.as_ref()?;

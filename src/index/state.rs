@@ -14,6 +14,7 @@ use std::{
 use borealis_core::{
     model::{Instance, NodeId, Revision, RevisionRecord, Run, Task, Uid},
     plan::{PastUpdate, ServiceView},
+    service_levels::Ledger,
 };
 use jiff::Timestamp;
 
@@ -66,6 +67,8 @@ pub(super) struct State {
     pub(super) revisions: Records<RevisionRecord>,
     pub(super) budget: Records<ChildRow>,
     pub(super) headless: Records<ChildRow>,
+    /// What is remembered for the service levels; of services.
+    pub(super) levels: Ledger,
     /// The greatest run seen of each instance, Pods that are gone included.
     seen_runs: BTreeMap<Instance, Run>,
     /// The updates before the newest, ascending.
@@ -129,6 +132,9 @@ impl State {
         if let Offered::Changed(before) = &offered {
             if before.as_ref().is_none_or(|before| before.service.uid != news.uid) {
                 self.reown();
+            }
+            if before.as_ref().is_some_and(|before| before.service.uid != news.uid) {
+                self.levels = Ledger::default();
             }
             self.prune_runs();
         }

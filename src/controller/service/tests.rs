@@ -140,6 +140,7 @@ struct Fixture {
     gate: Gate,
     stop: CancellationToken,
     run: JoinHandle<()>,
+    metrics: Metrics,
 }
 
 impl Fixture {
@@ -152,6 +153,7 @@ impl Fixture {
         let (asked, receiver) = mpsc::unbounded_channel();
         let (gate, fence) = fence();
         let (passed, opening) = opening();
+        let metrics = Metrics::default();
         let (instead, most_at_once) = (Arc::default(), Arc::<AtomicUsize>::default());
         let executor = Fake {
             index: Arc::clone(&index),
@@ -179,11 +181,11 @@ impl Fixture {
                 frozen: Arc::default(),
                 concurrency: 3,
                 resync: Duration::from_secs(600),
-                metrics: Metrics::default(),
+                metrics: metrics.clone(),
             },
         };
         let run = tokio::spawn(controller.run(stop.clone()));
-        Self { index, queue, asked: receiver, instead, most_at_once, passed, gate, stop, run }
+        Self { index, queue, asked: receiver, instead, most_at_once, passed, gate, stop, run, metrics }
     }
 
     fn open(&self, term: u64) {
@@ -407,4 +409,19 @@ async fn a_new_leader_spreads_all_services() {
     assert!((120..280).contains(&queue.depth()), "{} after half of it", queue.depth());
     tokio::time::advance(Duration::from_millis(201)).await;
     assert_eq!(queue.depth(), 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn service_levels_are_reckoned_every_minute() {
+    let fixture = Fixture::start(None);
+    let (_gate, fence) = fence();
+    // The first reckoning finds nothing.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    fixture.add("web", 1, 1);
+    let group = "borealis_sla_platform_uptime_ratio{role=\"unclaimed.\",tier=\"unknown.\"} 1.0\n";
+    tokio::time::sleep(Duration::from_secs(58)).await;
+    assert!(!fixture.metrics.print(&fence).unwrap().contains(group), "too soon");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(fixture.metrics.print(&fence).unwrap().contains(group));
+    fixture.end().await;
 }

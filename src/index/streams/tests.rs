@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use borealis_core::model::TaskState;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::{sync::Notify, time::timeout};
 
@@ -10,7 +12,7 @@ use crate::{
         tests::{key, object, pod, service},
     },
     metrics::Metrics,
-    testing::{Answer, Effect, FakeApi, Fault},
+    testing::{Answer, Effect, FakeApi, Fault, Kubelet},
 };
 
 struct Fixture {
@@ -197,5 +199,77 @@ async fn a_quiet_watch_is_alive_by_its_bookmarks() {
     fixture.stop.cancel();
     tokio::time::sleep(SILENCE * 2).await;
     assert_eq!(fixture.watches.late().count(), Kind::ALL.len(), "ended watches are dead");
+    fixture.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_soon_a_pod_runs_is_told_by_role_and_tier_and_taken_back() {
+    let api = FakeApi::new();
+    let mut web = fresh(service(1, 1, 1));
+    web["spec"]["tier"] = json!("preferred");
+    api.create("auroraservices", web);
+    api.create(
+        "tiers",
+        json!({"metadata": {"name": "preferred"}, "spec": {"preemptible": true, "band": 30_000}}),
+    );
+    let team = json!({"team": "shop"});
+    api.create("namespaces", json!({"metadata": {"name": "prod", "labels": team}}));
+    api.create("pods", fresh(pod(0, 1, 1, 1)));
+    let fixture = Fixture::start(api);
+    let until = async |so: &dyn Fn(&Index) -> bool| {
+        let come = async {
+            while !so(&fixture.index) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), come).await.unwrap();
+    };
+    let is = |state| move |index: &Index| index.census().tasks.contains_key(&state);
+    until(&is(TaskState::Pending)).await;
+    until(&|index| index.tier("preferred").is_some() && index.keys().len() == 1).await;
+    let _kubelet = Kubelet::start(&fixture.api);
+    until(&is(TaskState::Running)).await;
+    let (_gate, fence) = crate::lease::fence();
+    // The series by name and labels; the figures are about 0 s, since the kubelet does not take its time.
+    let told = || {
+        fixture.metrics.service_levels(&fixture.index.service_levels(Timestamp::now()));
+        let text = fixture.metrics.print(&fence).unwrap();
+        let lines = text.lines().filter_map(|line| line.strip_prefix("borealis_sla_")?.rsplit_once(' '));
+        lines.map(|(series, _)| series.to_owned()).collect::<Vec<_>>()
+    };
+    let of = |role: &str, names: &[&str]| {
+        names.iter().map(|name| format!("{name}{{role=\"{role}\",tier=\"preferred\"}}")).collect::<Vec<_>>()
+    };
+    let medians = ["mtta_seconds", "mtts_seconds", "mttr_seconds"];
+    let shares = |role: &str| {
+        let share = |percent: u8| {
+            format!("job_uptime_seconds{{role=\"{role}\",tier=\"preferred\",percentile=\"{percent}\"}}")
+        };
+        [50, 75, 90, 95, 99].map(share)
+    };
+    let sorted = |parts: &[&[String]]| {
+        let mut all = parts.concat();
+        all.push("cluster_platform_uptime_ratio".to_owned());
+        all.sort();
+        all
+    };
+    let told = || {
+        let mut told = told();
+        told.sort();
+        told
+    };
+    let (ratio, own) = (["platform_uptime_ratio"], "unclaimed.");
+    assert_eq!(told(), sorted(&[&of(own, &medians), &of(own, &ratio), &shares(own)]));
+    assert_eq!(told(), sorted(&[&of(own, &ratio), &shares(own)]), "nobody came to run since");
+
+    let spec =
+        json!({"namespaces": {"matchLabels": team}, "tiers": ["preferred"], "defaultTier": "preferred"});
+    fixture.api.create("auroraroles", json!({"metadata": {"name": "shop"}, "spec": spec}));
+    until(&|index| index.tenant("prod").claimed).await;
+    assert_eq!(told(), sorted(&[&of("shop", &ratio), &shares("shop")]), "of another role now");
+
+    fixture.api.remove("auroraservices", "prod", "web");
+    until(&|index| index.keys().is_empty()).await;
+    assert_eq!(told(), sorted(&[]));
     fixture.end().await;
 }
