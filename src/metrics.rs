@@ -33,7 +33,7 @@ pub use self::calls::Verb;
 use self::{
     calls::Calls, crons::Crons, levels::ServiceLevels, preemption::Preemption, quota::Quota, watches::Watches,
 };
-use crate::{checks::Kind, index::Extent, lease::Fence};
+use crate::{checks::Kind, lease::Fence};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Build {

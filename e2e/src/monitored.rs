@@ -1,16 +1,23 @@
 //! Whether what people watch the operator by has something to show: a real Prometheus scrapes its Pods during a run, and at
 //! its end every query of the dashboard and every series that an alert goes by must have been there.
 //!
-//! It finds the Pods as in a cluster and reaches them through the API server, for they are in a network of their own.
+//! It reaches the Pods through the API server, for they are in a network of their own. Debian's Prometheus can't find Pods by
+//! itself, so it is told which there are.
 //! Called by `runner` while the operator is a Deployment.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
+use kube::api::ListParams;
 use serde_json::{Value, json};
 
-use crate::{operator::NAMESPACE, paths, prometheus::Prometheus, world::World};
+use crate::{
+    operator::{NAMESPACE, OPERATOR},
+    paths,
+    prometheus::Prometheus,
+    world::World,
+};
 
 /// What stands in a dashboard for the time that a person looks at.
 const SPANS: [(&str, &str); 2] = [("$__rate_interval", "1m"), ("$__range", "10m")];
@@ -30,28 +37,15 @@ impl Monitored {
         let since = Timestamp::now();
         let server = world.kube.address.authority().context("the API server has no address")?.to_string();
         let tls = credentials(&world.cluster.kubeconfig, &world.folder)?;
-        let scrape = json!({
-            "job_name": "borealis",
-            "scheme": "https",
-            "tls_config": tls,
-            "kubernetes_sd_configs": [{
-                "role": "pod",
-                "kubeconfig_file": world.cluster.kubeconfig,
-                "namespaces": { "names": [NAMESPACE] },
-                "selectors": [{ "role": "pod", "label": "app.kubernetes.io/name=borealis" }],
-            }],
-            "relabel_configs": [
-                { "source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod" },
-                {
-                    "source_labels": ["__meta_kubernetes_namespace", "pod"],
-                    "regex": "(.+);(.+)",
-                    "replacement": "/api/v1/namespaces/$1/pods/$2:8080/proxy/metrics",
-                    "target_label": "__metrics_path__",
-                },
-                { "replacement": server, "target_label": "__address__" },
-                { "source_labels": ["pod"], "target_label": "instance" },
-            ],
-        });
+        let pods = world.kube.pods(NAMESPACE).list(&ListParams::default().labels(OPERATOR)).await?.items;
+        let names: Vec<String> = pods.into_iter().filter_map(|pod| pod.metadata.name).collect();
+        let target = |pod: &String| {
+            let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics");
+            let labels = json!({ "pod": pod, "instance": pod, "__metrics_path__": path });
+            json!({ "targets": [&server], "labels": labels })
+        };
+        let targets: Vec<Value> = names.iter().map(target).collect();
+        let scrape = json!({ "job_name": "borealis", "scheme": "https", "tls_config": tls, "static_configs": targets });
         let prometheus =
             Prometheus::scraping(&world.folder, "monitoring", "5s", scrape, "borealis_is_leader").await?;
         Ok(Self { prometheus, since })

@@ -24,6 +24,7 @@ use tokio::{sync::Mutex, task::JoinHandle};
 use self::replica::{Replica, Signal};
 pub use self::{
     credentials::{ACCOUNT, NAMESPACE, account_kubeconfig},
+    pods::OPERATOR,
     replica::end_leftovers,
 };
 use crate::{

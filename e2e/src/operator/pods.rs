@@ -11,8 +11,8 @@ use crate::{cluster::Cluster, wait};
 
 /// How long Pods may take to end.
 const ENDING: Duration = Duration::from_secs(60);
-/// Their selector.
-const SELECTOR: &str = "app.kubernetes.io/name=borealis";
+/// Their selector, with which whoever watches them finds them.
+pub const OPERATOR: &str = "app.kubernetes.io/name=borealis";
 
 /// What the Pod of this name shows under /debug by this name.
 pub(super) async fn shows(cluster: &Cluster, pod: &str, name: &str) -> Result<serde_json::Value> {
@@ -24,7 +24,7 @@ pub(super) async fn shows(cluster: &Cluster, pod: &str, name: &str) -> Result<se
 /// The last lines of each Pod's log.
 pub(super) async fn log_tails(cluster: &Cluster, lines: usize) -> String {
     let tail = format!("--tail={lines}");
-    let args = ["logs", "--selector", SELECTOR, "--namespace", NAMESPACE, "--prefix", &tail];
+    let args = ["logs", "--selector", OPERATOR, "--namespace", NAMESPACE, "--prefix", &tail];
     cluster.kubectl(&args).await.unwrap_or_else(|error| format!("no logs: {error:#}"))
 }
 
@@ -32,7 +32,7 @@ pub(super) async fn log_tails(cluster: &Cluster, lines: usize) -> String {
 pub(super) async fn end(cluster: &Cluster) -> Result<()> {
     cluster.kubectl(&["scale", "deployment", ACCOUNT, "--replicas=0", "--namespace", NAMESPACE]).await?;
     wait::until("the operator's Pods to be gone", ENDING, || async {
-        let left = ["get", "pods", "--selector", SELECTOR, "--namespace", NAMESPACE, "--output=name"];
+        let left = ["get", "pods", "--selector", OPERATOR, "--namespace", NAMESPACE, "--output=name"];
         let left = cluster.kubectl(&left).await?;
         Ok(wait::when(left.trim().is_empty(), left))
     })
