@@ -147,7 +147,7 @@ image: ## The operator's image as an archive for containerd or Docker, made with
 image-test: ## Tests of how the image is made; they build no operator
 	cd image && CGO_ENABLED=0 GOWORK=off go test -count=1 -trimpath ./...
 
-install-test: image ## Borealis by Helm from its image on a real node: installed, upgraded, taken away, installed again
+install-test: image ## Borealis by kubectl; by Helm from its image on a real node, upgraded, taken away, installed again
 	cargo build --locked --package borealis-e2e --bin borealis-install
 	@e2e/cluster/build >/dev/null
 	@$(TARGET)/debug/borealis-install $(PROGRAM).tar

@@ -16,7 +16,8 @@ use crate::{
     cluster::{Cluster, Shape},
     helm::{self, Helm, KINDS, OPERATOR},
     kube_api::{KubeApi, text},
-    operator::NAMESPACE,
+    operator::{NAMESPACE, OPERATOR as REPLICAS},
+    paths,
     service::{REAL, Service, TEST_IMAGE},
     wait,
     world::real_node_required,
@@ -36,6 +37,28 @@ pub struct Installation<'a> {
     helm: Helm,
     values: PathBuf,
     begin: Instant,
+}
+
+/// The second way of `docs/install.md`, on a cluster of its own without a real node: the API server takes all of it, and
+/// would start the operator.
+///
+/// # Errors
+/// What did not go as it says there.
+pub async fn by_kubectl(cluster: &mut Cluster) -> Result<()> {
+    cluster.up(Shape { nodes: 1, real_node: false, audited: None }).await?;
+    let root = paths::repository();
+    let (kinds, rest) = (root.join("crds"), root.join("deploy"));
+    cluster.kubectl(&["apply", "--filename", &kinds.to_string_lossy()]).await?;
+    cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"]).await?;
+    cluster.kubectl(&["apply", "--kustomize", &rest.to_string_lossy()]).await?;
+    let kube = KubeApi::new(&cluster.kubeconfig).await?;
+    wait::until("the operator's Pods to be placed", LONG, || async {
+        let pods = kube.pods(NAMESPACE).list(&ListParams::default().labels(REPLICAS)).await?.items;
+        let placed = pods.iter().filter(|pod| pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()));
+        let placed = placed.count();
+        Ok(wait::when(placed == 2, format!("{placed} of {} Pods", pods.len())))
+    })
+    .await
 }
 
 impl<'a> Installation<'a> {
