@@ -127,7 +127,8 @@ clean: ## Take the demo and the clusters in .run down; remove what was built and
 gitops-test: ## kstatus, Argo CD's scripts, drift and the example repository: OBJECTS=folder of objects from a cluster
 	cd gitops && CGO_ENABLED=0 GOWORK=off $(if $(OBJECTS),BOREALIS_OBJECTS=$(abspath $(OBJECTS))) go test -count=1 -trimpath ./...
 
-gitops-generate: ## Write docs/gitops/argocd-cm.yaml from the scripts beside it
+gitops-generate: ## Write the health scripts for Argo CD from gitops/health, and docs/gitops/argocd-cm.yaml from all scripts
+	cd gitops && go run ./cmd/argocd-health health ../docs/gitops/resource_customizations/borealis.dev
 	cd gitops && go run ./cmd/argocd-cm ../docs/gitops/resource_customizations >../docs/gitops/argocd-cm.yaml.new
 	mv docs/gitops/argocd-cm.yaml.new docs/gitops/argocd-cm.yaml
 

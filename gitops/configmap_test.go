@@ -9,6 +9,21 @@ import (
 	"borealis.dev/gitops/internal/argolua"
 )
 
+// Each health script is what its template makes.
+func TestHealthScriptsAreWhatTheirTemplatesMake(t *testing.T) {
+	onlyForSamplesOfTheRepository(t)
+	scripts, err := argolua.HealthScripts("health")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for gvk := range kinds(t) {
+		committed := read(t, filepath.Join(customizations, gvk.Kind, "health.lua"))
+		if difference := cmp.Diff(string(scripts[gvk.Kind]), committed); difference != "" {
+			t.Errorf("health.lua of %s is not what its template makes; run make gitops-generate:\n%s", gvk.Kind, difference)
+		}
+	}
+}
+
 // docs/gitops/argocd-cm.yaml is what the scripts make, and Argo CD reads the very scripts out of it.
 func TestTheConfigMapHoldsTheScripts(t *testing.T) {
 	onlyForSamplesOfTheRepository(t)
