@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{
     Class, Tally,
     uptime::{Change, spent},
-    waits::{Reached, reached, whole},
+    waits::{Reached, reached, whole, window},
 };
 use crate::model::{Instance, Run, Task, TaskState};
 
@@ -81,7 +81,10 @@ impl Ledger {
             self.down.remove(&task.instance);
         }
         let at = seen.after.and_then(since).map_or(now, |at| at.min(now));
-        self.changes.push(Change { instance: task.instance, from, at });
+        // What came about before the window that is open makes no difference in it: after a start that is most of what is seen.
+        if now.duration_since(at) < window() {
+            self.changes.push(Change { instance: task.instance, from, at });
+        }
     }
 
     /// Closes the window: adds what was found to the tally, and begins the next. `wanted` is how many instances the service

@@ -67,7 +67,7 @@ pub(super) fn reached(seen: &Sighting<'_>, now: Timestamp) -> Vec<Reached> {
     Mark::ALL.into_iter().filter(is_new).filter_map(reached).collect()
 }
 
-fn window() -> SignedDuration {
+pub(super) fn window() -> SignedDuration {
     SignedDuration::from_secs(WINDOW_SECONDS.into())
 }
 
