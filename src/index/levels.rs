@@ -42,7 +42,7 @@ impl Index {
             let mut state = slot.lock();
             let wanted = state.service.rows().first().filter(|row| !row.service.deleting);
             let Some(service) = wanted.map(|row| &row.service) else {
-                state.levels = Default::default();
+                state.levels = None;
                 continue;
             };
             let instances = service.instances;
@@ -87,17 +87,21 @@ impl State {
         let (before, after): (Option<Task>, Option<Task>) =
             (before.map(TaskRow::unpack), after.map(TaskRow::unpack));
         let seen = Sighting { before: before.as_ref(), after: after.as_ref(), scheduled, others: &others };
-        self.levels.note(&seen, Timestamp::now());
+        let mut ledger = self.levels.take().unwrap_or_default();
+        ledger.note(&seen, Timestamp::now());
+        self.levels = Some(ledger).filter(|ledger| !ledger.is_empty());
     }
 
     fn reckon(&mut self, wanted: u32, now: Timestamp, tally: &mut Tally) {
+        let mut ledger = self.levels.take().unwrap_or_default();
         let standing = self.pods.rows().iter().map(|task| Standing {
             instance: task.instance(),
             run: task.run(),
             state: task.state(),
             ready_since: task.ready_since(),
         });
-        self.levels.close(wanted, standing, now, tally);
+        ledger.close(wanted, standing, now, tally);
+        self.levels = Some(ledger).filter(|ledger| !ledger.is_empty());
     }
 
     /// The tasks of an instance.

@@ -67,8 +67,8 @@ pub(super) struct State {
     pub(super) revisions: Records<RevisionRecord>,
     pub(super) budget: Records<ChildRow>,
     pub(super) headless: Records<ChildRow>,
-    /// What is remembered for the service levels; of services.
-    pub(super) levels: Ledger,
+    /// What is remembered for the service levels; of services, and nothing of most.
+    pub(super) levels: Option<Box<Ledger>>,
     /// The greatest run seen of each instance, Pods that are gone included.
     seen_runs: BTreeMap<Instance, Run>,
     /// The updates before the newest, ascending.
@@ -134,7 +134,7 @@ impl State {
                 self.reown();
             }
             if before.as_ref().is_some_and(|before| before.service.uid != news.uid) {
-                self.levels = Ledger::default();
+                self.levels = None;
             }
             self.prune_runs();
         }

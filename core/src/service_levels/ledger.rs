@@ -52,6 +52,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Whether there is nothing to remember.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.down.is_empty() && self.changes.is_empty() && self.reached.is_empty()
+    }
+
     /// Takes news of a task.
     pub fn note(&mut self, seen: &Sighting<'_>, now: Timestamp) {
         let state = |task: Option<&Task>| task.map(|task| task.state);
