@@ -21,6 +21,32 @@ func TestKstatusSaysWhatTheFileNameSays(t *testing.T) {
 	}
 }
 
+// What was just applied is not done, though kstatus would say so of an object without a status.
+func TestWhatWasJustAppliedIsNotDone(t *testing.T) {
+	onlyForSamplesOfTheRepository(t)
+	for gvk, kind := range kinds(t) {
+		store, err := kind.NewStore()
+		if err != nil {
+			t.Fatal(err)
+		}
+		applied := &unstructured.Unstructured{}
+		applied.SetGroupVersionKind(gvk)
+		applied.SetName("web")
+		if err := store.Apply(applied, "flux", false); err != nil {
+			t.Fatal(err)
+		}
+		live := store.Live()
+		live.SetGeneration(1)
+		if result, err := status.Compute(live); err != nil || result.Status != status.InProgressStatus {
+			t.Errorf("a new %s: %v, %v, want InProgress", gvk.Kind, result, err)
+		}
+		unstructured.RemoveNestedField(live.Object, "status")
+		if result, err := status.Compute(live); err != nil || result.Status != status.CurrentStatus {
+			t.Errorf("a %s without a status: %v, %v; the default is needless", gvk.Kind, result, err)
+		}
+	}
+}
+
 // What failed says why: Flux shows people the message of kstatus.
 func TestWhatFailedSaysWhy(t *testing.T) {
 	for _, sample := range samples(t) {

@@ -7,12 +7,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::observed;
+
 /// Which times are dealt with, and what became of the last runs. Written by the operator only.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AuroraCronStatus {
     /// The metadata.generation this status speaks of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "observed::read")]
     pub observed_generation: Option<i64>,
     /// The schedules that are followed, with `; ` between them. Another one begins anew: nothing of before is made up.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,6 +13,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::observed;
+
 /// A foreign system whose Pods join a role and its tiers.
 #[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -119,7 +121,7 @@ pub struct PodKind {
 #[serde(rename_all = "camelCase", default)]
 pub struct FrameworkStatus {
     /// The metadata.generation this status speaks of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "observed::read")]
     pub observed_generation: Option<i64>,
     /// Name of its MutatingAdmissionPolicy and of the binding.
     #[serde(skip_serializing_if = "Option::is_none")]

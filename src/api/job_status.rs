@@ -7,14 +7,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{grant::Granted, status::Counts};
+use super::{grant::Granted, observed, status::Counts};
 
 /// What has become of a job. Written by the operator only.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AuroraJobStatus {
     /// The metadata.generation this status speaks of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "observed::read")]
     pub observed_generation: Option<i64>,
     /// Hash of the config that is run, once it is.
     #[serde(skip_serializing_if = "Option::is_none")]

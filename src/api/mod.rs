@@ -21,6 +21,7 @@ pub mod job;
 pub mod job_status;
 pub(crate) mod json_path;
 pub mod labels;
+pub mod observed;
 pub mod parent;
 pub mod quantity;
 pub mod references;

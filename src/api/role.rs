@@ -14,7 +14,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{role_quota::RoleQuota, tier::DEFAULT_TIER};
+use super::{observed, role_quota::RoleQuota, tier::DEFAULT_TIER};
 
 /// A tenant of the cluster.
 #[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,7 +129,7 @@ pub struct AuroraRoleSpec {
 #[serde(rename_all = "camelCase", default)]
 pub struct AuroraRoleStatus {
     /// The metadata.generation this status speaks of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "observed::read")]
     pub observed_generation: Option<i64>,
     /// Namespaces it owns. Unit: namespaces.
     pub namespace_count: i32,

@@ -10,7 +10,7 @@ use serde::ser::Error;
 use serde_json::{Map, Value, json};
 
 use super::rules::{self, Rule, Rules};
-use super::{AuroraCron, AuroraJob, AuroraRole, AuroraService, AuroraUpdate, Framework, Tier};
+use super::{AuroraCron, AuroraJob, AuroraRole, AuroraService, AuroraUpdate, Framework, Tier, observed};
 
 /// Lists below a Pod template that are maps by these keys, as in the built-in kinds. All keys are
 /// required there, which a list map of a CRD needs.
@@ -151,6 +151,7 @@ fn finished(
             let amount = json!({"pattern": QUANTITY, "maxLength": 64, "description": words});
             set(spec, "/properties/quota/additionalProperties", amount);
         }
+        set(schema, "/properties/status", json!({"default": observed::unwritten()}));
         set(schema, "/properties/status/properties/conditions", list_map(&["type"]));
     }
     serde_json::from_value(crd)

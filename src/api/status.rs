@@ -7,14 +7,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{grant::Granted, update::UpdateState};
+use super::{grant::Granted, observed, update::UpdateState};
 
 /// What the operator found and did. Written by the operator only.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AuroraServiceStatus {
     /// The metadata.generation this status speaks of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "observed::read")]
     pub observed_generation: Option<i64>,
     /// Hash of the config of the spec that was last acted upon.
     #[serde(skip_serializing_if = "Option::is_none")]

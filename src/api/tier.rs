@@ -11,6 +11,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::observed;
+
 /// How work ranks against other work of the cluster.
 #[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[kube(
@@ -119,7 +121,7 @@ pub enum Preemption {
 #[serde(rename_all = "camelCase", default)]
 pub struct TierStatus {
     /// The metadata.generation this status speaks of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "observed::read")]
     pub observed_generation: Option<i64>,
     /// Name of its PriorityClass.
     #[serde(skip_serializing_if = "Option::is_none")]

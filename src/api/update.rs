@@ -13,6 +13,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::observed;
 use super::settings::UpdateSettings;
 use super::status::RevisionInstances;
 
@@ -216,7 +217,7 @@ pub enum UpdateState {
 #[serde(rename_all = "camelCase", default)]
 pub struct AuroraUpdateStatus {
     /// The metadata.generation this status speaks of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "observed::read")]
     pub observed_generation: Option<i64>,
     /// State of the update.
     #[serde(skip_serializing_if = "Option::is_none")]

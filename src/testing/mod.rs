@@ -2,7 +2,8 @@
 //!
 //! It keeps objects with resourceVersions, uids and generations, checks preconditions, separates status from the
 //! rest, deletes with grace and finalizers, watches with selectors and bookmarks, and fails on demand: refusals,
-//! conflicts, answers that get lost after the write was applied. It has no schema and no garbage collection.
+//! conflicts, answers that get lost after the write was applied. It has no schema but the
+//! status of objects of ours that have none yet, and no garbage collection.
 //! `kubelet` gives tests the rest of a cluster, as far as Pods notice.
 
 mod faults;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::patch;
-use crate::api::labels;
+use crate::api::{labels, observed};
 
 /// The resources of ours that it serves.
 pub(super) const KINDS: [&str; 7] =
@@ -300,6 +300,10 @@ impl Store {
     fn put(&mut self, place: Place, mut object: Value) -> Value {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        // The real one fills this in at each reading, which is the same to whoever reads.
+        if KINDS.contains(&&*place.resource) && object["status"].is_null() {
+            object["status"] = observed::unwritten();
+        }
         let before = self.objects.insert(place.clone(), object.clone());
         let after = object.clone();
         self.history.push(Change { version: self.version, place, before, after, removed: false });

@@ -94,6 +94,14 @@ fn defaults_are_in_the_schema() {
 }
 
 #[test]
+fn a_status_that_nobody_has_written_is_of_no_generation() {
+    for crd in crds().unwrap() {
+        let kind = crd.spec.names.kind;
+        assert_eq!(at(&schema(&kind), "status")["default"], json!({"observedGeneration": -1}), "{kind}");
+    }
+}
+
+#[test]
 fn every_field_of_ours_is_described() {
     for kind in
         ["AuroraService", "AuroraUpdate", "AuroraJob", "AuroraCron", "Tier", "AuroraRole", "Framework"]

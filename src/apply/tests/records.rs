@@ -83,7 +83,10 @@ async fn a_service_made_anew_is_not_written_for() {
     assert!(is_retry(&world.run([new_update(&world)]).await));
     let outcome = world.execute(Plan { status: Some(status(world.revision(), 5)), ..Plan::default() }).await;
     assert!(is_retry(&outcome), "{outcome:?}");
-    assert!(world.api.get("auroraservices", "prod", "web").unwrap().get("status").is_none());
+    assert_eq!(
+        world.api.get("auroraservices", "prod", "web").unwrap()["status"],
+        crate::api::observed::unwritten()
+    );
 }
 
 #[tokio::test(start_paused = true)]

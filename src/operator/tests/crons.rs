@@ -57,7 +57,7 @@ impl World {
 
     async fn is_seen(&self, name: &str) {
         self.cron_until(&format!("{name} is seen"), |world| {
-            world.cron_status(name)["observedGeneration"].is_number()
+            world.cron_status(name)["observedGeneration"].as_i64() > Some(0)
         })
         .await;
     }
@@ -242,7 +242,7 @@ async fn hundreds_that_are_due_at_once_run_once_each_while_leaders_change() {
     }
     let seen = |world: &World| {
         let crons = world.api.all("auroracrons");
-        crons.iter().filter(|cron| cron["status"]["observedGeneration"].is_number()).count()
+        crons.iter().filter(|cron| cron["status"]["observedGeneration"].as_i64() > Some(0)).count()
     };
     world.cron_until("all are seen", |world| seen(world) == CRONS).await;
     world.start().await;
