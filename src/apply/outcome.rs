@@ -95,6 +95,8 @@ pub struct UpdateFacts {
     pub generation: i64,
     /// The resourceVersion it was read at, or that our last write gave it: progress is written on that only.
     pub resource_version: String,
+    /// It was made to take another one back.
+    pub takes_back: bool,
     /// Its recorded state is a terminal one.
     pub ended: bool,
     /// It carries the label that says so.

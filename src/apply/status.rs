@@ -63,7 +63,7 @@ impl Run<'_> {
         }
         let name = update_name(&self.key.name, facts.number);
         let what = format!("writing the progress of AuroraUpdate {name}");
-        let status = convert::update_status_object(progress, facts.generation);
+        let status = convert::update_status_object(progress, facts.generation, facts.takes_back);
         let patch = serde_json::to_value(&status)
             .map_err(|error| Undone::stale(error.to_string()))
             .and_then(|status| {

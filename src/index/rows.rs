@@ -253,6 +253,11 @@ impl UpdateRow {
         }
     }
 
+    /// Whether it was made to take another one back.
+    pub(super) fn takes_back(&self) -> bool {
+        self.whole.as_ref().is_some_and(|whole| whole.instructions.takes_back.is_some())
+    }
+
     /// Whether its recorded state is a terminal one.
     pub(super) fn has_ended(&self) -> bool {
         self.whole.is_some() && !self.goes_on()

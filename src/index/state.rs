@@ -285,6 +285,7 @@ impl State {
                 uid: row.uid,
                 number: row.number,
                 generation: row.generation,
+                takes_back: row.takes_back(),
                 ended: row.has_ended(),
                 marked_ended: row.marked_ended,
                 resource_version: version.to_string(),

@@ -343,18 +343,8 @@ fn progress_is_read_back_as_it_was_written() {
                 at: at(70),
             }],
         };
-        let object = update_status_object(&progress, 4);
-        let holding: Vec<_> =
-            object.conditions.iter().filter(|c| c.status == "True").map(|c| c.type_.as_str()).collect();
-        let expected = match state.name() {
-            "ROLLED_FORWARD" => vec!["Ready"],
-            "FAILED" | "ERROR" => vec!["Stalled"],
-            "ROLLED_BACK" | "ABORTED" => vec![],
-            _ => vec!["Reconciling"],
-        };
-        let expected: Vec<_> = expected.into_iter().chain(["Refused"]).collect();
+        let object = update_status_object(&progress, 4, false);
         assert_eq!(object.progress, if state.is_back() { "1/10" } else { "6/25" });
-        assert_eq!(holding, expected, "{state:?}");
         let text = serde_json::to_string(&object).unwrap();
         assert!(text.contains(&format!("\"state\":\"{}\"", state.name())), "{text}");
         assert_eq!(
@@ -364,6 +354,39 @@ fn progress_is_read_back_as_it_was_written() {
         assert_eq!(super::progress(&serde_json::from_str(&text).unwrap()), Some(progress));
     }
     assert_eq!(super::progress(&Default::default()), None, "a wiped status is no progress");
+}
+
+/// What has ended says so to whoever goes by kstatus: that it did what it was made for, or that it never will.
+#[test]
+fn an_update_that_has_ended_is_ready_or_stalled() {
+    for state in model::UpdateState::ALL {
+        for takes_back in [false, true] {
+            let progress = model::Progress {
+                message: "8 failed".to_owned(),
+                refused: "controls.abort is not acted on".to_owned(),
+                finished: state.is_terminal().then(|| at(90)),
+                ..model::Progress::new(state, at(10), 0)
+            };
+            let object = update_status_object(&progress, 4, takes_back);
+            let expected = match (state.name(), takes_back) {
+                ("ROLLED_FORWARD", _) | ("ROLLED_BACK", true) => "Ready",
+                ("ROLLED_BACK" | "ABORTED" | "FAILED" | "ERROR", _) => "Stalled",
+                _ => "Reconciling",
+            };
+            let holding: Vec<_> = object.conditions.iter().filter(|c| c.status == "True").collect();
+            let kinds: Vec<_> = holding.iter().map(|c| c.type_.as_str()).collect();
+            assert_eq!(kinds, [expected, "Refused"], "{state:?}, {takes_back}");
+            let since = if state.is_terminal() { 90 } else { 10 };
+            let k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition {
+                reason,
+                message,
+                last_transition_time,
+                ..
+            } = holding[0];
+            assert_eq!((reason, &**message), (&format!("{state:?}"), "8 failed"));
+            assert_eq!(last_transition_time.0, at(since));
+        }
+    }
 }
 
 fn share(revision: u64, instances: u32, cpu_milli: i64) -> model::Share {

@@ -133,9 +133,14 @@ fn failure(recorded: &InstanceFailure) -> Option<(model::Instance, model::Failur
     Some((instance(recorded.instance)?, failures))
 }
 
-/// The status to write for what the planner computed; `generation` is that of the record.
+/// The status to write for what the planner computed; `generation` is that of the record, which may be of an update that
+/// was made to take another one back.
 #[must_use]
-pub fn update_status_object(progress: &model::Progress, generation: i64) -> AuroraUpdateStatus {
+pub fn update_status_object(
+    progress: &model::Progress,
+    generation: i64,
+    takes_back: bool,
+) -> AuroraUpdateStatus {
     let back = progress.state.is_back();
     let failed = |instance| {
         let side = if back { &progress.failed_back } else { &progress.failed };
@@ -173,7 +178,7 @@ pub fn update_status_object(progress: &model::Progress, generation: i64) -> Auro
             rolled_back: signed(progress.rolled_back.len()),
             failed: signed(progress.failed.len()),
         },
-        conditions: conditions(progress, generation),
+        conditions: conditions(progress, generation, takes_back),
     }
 }
 
@@ -186,23 +191,22 @@ fn progress_words(progress: &model::Progress) -> String {
     }
 }
 
-/// kstatus of an update: Reconciling until it has ended, then Ready if it did what it was made for, Stalled
-/// if it could not, neither if it was taken back or given up. Their times follow from the progress, so
-/// that nothing has to be remembered.
-fn conditions(progress: &model::Progress, generation: i64) -> Vec<Condition> {
+/// kstatus of an update: Reconciling until it has ended, then Ready if it did what it was made for, else Stalled, be it
+/// that it could not or that it was taken back or given up: it does not go on by itself. Their times follow from the
+/// progress, so that nothing has to be remembered.
+fn conditions(progress: &model::Progress, generation: i64, takes_back: bool) -> Vec<Condition> {
     let state = progress.state;
     let ended = progress.finished.unwrap_or(progress.started);
     let (done, stuck) = match state {
         model::UpdateState::RolledForward => (true, false),
-        model::UpdateState::Error | model::UpdateState::Failed => (false, true),
+        model::UpdateState::RolledBack => (takes_back, !takes_back),
+        model::UpdateState::Aborted | model::UpdateState::Error | model::UpdateState::Failed => (false, true),
         model::UpdateState::RollingForward
         | model::UpdateState::RollingBack
         | model::UpdateState::RollForwardPaused
         | model::UpdateState::RollBackPaused
         | model::UpdateState::RollForwardAwaitingPulse
-        | model::UpdateState::RollBackAwaitingPulse
-        | model::UpdateState::RolledBack
-        | model::UpdateState::Aborted => (false, false),
+        | model::UpdateState::RollBackAwaitingPulse => (false, false),
     };
     let reason = format!("{state:?}");
     let one = |kind, holds, since| {

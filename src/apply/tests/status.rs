@@ -41,6 +41,7 @@ fn with_update(world: &mut World) -> Uid {
         uid,
         number: 1,
         generation: 1,
+        takes_back: false,
         resource_version: update.resource_version().unwrap(),
         ended: state.is_some_and(|state| UpdateState::from(state).is_terminal()),
         marked_ended: update.labels().contains_key("borealis.dev/ended"),
