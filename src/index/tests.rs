@@ -239,7 +239,14 @@ fn updates_are_kept_whole_only_while_they_matter() {
     });
     assert_eq!(seen, Viewed::Of((3, true, vec![(1, Uid::new(1)), (2, Uid::new(2))], "12".to_owned())));
 
-    feed(update(2, 13, Some("ABORTED")));
+    let takes_back = || fixture.index.view(&key("web"), |_, facts| facts.update.as_ref().unwrap().takes_back);
+    assert_eq!(takes_back(), Viewed::Of(false));
+    let mut back = update(3, 13, None);
+    back["spec"]["instructions"] = json!({"takesBack": 2});
+    feed(back);
+    assert_eq!(takes_back(), Viewed::Of(true));
+
+    feed(update(2, 14, Some("ABORTED")));
     assert_eq!(whole(&slot), [false, false, true]);
     fixture.index.learn_update_gone(&key("web"), Uid::new(3));
     assert_eq!(
@@ -248,7 +255,7 @@ fn updates_are_kept_whole_only_while_they_matter() {
         "too little is known of the second"
     );
 
-    let mut broken = update(4, 14, None);
+    let mut broken = update(4, 15, None);
     broken["spec"]["instructions"] = json!("nonsense");
     feed(broken);
     let slot_problem = slot.lock().updates.rows().last().unwrap().problem.clone().unwrap();

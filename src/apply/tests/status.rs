@@ -174,6 +174,21 @@ async fn an_ended_update_is_marked_and_unmarked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_update_that_was_to_take_another_back_is_ready_when_it_has() {
+    for (takes_back, condition) in [(true, "Ready"), (false, "Stalled")] {
+        let mut world = World::new().await;
+        let uid = with_update(&mut world);
+        world.facts.update.as_mut().unwrap().takes_back = takes_back;
+        let step = Plan { progress: Some((uid, progress(UpdateState::RolledBack, 1))), ..Plan::default() };
+        world.execute(step).await;
+        let update = world.api.get("auroraupdates", "prod", "web-1").unwrap();
+        let holding = update["status"]["conditions"].as_array().unwrap().iter();
+        let holding: Vec<_> = holding.filter(|it| it["status"] == "True").map(|it| &it["type"]).collect();
+        assert_eq!(holding, [condition]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_are_written_once_and_counted() {
     let world = World::new().await;
     let event =
