@@ -1,5 +1,8 @@
+if holds("Stalled") then
+  return say("Degraded", "Stalled")
+end
 if not holds("Ready") then
-  return say(conditions.Ready ~= nil and "Degraded" or "Progressing", "Ready")
+  return say("Progressing", "Ready")
 end
 local health = say("Healthy", "Ready")
 for _, kind in ipairs({ {{- range $nth, $kind := .}}{{if $nth}}, {{end}}"{{$kind}}"{{end -}} }) do

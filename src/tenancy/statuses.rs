@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     api::{
-        conditions::{READY, condition},
+        conditions::{READY, STALLED, condition},
         framework::FrameworkStatus,
         role::AuroraRoleStatus,
         tier::{TierStatus, TierUse, class_name},
@@ -49,6 +49,49 @@ struct Said {
 impl Said {
     fn new(kind: &'static str, holds: bool, reason: &'static str, message: impl Into<String>) -> Self {
         Self { kind, holds, reason, message: message.into() }
+    }
+}
+
+/// Why a Tier or Framework has not become what it becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Only a person can mend it.
+    Mistake(String),
+    /// The API server did not take it, and is asked again.
+    Refused(String),
+}
+
+/// Whether it is acted upon, as Ready and Stalled say it.
+struct Verdict {
+    ready: Said,
+    stalled: bool,
+}
+
+impl Verdict {
+    fn good(message: impl Into<String>) -> Self {
+        Self { ready: Said::new(READY, true, "Ready", message), stalled: false }
+    }
+
+    /// It is not before a person mends it.
+    fn bad(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { ready: Said::new(READY, false, reason, message), stalled: true }
+    }
+
+    fn kept_from(reason: &'static str, by: &Obstacle) -> Self {
+        match by {
+            Obstacle::Mistake(why) => Self::bad(reason, why),
+            Obstacle::Refused(why) => Self { ready: Said::new(READY, false, reason, why), stalled: false },
+        }
+    }
+
+    fn said(self) -> [Said; 2] {
+        let Self { ready, stalled } = self;
+        let stalled = if stalled {
+            Said::new(STALLED, true, ready.reason, ready.message.clone())
+        } else {
+            Said::new(STALLED, false, "Settled", "")
+        };
+        [ready, stalled]
     }
 }
 
@@ -135,22 +178,21 @@ pub fn users(tenancy: &Tenancy) -> BTreeMap<Arc<str>, Users> {
 #[must_use]
 pub fn tier(
     row: &TierRow,
-    class: Result<(), &str>,
+    class: Result<(), &Obstacle>,
     users: &Users,
     foreign: &[Foreign],
     now: Timestamp,
 ) -> TierStatus {
     let generation = row.object.generation;
     let name = row.tier.as_ref().map(|tier| class_name(&tier.name, tier.band));
-    let ready = match (&row.problem, class, &name) {
-        (Some(problem), ..) => Said::new(READY, false, "InvalidSpec", problem.clone()),
-        (None, Err(why), _) => Said::new(READY, false, "NoPriorityClass", why),
-        (None, Ok(()), Some(name)) => {
-            Said::new(READY, true, "Ready", format!("Pods of this tier have PriorityClass {name}"))
-        }
-        (None, Ok(()), None) => Said::new(READY, false, "InvalidSpec", "the spec can't be read"),
+    let verdict = match (&row.problem, class, &name) {
+        (Some(problem), ..) => Verdict::bad("InvalidSpec", problem),
+        (None, Err(why), _) => Verdict::kept_from("NoPriorityClass", why),
+        (None, Ok(()), Some(name)) => Verdict::good(format!("Pods of this tier have PriorityClass {name}")),
+        (None, Ok(()), None) => Verdict::bad("InvalidSpec", "the spec can't be read"),
     };
-    let mut said = vec![ready, outranked(row.tier.as_deref(), foreign)];
+    let mut said = Vec::from(verdict.said());
+    said.push(outranked(row.tier.as_deref(), foreign));
     if row.object.deleting {
         let message = format!("it is deleted once nobody uses it any more; used by {users}");
         said.push(Said::new(IN_USE, true, "Used", message));
@@ -196,13 +238,13 @@ pub fn role(row: &RoleRow, tenancy: &Tenancy, now: Timestamp) -> AuroraRoleStatu
     }
     let missing: Vec<_> =
         row.role.iter().flat_map(|role| &role.tiers).filter(|tier| tenancy.tier(tier).is_none()).collect();
-    let ready = match &row.problem {
-        Some(problem) => Said::new(READY, false, "InvalidSpec", problem.clone()),
+    let verdict = match &row.problem {
+        Some(problem) => Verdict::bad("InvalidSpec", problem),
         None if !missing.is_empty() => {
             let message = format!("there is no usable Tier {}; make it, or leave it out", listed(missing));
-            Said::new(READY, false, "TierMissing", message)
+            Verdict::bad("TierMissing", message)
         }
-        None => Said::new(READY, true, "Ready", format!("it has {} namespaces", has.len())),
+        None => Verdict::good(format!("it has {} namespaces", has.len())),
     };
     let mut words = Vec::new();
     if !lost.is_empty() {
@@ -222,6 +264,8 @@ pub fn role(row: &RoleRow, tenancy: &Tenancy, now: Timestamp) -> AuroraRoleStatu
     } else {
         Said::new(CONFLICT, true, "ClaimedTwice", words.join("; "))
     };
+    let mut said = Vec::from(verdict.said());
+    said.extend([conflict, over_committed(row)]);
     let recorded = row.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let namespace_count = i32::try_from(has.len()).unwrap_or(i32::MAX);
     has.truncate(NAMED);
@@ -230,7 +274,7 @@ pub fn role(row: &RoleRow, tenancy: &Tenancy, now: Timestamp) -> AuroraRoleStatu
         namespace_count,
         namespaces: has,
         quota: None,
-        conditions: conditions(vec![ready, conflict, over_committed(row)], recorded, generation, now),
+        conditions: conditions(said, recorded, generation, now),
     }
 }
 
@@ -253,7 +297,7 @@ fn over_committed(row: &RoleRow) -> Said {
 #[must_use]
 pub fn framework(
     row: &FrameworkRow,
-    policy: Result<(), &str>,
+    policy: Result<(), &Obstacle>,
     tenancy: &Tenancy,
     now: Timestamp,
 ) -> FrameworkStatus {
@@ -265,13 +309,13 @@ pub fn framework(
     let role = row.spec.as_ref().map_or("", |spec| &spec.role);
     let known =
         tenancy.role(role).is_some() || tenancy.namespaces().any(|namespace| *namespace.object.name == *role);
-    let ready = match (&row.problem, policy) {
-        (Some(problem), _) => Said::new(READY, false, "InvalidSpec", problem.clone()),
-        (None, Err(why)) => Said::new(READY, false, "NoPolicy", why),
+    let verdict = match (&row.problem, policy) {
+        (Some(problem), _) => Verdict::bad("InvalidSpec", problem),
+        (None, Err(why)) => Verdict::kept_from("NoPolicy", why),
         (None, Ok(())) if !known => {
             let message =
                 format!("there is neither an AuroraRole nor a namespace {role}, so that it is about no Pod");
-            Said::new(READY, false, "RoleMissing", message)
+            Verdict::bad("RoleMissing", message)
         }
         (None, Ok(())) if !refused.is_empty() => {
             let message = format!(
@@ -279,15 +323,17 @@ pub fn framework(
                  another",
                 listed(refused)
             );
-            Said::new(READY, false, "TierNotAllowed", message)
+            Verdict::bad("TierNotAllowed", message)
         }
-        (None, Ok(())) => Said::new(READY, true, "Ready", format!("its Pods join role {role}")),
+        (None, Ok(())) => Verdict::good(format!("its Pods join role {role}")),
     };
+    let mut said = Vec::from(verdict.said());
+    said.push(overlaps(row, tenancy));
     let recorded = row.status.as_ref().map_or(&[][..], |status| &status.conditions);
     FrameworkStatus {
         observed_generation: Some(generation),
         policy: Some(policy_name(&row.object.name)),
-        conditions: conditions(vec![ready, overlaps(row, tenancy)], recorded, generation, now),
+        conditions: conditions(said, recorded, generation, now),
     }
 }
 

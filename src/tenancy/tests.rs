@@ -6,7 +6,8 @@ use super::{
     cel::selects,
     classes::{Verdict, class, compare, foreign},
     frameworks::{Unrenderable, render},
-    namespaces, statuses,
+    namespaces,
+    statuses::{self, Obstacle},
 };
 use crate::{
     index::{Index, Kind, Tenancy},
@@ -247,7 +248,10 @@ fn two_roles_that_claim_a_namespace_both_say_so() {
             "{message}"
         );
         assert_eq!(said(&older.conditions, "Ready").1, "Ready");
-        assert_eq!(said(&younger.conditions, "Ready").1, "TierMissing");
+        assert_eq!(said(&older.conditions, "Stalled").0, "False", "a conflict is no reason to wait");
+        let (ready, stalled) = (said(&younger.conditions, "Ready"), said(&younger.conditions, "Stalled"));
+        assert_eq!((&*ready.0, &*ready.1, &*stalled.0), ("False", "TierMissing", "True"));
+        assert_eq!((stalled.1, stalled.2), (ready.1, ready.2));
     });
 }
 
@@ -257,7 +261,7 @@ fn a_condition_keeps_the_time_since_when_it_holds() {
     let mut recorded =
         world.look(|it| statuses::tier(it.tiers().next().unwrap(), Ok(()), &Default::default(), &[], now()));
     let later = now() + jiff::Span::new().minutes(5);
-    let again = |recorded: &crate::api::tier::TierStatus, class: Result<(), &str>| {
+    let again = |recorded: &crate::api::tier::TierStatus, class: Result<(), &Obstacle>| {
         world.look(|it| {
             let mut row = it.tiers().next().unwrap().clone();
             row.status = Some(recorded.clone());
@@ -265,12 +269,37 @@ fn a_condition_keeps_the_time_since_when_it_holds() {
         })
     };
     assert_eq!(again(&recorded, Ok(())), recorded);
-    let failed = again(&recorded, Err("no"));
+    let failed = again(&recorded, Err(&Obstacle::Refused("no".to_owned())));
     assert_eq!(failed.conditions[0].last_transition_time.0.as_second(), later.as_second());
-    assert_eq!(failed.conditions[1], recorded.conditions[1]);
+    assert_eq!(failed.conditions[1..], recorded.conditions[1..]);
     // What a decision stands on is told in the words of now all the same.
     recorded.conditions[0].message = "older words".to_owned();
     assert_ne!(again(&recorded, Ok(())), recorded);
+}
+
+#[test]
+fn what_only_a_person_can_mend_is_stalled() {
+    let world = World::new();
+    let of = |class: Result<(), &Obstacle>, problem: Option<&str>| {
+        world.look(|it| {
+            let mut row = it.tiers().next().unwrap().clone();
+            row.problem = problem.map(str::to_owned);
+            let status = statuses::tier(&row, class, &Default::default(), &[], now());
+            (said(&status.conditions, "Ready"), said(&status.conditions, "Stalled"))
+        })
+    };
+    let words = |status: &str, reason: &str, message: &str| {
+        (status.to_owned(), reason.to_owned(), message.to_owned())
+    };
+    let quiet = words("False", "Settled", "");
+    assert_eq!(of(Ok(()), None).1, quiet);
+    let (mistake, refused) = (Obstacle::Mistake("odd".to_owned()), Obstacle::Refused("busy".to_owned()));
+    let (ready, stalled) = of(Err(&mistake), None);
+    assert_eq!(ready, words("False", "NoPriorityClass", "odd"));
+    assert_eq!(stalled, words("True", "NoPriorityClass", "odd"));
+    let (ready, stalled) = of(Err(&refused), None);
+    assert_eq!((ready, stalled), (words("False", "NoPriorityClass", "busy"), quiet), "it is tried again");
+    assert_eq!(of(Ok(()), Some("band: no")).1, words("True", "InvalidSpec", "band: no"));
 }
 
 #[test]
@@ -418,10 +447,11 @@ fn a_framework_says_what_stands_in_its_way() {
             let row = it.frameworks().next().unwrap();
             let policy = render(&row.object, row.spec.as_ref().unwrap(), it, "o")
                 .map(drop)
-                .map_err(|error| error.to_string());
-            let status =
-                statuses::framework(row, policy.as_ref().copied().map_err(String::as_str), it, now());
-            said(&status.conditions, "Ready").1
+                .map_err(|error| Obstacle::Mistake(error.to_string()));
+            let status = statuses::framework(row, policy.as_ref().copied(), it, now());
+            let (ready, stalled) = (said(&status.conditions, "Ready"), said(&status.conditions, "Stalled"));
+            assert_eq!(stalled.0 == "True", ready.0 == "False", "{ready:?}, {stalled:?}");
+            ready.1
         })
     };
     assert_eq!(told(21, json!({"role": "web"})), "Ready");

@@ -32,7 +32,7 @@ use crate::{
         classes::{self, Verdict},
         frameworks::{self, Rendered},
         namespaces,
-        statuses::{self, Users},
+        statuses::{self, Obstacle, Users},
     },
 };
 
@@ -68,7 +68,7 @@ struct Listed {
 struct Seen {
     tiers: Vec<TierRow>,
     roles: Vec<(RoleRow, AuroraRoleStatus)>,
-    frameworks: Vec<(FrameworkRow, Result<Rendered, String>)>,
+    frameworks: Vec<(FrameworkRow, Result<Rendered, Obstacle>)>,
     annotations: Vec<namespaces::Mend>,
     users: BTreeMap<Arc<str>, Users>,
 }
@@ -91,22 +91,16 @@ impl Round for TenancyRound {
         for row in &seen.tiers {
             let class = self.keep_class(row, &mut listed.1.classes, &mut tries).await;
             let users = seen.users.get(&row.object.name).cloned().unwrap_or_default();
-            self.keep_tier(
-                row,
-                class.as_ref().copied().map_err(String::as_str),
-                &users,
-                &foreign,
-                now,
-                &mut tries,
-            )
-            .await;
+            self.keep_tier(row, class.as_ref().copied(), &users, &foreign, now, &mut tries).await;
         }
         for (row, rendered) in &seen.frameworks {
             let kept = match rendered {
-                Ok(rendered) => self.keep_policy(rendered, &mut listed.1, &mut tries).await,
+                Ok(rendered) => {
+                    self.keep_policy(rendered, &mut listed.1, &mut tries).await.map_err(Obstacle::Refused)
+                }
                 Err(why) => Err(why.clone()),
             };
-            let policy = kept.as_ref().copied().map_err(String::as_str);
+            let policy = kept.as_ref().copied();
             let wanted = self.index.tenancy(|it| statuses::framework(row, policy, it, now));
             if row.status.as_ref() != Some(&wanted) {
                 let object = &row.object;
@@ -176,8 +170,10 @@ impl TenancyRound {
                 users.entry(Arc::clone(tier)).or_default().pods = *pods;
             }
             let render = |row: &FrameworkRow| {
-                let spec = row.spec.as_ref().ok_or_else(|| row.problem.clone().unwrap_or_default())?;
-                frameworks::render(&row.object, spec, it, &self.account).map_err(|error| error.to_string())
+                let unread = || Obstacle::Mistake(row.problem.clone().unwrap_or_default());
+                let spec = row.spec.as_ref().ok_or_else(unread)?;
+                let rendered = frameworks::render(&row.object, spec, it, &self.account);
+                rendered.map_err(|error| Obstacle::Mistake(error.to_string()))
             };
             Seen {
                 tiers: it.tiers().cloned().collect(),
@@ -195,20 +191,20 @@ impl TenancyRound {
         row: &TierRow,
         classes: &mut BTreeMap<String, PriorityClass>,
         tries: &mut Tries,
-    ) -> Result<(), String> {
+    ) -> Result<(), Obstacle> {
         let Some(tier) = &row.tier else { return Ok(()) };
         let wanted = classes::class(&row.object, tier);
         let name = wanted.name_any();
         let written = match classes::compare(&wanted, classes.get(&name)) {
             Verdict::Keep => return Ok(()),
-            Verdict::Conflict(why) => return Err(why),
+            Verdict::Conflict(why) => return Err(Obstacle::Mistake(why)),
             Verdict::Create => tries.write(CLASS, &name, self.writer.create(&wanted)).await,
             Verdict::Mend(patch) => {
                 let uid = classes.get(&name).and_then(ResourceExt::uid).unwrap_or_default();
                 tries.write(CLASS, &name, self.writer.merge(&name, &uid, patch)).await
             }
         };
-        let class = written?;
+        let class = written.map_err(Obstacle::Refused)?;
         info!(class = name, "a tier's PriorityClass is there");
         classes.insert(name, class);
         Ok(())
@@ -218,7 +214,7 @@ impl TenancyRound {
     async fn keep_tier(
         &self,
         row: &TierRow,
-        class: Result<(), &str>,
+        class: Result<(), &Obstacle>,
         users: &Users,
         foreign: &[classes::Foreign],
         now: Timestamp,

@@ -111,6 +111,12 @@ async fn one_that_can_not_be_written_keeps_none_of_the_others_from_it() {
     let ready =
         |world: &World| world.get("tiers", "preemptible")["status"]["conditions"][0]["reason"].clone();
     assert_eq!(ready(&world), "NoPriorityClass");
+    let stalled = world.get("tiers", "preemptible")["status"]["conditions"][1].clone();
+    assert_eq!(
+        (&stalled["type"], &stalled["status"]),
+        (&json!("Stalled"), &json!("False")),
+        "it is tried again"
+    );
     assert_eq!(world.turn().await, (Some(AGAIN), vec![]), "not at once, whoever wakes it");
     assert_eq!(ready(&world), "NoPriorityClass");
     tokio::time::sleep(AGAIN).await;
@@ -158,6 +164,9 @@ async fn a_foreign_object_under_the_name_of_a_class_is_left_alone() {
     let said = world.get("tiers", "preemptible")["status"]["conditions"][0].clone();
     assert_eq!(said["status"], "False");
     assert!(said["message"].as_str().unwrap().contains("value 7"), "{said}");
+    let stalled = world.get("tiers", "preemptible")["status"]["conditions"][1].clone();
+    assert_eq!((&stalled["type"], &stalled["status"]), (&json!("Stalled"), &json!("True")));
+    assert_eq!((&stalled["reason"], &stalled["message"]), (&said["reason"], &said["message"]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,7 +179,7 @@ async fn a_tier_stays_while_it_is_used_and_goes_then() {
     world.turn().await;
     let said = world.get("tiers", "preemptible");
     assert_eq!(said["metadata"]["finalizers"], json!([IN_USE]));
-    let words = said["status"]["conditions"][2]["message"].as_str().unwrap_or_default().to_owned();
+    let words = said["status"]["conditions"][3]["message"].as_str().unwrap_or_default().to_owned();
     assert!(words.contains("AuroraRoles web; Frameworks etl"), "{words}");
     for (kind, resource, name, spec) in [
         (Kind::Role, "auroraroles", "web", json!({"defaultTier": "other"})),

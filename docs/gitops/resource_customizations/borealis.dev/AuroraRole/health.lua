@@ -23,8 +23,11 @@ local function say(status, kind)
   return {status = status, message = message}
 end
 
+if holds("Stalled") then
+  return say("Degraded", "Stalled")
+end
 if not holds("Ready") then
-  return say(conditions.Ready ~= nil and "Degraded" or "Progressing", "Ready")
+  return say("Progressing", "Ready")
 end
 local health = say("Healthy", "Ready")
 for _, kind in ipairs({"Conflict", "OverCommitted"}) do
