@@ -1,7 +1,7 @@
 //! What people are told of a job: Ready, Reconciling and Stalled, each with a word and a sentence.
 //!
 //! As kstatus reads a Job of Kubernetes: it is being brought about while it runs, there once it is complete, and stuck
-//! once it has failed. One that waits or is suspended is neither.
+//! once it has failed. One that waits is neither; one that its spec suspends is as that asks for, and so Ready.
 
 use crate::model::{
     BatchFailure, BatchStatus, EndReason, InstanceFailure, KillReason, Parent, ParentEnd, Phase,
@@ -69,10 +69,10 @@ pub(super) fn tell(
         (Phase::Suspended, _) if status.counts.live > 0 => {
             busy(reasons::SUSPENDED, format!("{census}; spec.suspend ends what runs"))
         }
-        (Phase::Suspended, _) => rests(
-            reasons::SUSPENDED,
-            format!("{census}; spec.suspend holds the rest back: set it to false to go on"),
-        ),
+        (Phase::Suspended, _) => {
+            let words = format!("{census}; spec.suspend holds the rest back: set it to false to go on");
+            Told { ready: (true, reasons::SUSPENDED, words), reconciling: quiet(), stalled: quiet() }
+        }
         (Phase::Waiting, _) => match wait {
             Some(Wait::Cycle(way)) => stuck(
                 reasons::DEPENDENCY_CYCLE,

@@ -145,7 +145,7 @@ fn ready(turn: &Turn<'_>) -> Words {
     let cron = turn.cron;
     if cron.suspend {
         let words = "spec.suspend is set: nothing is started, and what is due meanwhile is not made up for";
-        return (false, reasons::SUSPENDED, words.to_owned());
+        return (true, reasons::SUSPENDED, words.to_owned());
     }
     if cron.schedule.is_some() && turn.status.next.is_none() {
         return (true, reasons::SCHEDULE_ENDED, "its schedule has no times left".to_owned());

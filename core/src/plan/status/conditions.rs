@@ -78,34 +78,26 @@ fn judge(situation: &Situation<'_>, status: &ServiceStatus) -> Verdict {
         let reconciling = if state == reasons::UPDATE_PAUSED { quiet } else { busy(state, words) };
         return Verdict { ready, reconciling, stalled: unstalled };
     }
-    if situation.update_held {
-        let spec = situation.fleet.view.service.revision;
-        let words =
-            format!("{census}; spec.update.paused holds the update to {spec}: set it to false to begin");
-        return Verdict {
-            ready: (false, reasons::UPDATE_HELD, words),
-            reconciling: quiet,
-            stalled: unstalled,
-        };
-    }
     let stalled = stalled(situation, status);
-    let part = part(situation, status).filter(|_| stalled.is_none());
-    let running = if part.is_some() { reasons::PARTLY_UPDATED } else { reasons::RUNNING };
-    let reason = stalled.as_ref().map_or(running, |(reason, _)| *reason);
+    let held = held(situation);
+    // What the spec itself holds back is nothing to wait for: it runs as it is asked to.
+    let running = if held.is_some() { held } else { part(situation, status) };
+    let running = running.filter(|_| stalled.is_none());
+    let usual = running.as_ref().map_or(reasons::RUNNING, |(reason, _)| *reason);
+    let reason = stalled.as_ref().map_or(usual, |(reason, _)| *reason);
     let reconciling = if all_run { quiet } else { busy(reasons::REPLACING, census.clone()) };
     // Until all run for the first time, or again after none did, nothing is being replaced.
     let known = situation.fleet.view.status.and_then(|status| status.condition(ConditionType::Ready));
     let starts = status.counts.running == 0 || known.is_some_and(|known| known.reason == reasons::STARTING);
     let ready_reason = match (all_run, reason) {
         (true, _) => reason,
-        (false, reasons::RUNNING | reasons::PARTLY_UPDATED) if starts => reasons::STARTING,
-        (false, reasons::RUNNING | reasons::PARTLY_UPDATED) => reasons::REPLACING,
-        (false, _) => reason,
+        (false, _) if stalled.is_some() => reason,
+        (false, _) if starts => reasons::STARTING,
+        (false, _) => reasons::REPLACING,
     };
-    let ready_message = match (&stalled, part) {
-        (Some((_, message)), _) => format!("{census}; {message}"),
-        (None, Some(part)) => format!("{census}; {part}"),
-        (None, None) => census,
+    let ready_message = match stalled.as_ref().or(running.as_ref()) {
+        Some((_, message)) => format!("{census}; {message}"),
+        None => census,
     };
     let ready = (all_run && reason != reasons::UPDATE_FAILED, ready_reason, ready_message);
     let stalled = stalled.map_or(unstalled, |(reason, message)| (true, reason, message));
@@ -136,17 +128,25 @@ fn active(situation: &Situation<'_>) -> Option<(&'static str, String)> {
     Some((reason, format!("update {} {}: {done}{why}", update.number, progress.state.name())))
 }
 
+/// That the spec holds back the update it asks for.
+fn held(situation: &Situation<'_>) -> Option<(&'static str, String)> {
+    let spec = situation.fleet.view.service.revision;
+    let words = format!("spec.update.paused holds the update to {spec}: set it to false to begin");
+    situation.update_held.then_some((reasons::UPDATE_HELD, words))
+}
+
 /// Which part of the job runs the spec's config, where it is not meant to run everywhere.
-fn part(situation: &Situation<'_>, status: &ServiceStatus) -> Option<String> {
+fn part(situation: &Situation<'_>, status: &ServiceStatus) -> Option<(&'static str, String)> {
     let service = situation.fleet.view.service;
     let spec = Some(service.revision);
     let applies = status.observed_revision == spec && status.last_good != spec;
     let scope = service.update.scope.as_ref().filter(|_| applies)?;
     let Counts { updated, desired, .. } = status.counts;
     let spec = service.revision;
-    Some(format!(
+    let words = format!(
         "{updated} of {desired} have config {spec}, which spec.update.instances asks for {scope} alone"
-    ))
+    );
+    Some((reasons::PARTLY_UPDATED, words))
 }
 
 /// Why the spec's config does not run and won't by itself.

@@ -179,7 +179,13 @@ fn the_spec_holds_the_next_update_and_not_the_one_that_goes_on() {
     assert_eq!((job.progress().state, job.count(NEXT)), (UpdateState::RolledForward, 4));
     job.edit(GOOD);
     job.settle();
-    assert_eq!((job.updates.len(), job.ready().0), (1, "UpdateHeld"));
+    assert_eq!((job.updates.len(), job.ready()), (1, ("UpdateHeld", true, false)), "it is as the spec says");
+    job.fail(0);
+    job.step();
+    assert_eq!(job.ready(), ("Replacing", false, false));
+    assert!(job.status.as_ref().unwrap().condition(ConditionType::Reconciling).unwrap().holds);
+    job.settle();
+    assert_eq!(job.ready(), ("UpdateHeld", true, false));
     job.service.hold_updates = false;
     job.settle();
     assert_eq!((job.count(GOOD), job.ready()), (4, ("Running", true, false)));

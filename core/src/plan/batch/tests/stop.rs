@@ -90,7 +90,7 @@ fn who_is_suspended_goes_on_where_he_was() {
     assert_eq!(ended(&job), [(1, Intent::Kill, Ended::Deleted), (2, Intent::Kill, Ended::Deleted)]);
     job.after(1000);
     assert_eq!((job.phase(), job.lives(), job.said().started), (Phase::Suspended, vec![], None));
-    assert_eq!(job.ready(), (reasons::SUSPENDED, false, false, false));
+    assert_eq!(job.ready(), (reasons::SUSPENDED, true, false, false));
     job.batch().suspend = false;
     job.go();
     assert_eq!(job.lives(), [1, 2]);

@@ -151,7 +151,9 @@ fn another_schedule_and_the_end_of_a_suspension_begin_anew() {
     desk.cron.catch_up = CatchUp::All { window_seconds: 86_400 };
     desk.cron.suspend = true;
     assert_eq!(desk.settle(), "");
-    assert_eq!(desk.condition(ConditionType::Ready).reason, reasons::SUSPENDED);
+    let ready = desk.condition(ConditionType::Ready);
+    assert_eq!((ready.holds, ready.reason), (true, reasons::SUSPENDED), "it is as its spec says");
+    assert!(!desk.condition(ConditionType::Reconciling).holds);
     assert_eq!(desk.settle_at("14:30"), "");
     desk.cron.suspend = false;
     assert_eq!(desk.settle(), "");

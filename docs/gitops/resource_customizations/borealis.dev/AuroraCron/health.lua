@@ -31,10 +31,9 @@ if holds("Reconciling") then
   return say(frozen and "Suspended" or "Progressing", "Reconciling")
 end
 if not holds("Ready") then
-  local suspended = conditions.Ready ~= nil and conditions.Ready.reason == "Suspended"
-  return say(suspended and "Suspended" or "Progressing", "Ready")
+  return say("Progressing", "Ready")
 end
-local health = say("Healthy", "Ready")
+local health = say(conditions.Ready.reason == "Suspended" and "Suspended" or "Healthy", "Ready")
 if obj.status.lastOutcome ~= nil then
   health.message = health.message .. "; last run: " .. obj.status.lastOutcome
 end
