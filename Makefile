@@ -98,6 +98,7 @@ generate: ## Write crds/ from the Rust types, deploy/ from the chart
 verify: ## What is generated is what is committed
 	cargo run --quiet --locked --bin crdgen -- --check crds
 	cd charts/test && CGO_ENABLED=0 GOWORK=off go run ./cmd/deploy --check
+	cd gitops && CGO_ENABLED=0 GOWORK=off go test -count=1 -trimpath -run 'TestHealthScripts|TestTheConfigMap' .
 
 deny: ## Licences, sources and duplicates of the dependencies
 	@command -v cargo-deny >/dev/null || { echo "installing cargo-deny, which takes some minutes"; cargo install --locked cargo-deny; }
