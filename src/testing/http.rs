@@ -139,8 +139,8 @@ impl FakeApi {
         {
             name.clone_into(&mut place.name);
         }
-        let subresource = request.subresource.clone();
-        lock(&self.0.calls).push(Call { verb: request.verb, place, subresource, code });
+        let (verb, subresource, body) = (request.verb, request.subresource.clone(), request.body.clone());
+        lock(&self.0.calls).push(Call { verb, place, subresource, body, code });
     }
 }
 

@@ -44,11 +44,13 @@ struct Shared {
 }
 
 /// A call that was made, and its answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Call {
     pub(crate) verb: &'static str,
     pub(crate) place: Place,
     pub(crate) subresource: String,
+    /// What was sent.
+    pub(crate) body: Value,
     pub(crate) code: u16,
 }
 
@@ -149,9 +151,15 @@ impl FakeApi {
 
 impl std::fmt::Display for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { verb, place, subresource, code } = self;
+        let Self { verb, place, subresource, code, .. } = self;
         let slash = if subresource.is_empty() { "" } else { "/" };
         write!(f, "{verb} {}/{}{slash}{subresource} {code}", place.resource, place.name)
+    }
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
     }
 }
 
