@@ -296,7 +296,8 @@ impl Operator<'_> {
             executor: executor.crons(Arc::clone(&index), self.metrics.clone()),
             live: self.client.clone(),
             everything,
-            rounds: self.rounds(crons, &opening, &freeze),
+            // A cron's turn is one write, and many of them are due at the same time.
+            rounds: self.rounds(crons, self.settings.in_flight, &opening, &freeze),
         };
         let of_jobs = Controller {
             index,
@@ -308,7 +309,7 @@ impl Operator<'_> {
             quota,
             cluster: self.settings.cluster_name.clone(),
             max_ended: self.settings.kept_cap,
-            rounds: self.rounds(queue, &opening, &freeze),
+            rounds: self.rounds(queue, self.settings.workers, &opening, &freeze),
         };
         let (jobs, crons) = (of_jobs.run(self.stop.clone()), of_crons.run(self.stop.clone()));
         AbortOnDropHandle::new(tokio::spawn(async move {
@@ -316,13 +317,19 @@ impl Operator<'_> {
         }))
     }
 
-    fn rounds<K>(&self, queue: Arc<Queue<K>>, opening: &Opening, freeze: &Freeze) -> Rounds<K> {
+    fn rounds<K>(
+        &self,
+        queue: Arc<Queue<K>>,
+        concurrency: usize,
+        opening: &Opening,
+        freeze: &Freeze,
+    ) -> Rounds<K> {
         Rounds {
             queue,
             fence: self.fence.clone(),
             opening: opening.clone(),
             frozen: Arc::clone(&freeze.frozen),
-            concurrency: self.settings.workers,
+            concurrency,
             resync: self.settings.resync,
             metrics: self.metrics.clone(),
         }

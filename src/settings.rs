@@ -48,10 +48,10 @@ pub struct Settings {
     /// How often the lease is renewed or looked at; less than half the renew deadline
     #[arg(long, default_value = "2s", value_parser = duration)]
     pub lease_retry_period: Duration,
-    /// Services worked on at a time
+    /// Services and jobs worked on at a time
     #[arg(long, default_value_t = 8, value_parser = positive)]
     pub workers: usize,
-    /// Calls to the API server on their way at a time
+    /// Calls to the API server on their way, and crons worked on, at a time
     #[arg(long, default_value_t = 32, value_parser = positive)]
     pub in_flight: usize,
     /// How long one call to the API server may take
