@@ -152,10 +152,11 @@ impl Cluster {
         self.kubectl_call(args).ended().await
     }
 
-    /// A call of kubectl as the administrator.
+    /// A call of kubectl as the administrator, in the root of the repository.
     pub fn kubectl_call<S: AsRef<str>>(&self, args: &[S]) -> Call<'_> {
         let all: Vec<&str> = std::iter::once("kubectl").chain(args.iter().map(AsRef::as_ref)).collect();
-        Call::new(&self.program, &all).env("KUBECONFIG", self.kubeconfig.as_os_str())
+        let call = Call::new(&self.program, &all).env("KUBECONFIG", self.kubeconfig.as_os_str());
+        call.directory(paths::repository())
     }
 
     /// The kubeconfig of a user of this name, who may do what is bound to it.

@@ -28,6 +28,7 @@ pub struct Call<'a> {
     program: &'a Path,
     args: Vec<String>,
     env: Vec<(&'static str, &'a OsStr)>,
+    directory: Option<&'a Path>,
     limit: Duration,
 }
 
@@ -35,13 +36,20 @@ impl<'a> Call<'a> {
     /// A call with these arguments, which may take two minutes.
     pub fn new<S: AsRef<str>>(program: &'a Path, args: &[S]) -> Self {
         let args = args.iter().map(|arg| arg.as_ref().to_owned()).collect();
-        Self { program, args, env: Vec::new(), limit: Duration::from_secs(120) }
+        Self { program, args, env: Vec::new(), directory: None, limit: Duration::from_secs(120) }
     }
 
     /// Sets a variable of its environment.
     #[must_use]
     pub fn env(mut self, name: &'static str, value: &'a OsStr) -> Self {
         self.env.push((name, value));
+        self
+    }
+
+    /// Where it runs, if not where this program does.
+    #[must_use]
+    pub fn directory(mut self, directory: &'a Path) -> Self {
+        self.directory = Some(directory);
         self
     }
 
@@ -56,6 +64,9 @@ impl<'a> Call<'a> {
         let mut command = Command::new(self.program);
         // A group of its own: Ctrl-C at the terminal is for us, and taking a cluster down must not be cut short by it.
         command.args(&self.args).kill_on_drop(true).process_group(0);
+        if let Some(directory) = self.directory {
+            command.current_dir(directory);
+        }
         for (name, value) in &self.env {
             command.env(name, value);
         }

@@ -10,12 +10,12 @@ use std::{
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::{cluster::Cluster, command::Call, operator::NAMESPACE, paths, service::REAL};
+use crate::{cluster::Cluster, command::Call, documented, operator::NAMESPACE, paths, service::REAL};
 
-/// What stands in `docs/install.md`, word by word, but for the image and the node that are here.
-pub const KINDS: [&str; 4] = ["borealis-crds", "charts/borealis-crds", "--namespace", NAMESPACE];
-/// The same of the operator.
-pub const OPERATOR: [&str; 4] = ["borealis", "charts/borealis", "--namespace", NAMESPACE];
+/// Where the README tells of it.
+const SECTION: &str = "By Helm";
+/// The image that is here, in the place of that of the README.
+const IMAGE: [&str; 2] = ["--set", "image.repository=borealis"];
 /// How long its own program may take to be built.
 const BUILD: Duration = Duration::from_secs(900);
 /// How long a step may take on a busy machine.
@@ -38,36 +38,38 @@ impl Helm {
         Ok(Self { program: printed.trim().into(), cluster: cluster.clone() })
     }
 
-    /// Runs it; charts are named as in the documentation, from the root of the repository.
+    /// Runs it in the root of the repository.
     ///
     /// # Errors
     /// When it fails; the error holds what it said.
     pub async fn run(&self, args: &[&str]) -> Result<String> {
-        let root = paths::repository().to_string_lossy().into_owned();
-        let args: Vec<String> = args
-            .iter()
-            .map(|arg| if arg.starts_with("charts/") { format!("{root}/{arg}") } else { (*arg).to_owned() })
-            .collect();
-        let call = Call::new(&self.program, &args).env("KUBECONFIG", self.cluster.kubeconfig.as_os_str());
-        call.limit(LONG * 2).output().await
+        let call = Call::new(&self.program, args).env("KUBECONFIG", self.cluster.kubeconfig.as_os_str());
+        call.directory(paths::repository()).limit(LONG * 2).output().await
     }
 
-    /// Installs the kinds, and the namespace with them.
+    /// Installs the kinds, and the namespace with them, as the README says.
     ///
     /// # Errors
     /// As [`Helm::run`].
     pub async fn install_kinds(&self) -> Result<()> {
-        self.run(&[&["install"], &KINDS[..], &["--create-namespace"]].concat()).await.map(drop)
+        self.documented("helm install borealis-crds ", &[]).await
     }
 
-    /// Installs the operator with these values and waits until all its replicas are ready.
+    /// Installs the operator as the README says, with these values, and waits until all its replicas are ready.
     ///
     /// # Errors
     /// As [`Helm::run`], and with what the Pods say when they don't get ready.
     pub async fn install_operator(&self, values: &Path) -> Result<()> {
         let values = values.to_string_lossy();
-        self.run(&[&["install"], &OPERATOR[..], &["--values", &*values]].concat()).await?;
+        self.documented("helm install borealis ", &[&IMAGE[..], &["--values", &*values]].concat()).await?;
         self.rolled_out().await
+    }
+
+    async fn documented(&self, beginning: &str, more: &[&str]) -> Result<()> {
+        let command = documented::command(SECTION, beginning)?;
+        let args: Vec<&str> =
+            command.iter().skip(1).map(String::as_str).chain(more.iter().copied()).collect();
+        self.run(&args).await.map(drop)
     }
 
     /// Waits until all replicas are ready.

@@ -14,10 +14,10 @@ use serde_json::Value;
 
 use crate::{
     cluster::{Cluster, Shape},
-    helm::{self, Helm, KINDS, OPERATOR},
+    documented,
+    helm::{self, Helm},
     kube_api::{KubeApi, text},
     operator::{NAMESPACE, OPERATOR as REPLICAS},
-    paths,
     service::{REAL, Service, TEST_IMAGE},
     wait,
     world::real_node_required,
@@ -39,18 +39,16 @@ pub struct Installation<'a> {
     begin: Instant,
 }
 
-/// The second way of `docs/install.md`, on a cluster of its own without a real node: the API server takes all of it, and
+/// The README's second way, on a cluster of its own without a real node: the API server takes all of it, and
 /// would start the operator.
 ///
 /// # Errors
 /// What did not go as it says there.
 pub async fn by_kubectl(cluster: &mut Cluster) -> Result<()> {
     cluster.up(Shape { nodes: 1, real_node: false, audited: None }).await?;
-    let root = paths::repository();
-    let (kinds, rest) = (root.join("crds"), root.join("deploy"));
-    cluster.kubectl(&["apply", "--filename", &kinds.to_string_lossy()]).await?;
-    cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"]).await?;
-    cluster.kubectl(&["apply", "--kustomize", &rest.to_string_lossy()]).await?;
+    for command in documented::commands("By kubectl", "kubectl")? {
+        cluster.kubectl(&command[1..]).await?;
+    }
     let kube = KubeApi::new(&cluster.kubeconfig).await?;
     wait::until("the operator's Pods to be placed", LONG, || async {
         let pods = kube.pods(NAMESPACE).list(&ListParams::default().labels(REPLICAS)).await?.items;
@@ -95,9 +93,12 @@ impl<'a> Installation<'a> {
         let before = self.serve().await?;
         self.say(&format!("{} instances of a service run on the real node", before.len()));
 
-        self.helm.run(&[&["upgrade"], &KINDS[..]].concat()).await?;
+        let release = ["--namespace", NAMESPACE];
+        self.helm
+            .run(&[&["upgrade", "borealis-crds", "charts/borealis-crds"], &release[..]].concat())
+            .await?;
         let filter = ["--reset-then-reuse-values", "--set", "log.format=text"];
-        self.helm.run(&[&["upgrade"], &OPERATOR[..], &filter].concat()).await?;
+        self.helm.run(&[&["upgrade", "borealis", "charts/borealis"], &release[..], &filter].concat()).await?;
         self.helm.rolled_out().await?;
         ensure!(self.pods().await? == before, "the upgrade has touched the service's Pods: {before:?}");
         self.say("upgraded: no Pod of the service was touched");

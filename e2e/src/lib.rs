@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod command;
 pub mod cron;
 pub mod demo;
+pub mod documented;
 pub mod dump;
 pub mod helm;
 pub mod install;

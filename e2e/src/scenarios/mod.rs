@@ -4,6 +4,7 @@
 
 mod adoption;
 mod aurora;
+mod belongings;
 mod chaos;
 mod checks;
 mod config;
@@ -14,6 +15,7 @@ mod controls;
 mod crons;
 mod failover;
 mod fence;
+mod gitops_example;
 mod healing;
 mod in_place;
 mod jobs;
@@ -72,6 +74,8 @@ pub fn all() -> Vec<Scenario> {
         refused::all(),
         adoption::all(),
         restored::all(),
+        belongings::all(),
+        gitops_example::all(),
         malformed::all(),
         fence::all(),
         tenancy::all(),
