@@ -9,9 +9,8 @@ use crate::{runner::Scenario, scene::Scene, service::Service, wait};
 
 /// How long an object may take to become what it shall be.
 const SOON: Duration = Duration::from_secs(60);
-/// The class of a tier that comes with the installation, and the label by which it is the tier's.
-const CLASS: &str = "priorityclass/borealis-preemptible";
-const LABEL: &str = "borealis.dev/tier";
+/// The band of a Tier that nobody else has.
+const BAND: u32 = 12_345;
 
 pub(super) fn all() -> Vec<Scenario> {
     vec![
@@ -20,9 +19,11 @@ pub(super) fn all() -> Vec<Scenario> {
             "a service's Service has the ports of its config, and goes when it is not asked for",
             |s| Box::pin(headless(s)),
         ),
-        Scenario::new("class-mended", "the label that says whose a PriorityClass is comes back", |s| {
-            Box::pin(class(s))
-        }),
+        Scenario::new(
+            "class-mended",
+            "a PriorityClass that a Tier left behind is that of the next one of its name",
+            |s| Box::pin(class(s)),
+        ),
     ]
 }
 
@@ -41,7 +42,7 @@ async fn headless(scene: Scene) -> Result<()> {
     says(&scene, &ports, "None").await?;
 
     let port = json!([{"name": "http", "containerPort": 8080}]);
-    scene.apply(&found.version(2).pod("/containers/0/ports", port)).await?;
+    scene.apply(&found.version(2).container_field("ports", port)).await?;
     scene.update_in("web", 1, "ROLLED_FORWARD").await?;
     says(&scene, &ports, "None 8080").await?;
 
@@ -51,10 +52,22 @@ async fn headless(scene: Scene) -> Result<()> {
 }
 
 async fn class(scene: Scene) -> Result<()> {
-    let label = ["get", CLASS, "--output=jsonpath={.metadata.labels.borealis\\.dev/tier}"];
-    says(&scene, &label, "preemptible").await?;
-    scene.kubectl(&["label", CLASS, &format!("{LABEL}-")]).await?;
-    says(&scene, &label, "preemptible").await
+    let file = scene.world.folder.join("mended-tier.json");
+    let tier = json!({"apiVersion": "borealis.dev/v1alpha1", "kind": "Tier", "metadata": {"name": "mended"},
+        "spec": {"band": BAND, "preemptible": true}});
+    std::fs::write(&file, tier.to_string())?;
+    let file = file.to_string_lossy();
+    let class = format!("priorityclass/borealis-mended-{BAND}");
+    let owner = ["get", &class, "--output=jsonpath={.metadata.ownerReferences[*].uid}"];
+    let uid = ["get", "tier/mended", "--output=jsonpath={.metadata.uid}"];
+
+    scene.kubectl(&["create", "--filename", &file]).await?;
+    says(&scene, &owner, &scene.kubectl(&uid).await?).await?;
+    scene.kubectl(&["delete", "tier/mended", "--cascade=orphan"]).await?;
+    says(&scene, &owner, "").await?;
+    scene.kubectl(&["create", "--filename", &file]).await?;
+    says(&scene, &owner, &scene.kubectl(&uid).await?).await?;
+    scene.kubectl(&["delete", "tier/mended"]).await.map(drop)
 }
 
 async fn says(scene: &Scene, question: &[&str], answer: &str) -> Result<()> {

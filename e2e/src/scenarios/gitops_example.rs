@@ -5,7 +5,9 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Result, ensure};
 
-use crate::{cluster::Cluster, command::Call, documented, paths, runner::Scenario, scene::Scene};
+use crate::{
+    cluster::Cluster, command::Call, documented, paths, runner::Scenario, scene::Scene, service::SIMULATED,
+};
 
 /// Its namespaces.
 const NAMESPACES: [&str; 2] = ["shop", "etl"];
