@@ -9,10 +9,22 @@ use std::{
 use borealis_core::model::JobKind;
 
 /// What names one of those that are looked after, each by itself.
-pub trait Key: Clone + Eq + Hash + Display + Send + Sync + 'static {}
+pub trait Key: Clone + Eq + Hash + Display + Send + Sync + 'static {
+    /// The API's name for its kind.
+    fn kind(&self) -> &'static str;
+}
 
-impl Key for JobKey {}
-impl Key for CronKey {}
+impl Key for JobKey {
+    fn kind(&self) -> &'static str {
+        kind_name(self.kind)
+    }
+}
+
+impl Key for CronKey {
+    fn kind(&self) -> &'static str {
+        "AuroraCron"
+    }
+}
 
 /// The API's name for jobs of this kind.
 #[must_use]

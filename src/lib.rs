@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod api;
 pub mod apply;
+mod causes;
 pub mod checks;
 pub mod controller;
 mod followed;
@@ -23,6 +24,7 @@ pub mod telemetry;
 pub mod tenancy;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod traces;
 
 pub use key::{CronKey, JobKey, KeyRef, kind_name, kind_named};
 pub use operator::run;

@@ -84,6 +84,12 @@ pub struct Settings {
     /// How the log is written
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+    /// Collector that traces are sent to by OTLP, such as http://collector:4318 [default: none, and no traces are made]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = collector)]
+    pub otlp_endpoint: Option<String>,
+    /// Share of traces that are sent, from 0 to 1
+    #[arg(long, default_value_t = 0.1, value_parser = share)]
+    pub trace_ratio: f64,
     /// What is logged, as in RUST_LOG, while there is no ConfigMap borealis-log
     #[arg(long, env = "RUST_LOG", default_value = "info,kube=warn,kube_client::client::builder=off")]
     pub log: String,
@@ -134,6 +140,14 @@ pub enum Wrong {
     /// It stands in labels and in a path-like key.
     #[error("--cluster-name {0:?}: use letters, digits, '-', '_' and '.', at most 63 of them")]
     ClusterName(String),
+    /// Traces can't be sent there.
+    #[error("--otlp-endpoint {endpoint:?}: {why}")]
+    Collector {
+        /// What it says.
+        endpoint: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The log filter can't be read.
     #[error("--log {text:?}: {why}")]
     Log {
@@ -220,6 +234,20 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(duration).ok().filter(|duration| !duration.is_zero()).ok_or_else(|| form.to_owned())
 }
 
+fn collector(text: &str) -> Result<String, String> {
+    let url: Option<http::Uri> = text.parse().ok();
+    let good = url.filter(|url| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some());
+    good.map(|_| text.to_owned())
+        .ok_or_else(|| "use the URL of a collector, such as http://collector:4318".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "use a share from 0 to 1, such as 0.1".to_owned())
+}
+
 fn positive(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "use a whole number from 1".to_owned())
 }
@@ -256,6 +284,8 @@ mod tests {
             ("--lease-retry-period 5s", "--lease-retry-period"),
             ("--lease-retry-period soon", "15s, 500ms or 10m"),
             ("--workers 0", "whole number from 1"),
+            ("--otlp-endpoint collector:4318", "http://collector:4318"),
+            ("--trace-ratio 2", "share from 0 to 1"),
             ("--secret-interval 0s", "15s, 500ms or 10m"),
             ("--cluster-name a/b", "--cluster-name"),
             ("--listen here", "--listen"),

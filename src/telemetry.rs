@@ -1,16 +1,20 @@
-//! The log: one line per change of state, none for what stays as it is.
+//! The log: one line per change of state, none for what stays as it is; and beside it traces, where they are asked for.
 //!
 //! Set up once by `main`; everybody else uses `tracing`. While a ConfigMap `borealis-log` stands in the operator's
 //! namespace, its `data.filter` says what is logged, so that a running operator can be looked into.
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
+use tokio::runtime::Handle;
 use tracing::warn;
-use tracing_subscriber::{EnvFilter, fmt, reload};
+use tracing_subscriber::{
+    EnvFilter, Layer, fmt, layer::SubscriberExt, registry, reload, util::SubscriberInitExt,
+};
 
 use crate::{
     followed::{Reader, follow},
     settings::{LOG, LogFormat, Settings, Wrong},
+    traces::Traces,
 };
 
 /// Puts another filter in the place of the present one.
@@ -22,29 +26,22 @@ pub struct LogFilter {
     replace: Replace,
 }
 
-/// Starts the log on standard output.
+/// Starts the log on standard output, and traces on this runtime, which go on until they are dropped.
 ///
 /// # Errors
-/// When the filter can't be read.
-pub fn start(settings: &Settings) -> Result<LogFilter, Wrong> {
+/// When the filter can't be read, or traces can't be sent to where they are to go.
+pub fn start(settings: &Settings, runtime: &Handle) -> Result<(LogFilter, Option<Traces>), Wrong> {
     let filter = EnvFilter::try_new(&settings.log)
         .map_err(|error| Wrong::Log { text: settings.log.clone(), why: error.to_string() })?;
-    let log = fmt().with_env_filter(filter).with_target(false);
-    let replace = match settings.log_format {
-        LogFormat::Text => {
-            let log = log.with_ansi(false).with_filter_reloading();
-            let replace = replace(log.reload_handle());
-            log.init();
-            replace
-        }
-        LogFormat::Json => {
-            let log = log.json().flatten_event(true).with_filter_reloading();
-            let replace = replace(log.reload_handle());
-            log.init();
-            replace
-        }
-    };
-    Ok(LogFilter { start: settings.log.clone(), replace })
+    let (filter, handle) = reload::Layer::new(filter);
+    let traces = Traces::new(settings, runtime)?;
+    let all = registry().with(traces.as_ref().map(Traces::layer));
+    let log = fmt::layer().with_target(false);
+    match settings.log_format {
+        LogFormat::Text => all.with(log.with_ansi(false).with_filter(filter)).init(),
+        LogFormat::Json => all.with(log.json().flatten_event(true).with_filter(filter)).init(),
+    }
+    Ok((LogFilter { start: settings.log.clone(), replace: replace(handle) }, traces))
 }
 
 fn replace<S: 'static>(handle: reload::Handle<EnvFilter, S>) -> Replace

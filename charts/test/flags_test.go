@@ -25,6 +25,8 @@ var flags = map[string]struct{ values, argument, instead string }{
 	"slot-hold":            {"operator: {slotHold: 9m}", "--slot-hold=9m", ""},
 	"victims-per-minute":   {"operator: {victimsPerMinute: 0}", "--victims-per-minute=0", ""},
 	"listen":               {"http: {address: '[::]', port: 9999}", "--listen=[::]:9999", ""},
+	"otlp-endpoint":        {"traces: {endpoint: 'http://c:4318'}", "--otlp-endpoint=http://c:4318", "absent"},
+	"trace-ratio":          {"traces: {ratio: 0.5}", "--trace-ratio=0.5", ""},
 	"log-format":           {"log: {format: text}", "--log-format=text", "--log-format=json"},
 	"log":                  {"log: {filter: 'debug,kube=info'}", "--log=debug,kube=info", ""},
 }
@@ -41,7 +43,7 @@ func settings(t *testing.T) []setting {
 	text = text[:strings.Index(text, "\n}\n")]
 	field := regexp.MustCompile(`(?s)#\[arg\((long.*?)\)\]\s+pub (\w+):`)
 	env := regexp.MustCompile(`env = "(\w+)"`)
-	standard := regexp.MustCompile(`default_value(?:_t)? = (?:"([^"]*)"|(?:\w+::)?(\w+))`)
+	standard := regexp.MustCompile(`default_value(?:_t)? = (?:"([^"]*)"|(?:\w+::)?([\w.]+))`)
 	var out []setting
 	for _, found := range field.FindAllStringSubmatch(text, -1) {
 		one := setting{flag: strings.ReplaceAll(found[2], "_", "-")}

@@ -12,15 +12,16 @@ use std::{
 use borealis_core::model::UpdateState;
 use kube::core::Status;
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout},
 };
-use tracing::warn;
+use tracing::{Instrument, trace_span, warn};
 
 use super::refusals::Refusals;
 use crate::{
     lease::Fence,
     metrics::{Metrics, Verb},
+    traces,
 };
 
 /// Name of the ValidatingAdmissionPolicy that refuses Pods of another term; stands in its refusals.
@@ -103,7 +104,7 @@ impl Calls {
     where
         C: Future<Output = kube::Result<T>>,
     {
-        let _turn = self.in_flight.acquire().await.map_err(|_| Failed::Fenced)?;
+        let _turn = self.turn().await?;
         let Some(term) = self.fence.term() else {
             self.metrics.fenced();
             return Err(Failed::Fenced);
@@ -145,11 +146,18 @@ impl Calls {
         verb: Verb,
         call: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, Failed> {
-        let _turn = self.in_flight.acquire().await.map_err(|_| Failed::Fenced)?;
+        let _turn = self.turn().await?;
         self.send(verb, call).await
     }
 
+    /// Waits until another call may be on its way.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Failed> {
+        let wait = trace_span!(target: traces::TARGET, "wait for a call's turn");
+        self.in_flight.acquire().instrument(wait).await.map_err(|_| Failed::Fenced)
+    }
+
     async fn send<T>(&self, verb: Verb, call: impl Future<Output = kube::Result<T>>) -> Result<T, Failed> {
+        let call = call.instrument(trace_span!(target: traces::TARGET, "call", ?verb));
         let Ok(answer) = timeout(self.timeout, call).await else {
             self.metrics.call(verb, "timeout");
             return Err(Failed::Unknown(format!("no answer from the API server in {:?}", self.timeout)));

@@ -40,6 +40,20 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// In a word, for traces.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Done { wrote: true } => "wrote",
+            Self::Done { wrote: false } => "at rest",
+            Self::Retry { .. } => "retry",
+            Self::Fenced => "fenced",
+            Self::Refused { .. } => "refused",
+        }
+    }
+}
+
 /// What the executor has to know of a service beside its plan, from the same snapshot as the plan's view.
 #[derive(Debug, Clone)]
 pub struct Facts {

@@ -3,7 +3,7 @@
 //! A connection serves one question: checks are rare, and what is closed costs no memory. Certificates are verified
 //! against the roots of the system (SSL_CERT_FILE names others). No proxy is used, whatever the environment says.
 
-use std::{error::Error, sync::OnceLock, time::Duration};
+use std::{sync::OnceLock, time::Duration};
 
 use borealis_core::model::{Check, Source};
 use http::{Request, StatusCode, Uri, header};
@@ -17,6 +17,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::timeout;
 
 use super::answer::{Reading, of_document, of_query};
+use crate::causes::causes;
 
 /// The most bytes of an answer that are read.
 const MAX_ANSWER: usize = 128 * 1024;
@@ -112,16 +113,4 @@ where
 fn question(address: &str, query: &str, seconds: u32) -> String {
     let query = utf8_percent_encode(query, NON_ALPHANUMERIC);
     format!("{}/api/v1/query?query={query}&timeout={seconds}s", address.trim_end_matches('/'))
-}
-
-/// An error and what it comes from: hyper's own say little.
-fn causes(error: &(dyn Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        words.push_str(": ");
-        words.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    words
 }

@@ -11,7 +11,7 @@ use borealis_core::plan::{
 use jiff::Timestamp;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{Span, warn};
 
 use super::{
     everything::Everything,
@@ -91,6 +91,7 @@ impl Worker for CronController {
         if plan.unsettled {
             return Some(self.settle(memory, key).await);
         }
+        Span::current().record("actions", plan.actions.len());
         let next_check = plan.next_check;
         let awaited = self.index.await_cron(key);
         let outcome = self.executor.execute(key, &seen.facts, plan).await;

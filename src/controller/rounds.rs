@@ -19,10 +19,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument, Span, debug, error, field::Empty, info, trace_span, warn};
 
 use super::{backoff::spread, barrier::Opening, memory::Memory, queue::Queue};
-use crate::{apply::Outcome, key::Key, lease::Fence, metrics::Metrics};
+use crate::{apply::Outcome, key::Key, lease::Fence, metrics::Metrics, traces};
 
 /// How soon a planned check may follow.
 pub(super) const FLOOR: Duration = Duration::from_millis(200);
@@ -119,7 +119,12 @@ async fn one<W: Worker>(this: Arc<(W, Memory<W::Key>)>, key: W::Key) {
     let (worker, memory) = &*this;
     let rounds = worker.rounds();
     let began = Instant::now();
-    let again = if rounds.may_plan() { worker.round(memory, &key).await } else { Some(CLOSED) };
+    let again = if rounds.may_plan() {
+        let span = trace_span!(target: traces::TARGET, "round", kind = key.kind(), %key, actions = Empty, outcome = Empty);
+        worker.round(memory, &key).instrument(span).await
+    } else {
+        Some(CLOSED)
+    };
     rounds.metrics.reconciled(began.elapsed());
     if let Some(delay) = again {
         rounds.queue.add_after(&key, delay);
@@ -145,6 +150,7 @@ impl<K: Key> Rounds<K> {
         generation: i64,
         next_check: Option<Timestamp>,
     ) -> Duration {
+        Span::current().record("outcome", outcome.name());
         match outcome {
             Outcome::Done { wrote } => {
                 let was_refused = memory.accept(key);

@@ -11,7 +11,7 @@ use borealis_core::{
 };
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{Span, debug, warn};
 
 use super::{
     cluster::PendingTable,
@@ -139,6 +139,7 @@ impl<E: Execute, L: Settle> Worker for Controller<E, L> {
             }
             Viewed::Unsettled => return Some(self.settle(memory, key).await),
         };
+        Span::current().record("actions", plan.actions.len());
         let next_check = plan.next_check;
         // Deletions the watch shows while our own answers are on their way must outlive those.
         let awaited = self.index.await_answers(key);

@@ -4,6 +4,7 @@ mod checks;
 mod crons;
 mod jobs;
 mod quota;
+mod traces;
 
 use clap::Parser;
 use serde_json::{Value, json};

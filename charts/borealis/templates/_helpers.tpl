@@ -52,6 +52,10 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ .Values.serviceAccount.name }}
 - --lease-retry-period={{ .retryPeriod }}
 {{- end }}
 - {{ printf "--listen=%s:%d" .Values.http.address (int64 .Values.http.port) | quote }}
+{{- with .Values.traces.endpoint }}
+- {{ printf "--otlp-endpoint=%s" . | quote }}
+{{- end }}
+- --trace-ratio={{ .Values.traces.ratio }}
 - --log-format={{ .Values.log.format }}
 - {{ printf "--log=%s" .Values.log.filter | quote }}
 {{- end }}

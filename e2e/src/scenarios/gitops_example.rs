@@ -5,9 +5,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Result, ensure};
 
-use crate::{
-    cluster::Cluster, command::Call, documented, paths, runner::Scenario, scene::Scene, service::SIMULATED,
-};
+use crate::{cluster::Cluster, command::Call, documented, paths, runner::Scenario, scene::Scene};
 
 /// Its namespaces.
 const NAMESPACES: [&str; 2] = ["shop", "etl"];

@@ -1,0 +1,134 @@
+//! A collector of traces on this machine takes what is sent, or is not there.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Mutex,
+};
+
+use axum::{Router, body::Bytes as Body, routing::post};
+use clap::Parser;
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::ExportTraceServiceRequest,
+    common::v1::{KeyValue as Attribute, any_value::Value},
+    trace::v1::Span,
+};
+use prost::Message;
+use tokio::net::TcpListener;
+use tracing::trace_span;
+use tracing_subscriber::{fmt, layer::SubscriberExt, registry};
+
+use super::*;
+use crate::testing::Page;
+
+/// Keeps what it is sent.
+pub(crate) struct Collector {
+    pub(crate) address: SocketAddr,
+    sent: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
+}
+
+impl Collector {
+    pub(crate) async fn start(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let sent = Arc::<Mutex<Vec<_>>>::default();
+        let taken = Arc::clone(&sent);
+        let take = move |body: Body| async move {
+            taken.lock().unwrap().push(ExportTraceServiceRequest::decode(body).unwrap());
+        };
+        let app = Router::new().route(PATH, post(take));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self { address, sent }
+    }
+
+    pub(crate) fn spans(&self) -> Vec<Span> {
+        let sent = self.sent.lock().unwrap();
+        let scopes = sent.iter().flat_map(|it| &it.resource_spans).flat_map(|it| &it.scope_spans);
+        scopes.flat_map(|it| &it.spans).cloned().collect()
+    }
+
+    fn resource(&self) -> Vec<Attribute> {
+        let sent = self.sent.lock().unwrap();
+        sent[0].resource_spans[0].resource.clone().unwrap().attributes
+    }
+}
+
+/// What an attribute says, as text.
+pub(crate) fn said(attributes: &[Attribute], name: &str) -> Option<String> {
+    let found = attributes.iter().find(|attribute| attribute.key == name)?;
+    match found.value.clone()?.value? {
+        Value::StringValue(text) => Some(text),
+        Value::IntValue(number) => Some(number.to_string()),
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+pub(crate) fn traces(flags: &str) -> Option<Traces> {
+    let settings = Settings::parse_from(format!("borealis {flags}").split_whitespace());
+    Traces::new(&settings, &Handle::current()).unwrap()
+}
+
+/// Has what was traced sent; not on a thread of the runtime, which does the sending.
+async fn flush(traces: &Traces) {
+    let provider = traces.0.clone();
+    let _ = tokio::task::spawn_blocking(move || provider.force_flush()).await.unwrap();
+}
+
+fn trace() {
+    trace_span!(target: TARGET, "work").in_scope(|| trace_span!("of others").in_scope(|| ()));
+}
+
+#[tokio::test]
+async fn spans_of_ours_arrive_and_say_whose_they_are() {
+    let collector = Collector::start(0).await;
+    let flags = format!("--otlp-endpoint http://{}/ --trace-ratio 1 --cluster-name north", collector.address);
+    let traces = traces(&flags).unwrap();
+    tracing::subscriber::with_default(registry().with(traces.layer()), trace);
+    flush(&traces).await;
+    let names: Vec<_> = collector.spans().into_iter().map(|span| span.name).collect();
+    assert_eq!(names, ["work"]);
+    let resource = collector.resource();
+    for (name, value) in [
+        ("service.name", "borealis"),
+        ("service.version", env!("CARGO_PKG_VERSION")),
+        ("k8s.namespace.name", "borealis-system"),
+        ("k8s.cluster.name", "north"),
+    ] {
+        assert_eq!(said(&resource, name).as_deref(), Some(value), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn as_many_are_sent_as_are_asked_for_and_none_without_a_collector() {
+    let collector = Collector::start(0).await;
+    let traces = traces(&format!("--otlp-endpoint http://{} --trace-ratio 0", collector.address)).unwrap();
+    tracing::subscriber::with_default(registry().with(traces.layer()), trace);
+    flush(&traces).await;
+    assert_eq!(collector.spans(), []);
+    assert!(super::tests::traces("").is_none());
+}
+
+#[tokio::test]
+async fn a_collector_that_is_away_is_told_of_once_and_so_is_its_return() {
+    let address = Collector::start(0).await.address;
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap().port();
+    assert_ne!(free, address.port());
+    let traces = traces(&format!("--otlp-endpoint http://127.0.0.1:{free} --trace-ratio 1")).unwrap();
+    let page = Page::default();
+    let writer = page.clone();
+    let log = fmt::layer().with_ansi(false).with_writer(move || writer.clone());
+    let log = log.with_filter(Targets::new().with_target("borealis", Level::INFO));
+    let _log = tracing::subscriber::set_default(registry().with(traces.layer()).with(log));
+    for _ in 0..2 {
+        trace();
+        flush(&traces).await;
+    }
+    let text = page.text();
+    assert_eq!(text.matches("traces can't be sent").count(), 1, "{text}");
+    assert!(text.contains(&format!("endpoint=\"http://127.0.0.1:{free}\"")), "{text}");
+
+    let collector = Collector::start(free).await;
+    trace();
+    flush(&traces).await;
+    assert_eq!(collector.spans().len(), 1, "what was lost is not sent later");
+    assert_eq!(page.text().matches("traces are sent again").count(), 1);
+}
