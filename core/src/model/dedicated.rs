@@ -25,7 +25,7 @@ impl fmt::Display for NoPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "\"{}\" names no pool of dedicated nodes; use a role, role/pool, or */pool for one of every role, of at most \
+            "{:?} names no pool of dedicated nodes; use a role, role/pool, or */pool for one of every role, of at most \
              {MAX_DEDICATED} letters, digits, dashes, and in the pool dots and underscores, a letter or digit at each end",
             self.0
         )
@@ -129,6 +129,12 @@ mod tests {
             let said = text.parse::<Dedicated>().unwrap_err().to_string();
             assert!(said.starts_with(&format!("\"{text}\" names no pool")), "{said}");
         }
+    }
+
+    #[test]
+    fn what_is_no_pool_is_named_on_one_line() {
+        let said = "ads/\n\u{1b}[2J".parse::<Dedicated>().unwrap_err().to_string();
+        assert!(said.starts_with(r#""ads/\n\u{1b}[2J" names no pool"#), "{said:?}");
     }
 
     #[test]
