@@ -104,6 +104,22 @@ deny: ## Licences, sources and duplicates of the dependencies
 	@command -v cargo-deny >/dev/null || { echo "installing cargo-deny, which takes some minutes"; cargo install --locked cargo-deny; }
 	cargo deny --workspace check bans licenses sources
 
+.PHONY: fuzz fuzz-short
+SECONDS ?= 60
+FUZZ_TARGETS := $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
+
+# Without a sanitizer it builds on the stable compiler: there is no unsafe code here for one to look into.
+fuzz: ## Fuzz each parser of the core: SECONDS=60
+	@command -v cargo-fuzz >/dev/null || { echo "installing cargo-fuzz, which takes some minutes"; cargo install --locked --version 0.13.2 cargo-fuzz; }
+	cd fuzz && for target in $(FUZZ_TARGETS); do \
+	  mkdir -p corpus/$$target && \
+	  cargo fuzz run --dev --sanitizer none $$target corpus/$$target seeds/$$target -- \
+	    -max_total_time=$(SECONDS) -timeout=10 -max_len=512 -print_final_stats=1; \
+	done
+
+fuzz-short: ## The same for some seconds, as CI does
+	@$(MAKE) --no-print-directory fuzz SECONDS=10
+
 cluster: ## Start a local cluster named dev: NODES=20
 	@localcluster=$$(e2e/cluster/build) && "$$localcluster" up dev --nodes $(or $(NODES),20)
 
