@@ -234,11 +234,16 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(duration).ok().filter(|duration| !duration.is_zero()).ok_or_else(|| form.to_owned())
 }
 
+/// An empty one is none, as OpenTelemetry reads its variables.
 fn collector(text: &str) -> Result<String, String> {
     let url: Option<http::Uri> = text.parse().ok();
-    let good = url.filter(|url| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some());
-    good.map(|_| text.to_owned())
-        .ok_or_else(|| "use the URL of a collector, such as http://collector:4318".to_owned())
+    let good =
+        url.is_some_and(|url| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some());
+    if good || text.is_empty() {
+        Ok(text.to_owned())
+    } else {
+        Err("use the URL of a collector, such as http://collector:4318".to_owned())
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -3,6 +3,8 @@
 //! Set up once by `main`; everybody else uses `tracing`. While a ConfigMap `borealis-log` stands in the operator's
 //! namespace, its `data.filter` says what is logged, so that a running operator can be looked into.
 
+use std::io::{self, Write};
+
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use tokio::runtime::Handle;
@@ -38,10 +40,40 @@ pub fn start(settings: &Settings, runtime: &Handle) -> Result<(LogFilter, Option
     let all = registry().with(traces.as_ref().map(Traces::layer));
     let log = fmt::layer().with_target(false);
     match settings.log_format {
-        LogFormat::Text => all.with(log.with_ansi(false).with_filter(filter)).init(),
+        LogFormat::Text => {
+            let log = log.with_ansi(false).with_writer(|| OneLine(io::stdout()));
+            all.with(log.with_filter(filter)).init();
+        }
         LogFormat::Json => all.with(log.json().flatten_event(true).with_filter(filter)).init(),
     }
     Ok((LogFilter { start: settings.log.clone(), replace: replace(handle) }, traces))
+}
+
+/// Keeps each event on its one line: what others wrote may hold line breaks, which would make up lines of the log, and marks
+/// by which a terminal shows something else. JSON escapes them by itself.
+struct OneLine<W>(W);
+
+impl<W: Write> Write for OneLine<W> {
+    /// Takes one event, as `fmt` writes it: whole, with a line break at its end.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let mut line = String::with_capacity(text.len());
+        for c in text.strip_suffix('\n').unwrap_or(&text).chars() {
+            if is_odd(c) { line.extend(c.escape_default()) } else { line.push(c) }
+        }
+        line.push('\n');
+        self.0.write_all(line.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Control characters, separators of lines, marks of direction.
+fn is_odd(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn replace<S: 'static>(handle: reload::Handle<EnvFilter, S>) -> Replace
@@ -233,5 +265,38 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
+    }
+
+    /// What somebody may have called a thing.
+    const ODD: &str = "web\n2026-01-01T00:00:00Z  WARN forged\r\u{1b}[2J\u{9b}31m\u{0}\u{202e}\u{2028}\"} {\"level\":\"WARN\"";
+
+    fn say_odd_things() {
+        warn!(job = ODD, error = %ODD, other = ?ODD, "about {ODD}");
+        warn!("the next");
+    }
+
+    #[test]
+    fn what_others_wrote_stays_within_its_line_of_text() {
+        let page = Page::default();
+        let writer = page.clone();
+        let log = fmt().with_ansi(false).with_writer(move || OneLine(writer.clone()));
+        tracing::subscriber::with_default(log.finish(), say_odd_things);
+        let text = page.text();
+        assert_eq!(text.lines().count(), 2, "{text:?}");
+        assert_eq!(text.chars().find(|c| *c != '\n' && is_odd(*c)), None, "{text:?}");
+        assert_eq!(text.matches("web\\n2026-01-01").count(), 4, "it can still be read: {text}");
+    }
+
+    #[test]
+    fn what_others_wrote_stays_within_its_line_of_json() {
+        let page = Page::default();
+        let writer = page.clone();
+        let log = fmt().json().flatten_event(true).with_writer(move || writer.clone());
+        tracing::subscriber::with_default(log.finish(), say_odd_things);
+        let text = page.text();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2, "{text:?}");
+        assert_eq!((&lines[0]["job"], &lines[0]["error"]), (&json!(ODD), &json!(ODD)));
+        assert_eq!(lines[1]["message"], "the next");
     }
 }

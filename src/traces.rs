@@ -58,7 +58,8 @@ impl Traces {
     /// # Errors
     /// When no connection to such a collector can be made, whatever it answers.
     pub fn new(settings: &Settings, runtime: &Handle) -> Result<Option<Self>, Wrong> {
-        let Some(endpoint) = &settings.otlp_endpoint else { return Ok(None) };
+        let named = settings.otlp_endpoint.as_ref().filter(|endpoint| !endpoint.is_empty());
+        let Some(endpoint) = named else { return Ok(None) };
         let wrong = |why: String| Wrong::Collector { endpoint: endpoint.clone(), why };
         let sender = Sender::new(endpoint, runtime.clone()).map_err(wrong)?;
         let exporter = SpanExporter::builder()

@@ -65,6 +65,20 @@ impl Helm {
         self.rolled_out().await
     }
 
+    /// Installs kinds and operator by the charts that upgrades begin at.
+    ///
+    /// # Errors
+    /// As [`Helm::install_operator`].
+    pub async fn install_previous(&self, values: &Path) -> Result<()> {
+        let values = values.to_string_lossy();
+        let to = ["--namespace", NAMESPACE];
+        let kinds = ["install", "borealis-crds", "e2e/previous/borealis-crds.tgz", "--create-namespace"];
+        self.run(&[&kinds[..], &to].concat()).await?;
+        let operator = ["install", "borealis", "e2e/previous/borealis.tgz", "--values", &values];
+        self.run(&[&operator[..], &to, &IMAGE].concat()).await?;
+        self.rolled_out().await
+    }
+
     async fn documented(&self, beginning: &str, more: &[&str]) -> Result<()> {
         let command = documented::command(SECTION, beginning)?;
         let args: Vec<&str> =

@@ -84,16 +84,14 @@ impl<'a> Installation<'a> {
     /// # Errors
     /// What did not go as it says there.
     pub async fn tell(&self) -> Result<()> {
-        self.helm.install_kinds().await?;
-        self.install_operator().await?;
+        self.helm.install_previous(&self.values).await?;
+        self.say("installed by the charts before these: both replicas are ready on the real node");
         let label = "pod-security.kubernetes.io/enforce=restricted";
         self.cluster.kubectl(&["label", "namespace", NAMESPACE, label]).await?;
-        self.helm.run(&["test", "borealis", "--namespace", NAMESPACE]).await?;
-        self.say("helm test has passed");
         let before = self.serve().await?;
         self.say(&format!("{} instances of a service run on the real node", before.len()));
 
-        let release = ["--namespace", NAMESPACE];
+        let (release, kinds) = (["--namespace", NAMESPACE], self.kinds().await?);
         self.helm
             .run(&[&["upgrade", "borealis-crds", "charts/borealis-crds"], &release[..]].concat())
             .await?;
@@ -101,7 +99,10 @@ impl<'a> Installation<'a> {
         self.helm.run(&[&["upgrade", "borealis", "charts/borealis"], &release[..], &filter].concat()).await?;
         self.helm.rolled_out().await?;
         ensure!(self.pods().await? == before, "the upgrade has touched the service's Pods: {before:?}");
-        self.say("upgraded: no Pod of the service was touched");
+        let kinds = format!("generations of the kinds {kinds}, then {}", self.kinds().await?);
+        self.say(&format!("upgraded: no Pod of the service was touched; {kinds}"));
+        self.helm.run(&["test", "borealis", "--namespace", NAMESPACE]).await?;
+        self.say("helm test has passed");
         self.heals(&before).await?;
         self.say("the new replicas replace an instance that is deleted");
 
@@ -122,6 +123,10 @@ impl<'a> Installation<'a> {
         self.heals(&before).await?;
         self.say("installed again: it goes on with what is there");
         Ok(())
+    }
+
+    async fn kinds(&self) -> Result<String> {
+        self.cluster.kubectl(&["get", "crd", "--output=jsonpath={.items[*].metadata.generation}"]).await
     }
 
     async fn install_operator(&self) -> Result<()> {

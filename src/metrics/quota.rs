@@ -60,8 +60,9 @@ impl Metrics {
             ("dedicated", dedicated),
             ("non_production", non_production),
         ];
-        let named = parts.iter().flat_map(|(_, amounts)| amounts_of(amounts));
-        let resources: BTreeSet<String> = named.map(|(name, _)| name.to_owned()).collect();
+        // Whoever makes Pods may ask for resources of any name: those that nobody limits are no series.
+        let limit = parts[0].1;
+        let resources: BTreeSet<String> = amounts_of(limit).map(|(name, _)| name.to_owned()).collect();
         for (part, amounts) in parts {
             for resource in &resources {
                 let amount = amounts_of(amounts).find(|(name, _)| name == resource).map_or(0, |(_, it)| it);
@@ -97,4 +98,51 @@ impl Metrics {
 #[expect(clippy::cast_precision_loss, reason = "a metric is a floating-point number")]
 fn whole(resource: &str, amount: i64) -> f64 {
     if resource == CPU { amount as f64 / 1_000.0 } else { amount as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gpus(names: &[&str]) -> Resources {
+        let extended = names.iter().map(|name| ((*name).into(), 2)).collect();
+        Resources { cpu_milli: 1_500, extended, ..Resources::NONE }
+    }
+
+    #[test]
+    fn only_what_is_limited_is_a_series_of_its_own() {
+        let metrics = Metrics::default();
+        let usage = Usage { production: gpus(&["a/gpu", "b/odd"]), ..Usage::default() };
+        let (foreign, namespaces) = (gpus(&["c/odder"]), BTreeMap::new());
+        let series = |quota: Option<&Resources>| {
+            let report = Report {
+                quota,
+                usage: &usage,
+                foreign: &foreign,
+                namespaces: &namespaces,
+                over: Resources::NONE,
+                held: 0,
+                first_held: Vec::new(),
+            };
+            metrics.quota("ads", &report);
+            let text = metrics.print(&crate::lease::fence().1).unwrap();
+            let all = text.lines().filter_map(|line| line.strip_prefix("borealis_quota{"));
+            let production = all.filter(|line| line.contains(r#"part="production""#));
+            let mut said: Vec<_> = production
+                .map(|line| {
+                    let (labels, value) = line.split_once("} ").unwrap();
+                    let (_, resource) = labels.split_once(r#"resource=""#).unwrap();
+                    format!("{} {value}", resource.split('"').next().unwrap())
+                })
+                .collect();
+            said.sort();
+            said
+        };
+        assert_eq!(series(None), ["cpu 1.5", "ephemeral-storage 0.0", "memory 0.0"]);
+        assert_eq!(
+            series(Some(&gpus(&["a/gpu"]))),
+            ["a/gpu 2.0", "cpu 1.5", "ephemeral-storage 0.0", "memory 0.0"]
+        );
+        assert_eq!(series(None).len(), 3, "what is limited no more goes");
+    }
 }

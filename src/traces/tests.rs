@@ -14,7 +14,11 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 use tokio::net::TcpListener;
-use tracing::trace_span;
+use tracing::{
+    Dispatch,
+    dispatcher::{DefaultGuard, set_default},
+    trace_span,
+};
 use tracing_subscriber::{fmt, layer::SubscriberExt, registry};
 
 use super::*;
@@ -67,6 +71,13 @@ pub(crate) fn traces(flags: &str) -> Option<Traces> {
     Traces::new(&settings, &Handle::current()).unwrap()
 }
 
+/// Has this thread traced by it. There is another dispatcher meanwhile: with one alone `tracing` asks the thread that first
+/// comes by a span whether anybody wants it, which may be that of another test.
+pub(crate) fn traced(by: impl Into<Dispatch>) -> (DefaultGuard, Dispatch) {
+    let another = Dispatch::new(registry());
+    (set_default(&by.into()), another)
+}
+
 /// Has what was traced sent; not on a thread of the runtime, which does the sending.
 async fn flush(traces: &Traces) {
     let provider = traces.0.clone();
@@ -82,7 +93,9 @@ async fn spans_of_ours_arrive_and_say_whose_they_are() {
     let collector = Collector::start(0).await;
     let flags = format!("--otlp-endpoint http://{}/ --trace-ratio 1 --cluster-name north", collector.address);
     let traces = traces(&flags).unwrap();
-    tracing::subscriber::with_default(registry().with(traces.layer()), trace);
+    let guard = traced(registry().with(traces.layer()));
+    trace();
+    drop(guard);
     flush(&traces).await;
     let names: Vec<_> = collector.spans().into_iter().map(|span| span.name).collect();
     assert_eq!(names, ["work"]);
@@ -101,10 +114,14 @@ async fn spans_of_ours_arrive_and_say_whose_they_are() {
 async fn as_many_are_sent_as_are_asked_for_and_none_without_a_collector() {
     let collector = Collector::start(0).await;
     let traces = traces(&format!("--otlp-endpoint http://{} --trace-ratio 0", collector.address)).unwrap();
-    tracing::subscriber::with_default(registry().with(traces.layer()), trace);
+    let guard = traced(registry().with(traces.layer()));
+    trace();
+    drop(guard);
     flush(&traces).await;
     assert_eq!(collector.spans(), []);
-    assert!(super::tests::traces("").is_none());
+    for none in ["", "--otlp-endpoint="] {
+        assert!(super::tests::traces(none).is_none());
+    }
 }
 
 #[tokio::test]
@@ -117,7 +134,7 @@ async fn a_collector_that_is_away_is_told_of_once_and_so_is_its_return() {
     let writer = page.clone();
     let log = fmt::layer().with_ansi(false).with_writer(move || writer.clone());
     let log = log.with_filter(Targets::new().with_target("borealis", Level::INFO));
-    let _log = tracing::subscriber::set_default(registry().with(traces.layer()).with(log));
+    let _log = traced(registry().with(traces.layer()).with(log));
     for _ in 0..2 {
         trace();
         flush(&traces).await;

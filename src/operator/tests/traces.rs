@@ -4,20 +4,20 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use tracing_subscriber::{layer::SubscriberExt, registry};
 
 use super::*;
-use crate::traces::tests::{Collector, said, traces};
+use crate::traces::tests::{Collector, said, traced, traces};
 
 // One thread, so that all of the operator is traced and nothing else is.
 #[tokio::test]
 async fn a_round_is_a_trace_with_its_calls_in_it() {
     let collector = Collector::start(0).await;
     let traces = traces(&format!("--otlp-endpoint http://{} --trace-ratio 1", collector.address)).unwrap();
-    let traced = tracing::subscriber::set_default(registry().with(traces.layer()));
+    let guard = traced(registry().with(traces.layer()));
     let mut world = World::new();
     world.start().await;
     world.apply("web", 2, "web:1");
     world.settled("web:1", 2).await;
     world.stop().await;
-    drop(traced);
+    drop(guard);
     tokio::task::spawn_blocking(move || drop(traces)).await.unwrap();
 
     let spans = collector.spans();
