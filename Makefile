@@ -87,6 +87,11 @@ e2e-installed: build image ## The scenarios, the operator installed by Helm from
 e2e-full: build ## The scenarios, the long ones too
 	@$(TARGET)/debug/borealis-e2e --full $(ARGS)
 
+.PHONY: chaos
+chaos: build ## Everything at once by a seed, 30 minutes, on a cluster without a real node: SEED=1 CHAOS_SECONDS=1800
+	@CHAOS_SEED=$(or $(SEED),1) CHAOS_SECONDS=$(or $(CHAOS_SECONDS),1800) \
+	  $(TARGET)/debug/borealis-e2e --no-real-node --full --filter chaos $(ARGS)
+
 build:
 	cargo build --workspace --bins --locked
 	@e2e/cluster/build >/dev/null

@@ -26,6 +26,37 @@ fn the_committed_files_are_those_of_the_code() {
     }
 }
 
+/// All fields below this one, with their paths; Pod templates are Kubernetes' own.
+fn fields(schema: &Value, path: &str, found: &mut Vec<String>) {
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        found.push(path.clone());
+        if name != "template" {
+            fields(field, &path, found);
+        }
+    }
+    for inner in ["items", "additionalProperties"] {
+        fields(&schema[inner], path, found);
+    }
+}
+
+/// What a tenant makes can't reach into another's namespace if it can't say one.
+#[test]
+fn nothing_that_a_tenant_writes_names_a_namespace() {
+    let of = |kind: &str| {
+        let mut found = Vec::new();
+        fields(at(&schema(kind), "spec"), "spec", &mut found);
+        found.retain(|path| path.to_lowercase().contains("namespace"));
+        found
+    };
+    for kind in ["AuroraService", "AuroraJob", "AuroraCron", "AuroraUpdate"] {
+        assert_eq!(of(kind), [""; 0], "{kind}");
+    }
+    // Those of administrators do.
+    assert_eq!(of("Framework"), ["spec.serviceAccounts.namespace"]);
+    assert!(of("AuroraRole").contains(&"spec.namespaces".to_owned()));
+}
+
 #[test]
 fn defaults_are_in_the_schema() {
     let service = schema("AuroraService");

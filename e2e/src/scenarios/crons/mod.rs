@@ -52,12 +52,12 @@ pub(super) fn all() -> Vec<Scenario> {
 }
 
 /// What the witness saw of a cron since a mark.
-pub(super) fn runs_of(scene: &Scene, mark: Mark, cron: &str) -> CronRuns {
+pub(in crate::scenarios) fn runs_of(scene: &Scene, mark: Mark, cron: &str) -> CronRuns {
     observer::cron_runs(scene.world.observer.ledger().of_namespace(mark, &scene.namespace), cron)
 }
 
 /// Waits until the cron satisfies this.
-pub(super) async fn cron_until(
+pub(in crate::scenarios) async fn cron_until(
     scene: &Scene,
     cron: &str,
     what: &str,
