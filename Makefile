@@ -119,7 +119,7 @@ fuzz: ## Fuzz each parser of the core: SECONDS=60
 	cd fuzz && for target in $(FUZZ_TARGETS); do \
 	  mkdir -p corpus/$$target && \
 	  cargo fuzz run --dev --sanitizer none $$target corpus/$$target seeds/$$target -- \
-	    -max_total_time=$(SECONDS) -timeout=10 -max_len=512 -print_final_stats=1 || exit 1; \
+	    -max_total_time=$(SECONDS) -timeout=10 -max_len=512 -verbosity=0 -print_final_stats=1 || exit 1; \
 	done
 
 fuzz-short: ## The same for some seconds, as CI does

@@ -7,6 +7,7 @@ use std::{
 
 use axum::{Router, body::Bytes as Body, routing::post};
 use clap::Parser;
+use k8s_openapi::api::core::v1::Pod;
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{KeyValue as Attribute, any_value::Value},
@@ -148,4 +149,22 @@ async fn a_collector_that_is_away_is_told_of_once_and_so_is_its_return() {
     flush(&traces).await;
     assert_eq!(collector.spans().len(), 1, "what was lost is not sent later");
     assert_eq!(page.text().matches("traces are sent again").count(), 1);
+}
+
+#[tokio::test]
+async fn calls_of_the_client_are_traced_with_their_answers() {
+    let collector = Collector::start(0).await;
+    let traces = traces(&format!("--otlp-endpoint http://{} --trace-ratio 1", collector.address)).unwrap();
+    let mut config = kube::Config::new(format!("http://{}", collector.address).parse().unwrap());
+    config.default_retry = false;
+    let pods: kube::Api<Pod> = kube::Api::namespaced(kube::Client::try_from(config).unwrap(), "prod");
+    let guard = traced(registry().with(traces.layer()));
+    // The collector knows no Pods.
+    assert!(pods.get("web-0-1").await.is_err());
+    drop(guard);
+    flush(&traces).await;
+    let spans = collector.spans();
+    let call = spans.iter().find(|span| said(&span.attributes, "http.status_code").as_deref() == Some("404"));
+    let url = said(&call.expect("the span of the call").attributes, "http.url").unwrap();
+    assert!(url.ends_with("/namespaces/prod/pods/web-0-1"), "{url}");
 }
