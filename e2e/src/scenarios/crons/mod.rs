@@ -72,7 +72,7 @@ pub(in crate::scenarios) async fn cron_until(
 }
 
 /// The outcomes that the status records, by time in seconds.
-pub(super) fn outcomes(cron: &Value) -> BTreeMap<i64, String> {
+pub(in crate::scenarios) fn outcomes(cron: &Value) -> BTreeMap<i64, String> {
     let records = at(cron, "/status/runs").as_array().cloned().unwrap_or_default();
     let read = |record: &Value| {
         let time: Timestamp = text(record, "/scheduledTime").parse().ok()?;
