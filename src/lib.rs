@@ -6,7 +6,6 @@
 pub mod admission;
 pub mod api;
 pub mod apply;
-mod causes;
 pub mod checks;
 pub mod controller;
 mod followed;
@@ -17,6 +16,7 @@ pub mod lease;
 mod listen;
 pub mod metrics;
 pub mod operator;
+mod outbound;
 pub mod quota;
 pub mod server;
 pub mod settings;

@@ -15,7 +15,6 @@ use std::{
 
 use async_trait::async_trait;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{
     client::legacy::{Client, ResponseFuture, connect::HttpConnector},
     rt::TokioExecutor,
@@ -32,7 +31,7 @@ use tracing::{Level, Subscriber, info, warn};
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
 use crate::{
-    causes::causes,
+    outbound::{causes, verified},
     settings::{Settings, Wrong},
 };
 
@@ -126,10 +125,7 @@ impl Sender {
     fn new(endpoint: &str, runtime: Handle) -> Result<Self, String> {
         let client = Client::builder(TokioExecutor::new());
         let request: Arc<dyn Fn(_) -> _ + Send + Sync> = if endpoint.starts_with("https:") {
-            let tls = HttpsConnectorBuilder::new().try_with_platform_verifier();
-            let tls =
-                tls.map_err(|error| format!("the system's root certificates can't be read: {error}"))?;
-            let client = client.build(tls.https_only().enable_http1().build());
+            let client = client.build(verified()?);
             Arc::new(move |request| client.request(request))
         } else {
             let client = client.build(HttpConnector::new());

@@ -56,6 +56,11 @@ fn certificates_are_always_verified() {
             assert!(!text.contains(word), "{} has {word}", path.display());
         }
     }
-    let asks = sources().into_iter().find(|(path, _)| path.ends_with("checks/ask.rs")).unwrap().1;
-    assert!(asks.contains(".try_with_platform_verifier()") && asks.contains(".https_only()"));
+    let (connects, others): (Vec<_>, Vec<_>) =
+        sources().into_iter().partition(|(path, _)| path.ends_with("src/outbound.rs"));
+    let connects = &connects[0].1;
+    assert!(connects.contains(".try_with_platform_verifier()") && connects.contains(".https_only()"));
+    for (path, text) in others {
+        assert!(!text.contains("HttpsConnectorBuilder"), "{} connects by itself", path.display());
+    }
 }

@@ -8,7 +8,7 @@ use std::{sync::OnceLock, time::Duration};
 use borealis_core::model::{Check, Source};
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -17,7 +17,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::timeout;
 
 use super::answer::{Reading, of_document, of_query};
-use crate::causes::causes;
+use crate::outbound::{causes, verified};
 
 /// The most bytes of an answer that are read.
 const MAX_ANSWER: usize = 128 * 1024;
@@ -88,13 +88,7 @@ impl Asker {
     }
 
     fn tls(&self) -> Result<&Tls, String> {
-        let made = self.tls.get_or_init(|| {
-            let builder = HttpsConnectorBuilder::new().try_with_platform_verifier();
-            let builder =
-                builder.map_err(|error| format!("the system's root certificates can't be read: {error}"))?;
-            Ok(client(builder.https_only().enable_http1().build()))
-        });
-        made.as_ref().map_err(Clone::clone)
+        self.tls.get_or_init(|| verified().map(client)).as_ref().map_err(Clone::clone)
     }
 }
 
