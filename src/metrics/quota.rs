@@ -16,7 +16,7 @@ use prometheus_client::{
 };
 
 use super::{Metrics, signed};
-use crate::api::amounts::{CPU, amounts_of};
+use crate::api::amounts::{CPU, amount, amounts_of};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfRole {
@@ -65,7 +65,7 @@ impl Metrics {
         let resources: BTreeSet<String> = amounts_of(limit).map(|(name, _)| name.to_owned()).collect();
         for (part, amounts) in parts {
             for resource in &resources {
-                let amount = amounts_of(amounts).find(|(name, _)| name == resource).map_or(0, |(_, it)| it);
+                let amount = amount(amounts, resource);
                 let label = Amount { role: role.to_owned(), resource: resource.clone(), part };
                 self.0.quota.amounts.get_or_create(&label).set(whole(resource, amount));
             }
