@@ -3,11 +3,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::{alone, cron_until, outcomes, runs_of};
+use super::{alone, cron_until, outcomes, runs_of, without_run};
 use crate::{
     cron::{Cron, apart, minutely, quick, soon},
     kube_api::{at, number},
@@ -74,11 +74,9 @@ async fn killed(scene: Scene, kills: u32) -> Result<()> {
         })
         .await?;
         let ran: BTreeSet<i64> = runs_of(&scene, mark, name).into_keys().collect();
-        let due: BTreeSet<i64> = (0..i64::from(kills)).map(|nth| begin.as_second() + nth * APART).collect();
-        let lost: Vec<_> = due.difference(&ran).collect();
+        let times = (begin.as_second(), last.as_second());
+        let lost = without_run(&ran, times, APART).with_context(|| name.to_owned())?;
         ensure!(lost.is_empty(), "{name}: no run of {lost:?}; there were {ran:?}");
-        let odd: Vec<_> = ran.iter().filter(|time| (**time - begin.as_second()) % APART != 0).collect();
-        ensure!(odd.is_empty(), "{name}: nothing was due at {odd:?}");
         alone(&scene, mark, name)?;
     }
     scene.note(format!("{kills} leaders killed at as many due times"));

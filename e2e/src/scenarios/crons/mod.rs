@@ -56,6 +56,21 @@ pub(in crate::scenarios) fn runs_of(scene: &Scene, mark: Mark, cron: &str) -> Cr
     observer::cron_runs(scene.world.observer.ledger().of_namespace(mark, &scene.namespace), cron)
 }
 
+/// The times, so many seconds apart from the first to the last, of which no run was seen.
+///
+/// # Errors
+/// When one was seen of a time at which nothing was due.
+pub(in crate::scenarios) fn without_run(
+    ran: &BTreeSet<i64>,
+    (first, last): (i64, i64),
+    apart: i64,
+) -> Result<Vec<i64>> {
+    let odd: Vec<_> = ran.iter().filter(|time| (**time - first) % apart != 0).collect();
+    ensure!(odd.is_empty(), "nothing was due at {odd:?}");
+    let due = (0..).map(|nth| first + nth * apart).take_while(|time| *time <= last);
+    Ok(due.filter(|time| !ran.contains(time)).collect())
+}
+
 /// Waits until the cron satisfies this.
 pub(in crate::scenarios) async fn cron_until(
     scene: &Scene,
