@@ -165,6 +165,8 @@ async fn calls_of_the_client_are_traced_with_their_answers() {
     flush(&traces).await;
     let spans = collector.spans();
     let call = spans.iter().find(|span| said(&span.attributes, "http.status_code").as_deref() == Some("404"));
-    let url = said(&call.expect("the span of the call").attributes, "http.url").unwrap();
+    let call = call.expect("the span of the call");
+    assert_eq!(call.name, "get");
+    let url = said(&call.attributes, "http.url").unwrap();
     assert!(url.ends_with("/namespaces/prod/pods/web-0-1"), "{url}");
 }
