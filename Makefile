@@ -1,6 +1,6 @@
 # What people and CI do with this repository. `make` alone lists it.
 #
-# Needed: cargo (rustup), a C compiler, go, make. What else a target needs it installs itself, and says so; the real
+# Needed: cargo (rustup), a C and C++ compiler, go, make. What else a target needs it installs itself, and says so; the real
 # node's container runtime is installed by localcluster when it starts one.
 
 SHELL := /bin/bash
