@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use backon::{ExponentialBuilder, Retryable};
 use borealis_core::model::{JobKind, Uid};
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -35,6 +36,14 @@ use crate::{
 
 /// How long the reads may take in all.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How a read is tried again by itself: all of a service's reads have to succeed, so one that fails now and then would have
+/// them fail for long.
+const AGAIN: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(50))
+    .with_max_delay(Duration::from_secs(1))
+    .with_max_times(4)
+    .with_jitter();
 
 /// Why a service could not be read live.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +141,11 @@ pub async fn settle(client: &Client, index: &Index, key: &JobKey) -> Result<(), 
     .map_err(|_| SettleError::Timeout)?
 }
 
+/// Whether an answer may be another in a moment. The client itself tries again what it is told to: 429, 503, 504.
+fn passes(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code >= 500)
+}
+
 /// Reads an object for the hash of what it holds; the rest of it is dropped at once.
 async fn read_content(
     client: &Client,
@@ -155,8 +169,12 @@ where
     K: Content + DeserializeOwned + Clone + std::fmt::Debug,
 {
     let api: Api<K> = Api::namespaced(client.clone(), &key.namespace);
-    let answer = api.get(&source.name).await;
-    metrics.answered(Verb::get, &answer);
+    let ask = async || {
+        let answer = api.get(&source.name).await;
+        metrics.answered(Verb::get, &answer);
+        answer
+    };
+    let answer = ask.retry(AGAIN).when(passes).await;
     let unusable = |why: String| SettleError::Unusable { what: source.clone(), why };
     match answer {
         Ok(object) => {
@@ -249,8 +267,12 @@ where
     let mut params = params.limit(PAGE);
     let mut objects = Vec::new();
     loop {
-        let page: kube::Result<ObjectList<K>> = api.list(&params).await;
-        metrics.answered(Verb::list, &page);
+        let ask = async || {
+            let page: kube::Result<ObjectList<K>> = api.list(&params).await;
+            metrics.answered(Verb::list, &page);
+            page
+        };
+        let page = ask.retry(AGAIN).when(passes).await;
         let page = page.map_err(|source| SettleError::List { kind, source: Box::new(source) })?;
         objects.extend(page.items);
         // The pages of one list are of one version; only the last is sure to be followed by none.

@@ -15,6 +15,9 @@ use serde_json::json;
 
 use super::*;
 
+/// How often a read is tried at most.
+const ATTEMPTS: usize = 5;
+
 fn runs(index: &Index) -> Viewed<Vec<(u32, u32)>> {
     index.view(&key("web"), |view, _| view.tasks.iter().map(|task| (task.instance, task.run)).collect())
 }
@@ -38,7 +41,7 @@ async fn a_live_read_shows_what_became_of_a_write() {
     assert_eq!(runs(&index), Viewed::Unsettled);
 
     let failed = Answer::new(500, "InternalError", "etcd leader changed");
-    api.inject(Fault::once("list", "auroraupdates", Effect::Refuse(failed)));
+    api.inject(Fault::once("list", "auroraupdates", Effect::Refuse(failed)).times(ATTEMPTS));
     let error = settle(&api.client(), &index, &key("web")).await.unwrap_err();
     assert!(matches!(error, SettleError::List { kind: Kind::Update, .. }), "{error}");
     assert_eq!(runs(&index), Viewed::Unsettled, "half a read settles nothing");
@@ -54,6 +57,22 @@ async fn a_live_read_shows_what_became_of_a_write() {
     index.unsettle(&key("web"));
     settle(&api.client(), &index, &key("web")).await.unwrap();
     assert_eq!(runs(&index), Viewed::Absent, "the service itself is gone");
+}
+
+/// Each of its reads may fail a few times: all of them have to succeed in the end, whatever share of calls fails.
+#[tokio::test(start_paused = true)]
+async fn reads_that_fail_for_a_moment_are_tried_again_one_by_one() {
+    let api = FakeApi::new();
+    let index = Index::new(Metrics::default(), |_| {});
+    index.learn_service(&serde_json::from_value(api.create("auroraservices", service(1, 1, 1))).unwrap());
+    api.create("pods", pod(0, 1, 1, 1));
+    index.unsettle(&key("web"));
+    for resource in ["auroraservices", "controllerrevisions", "auroraupdates", "pods"] {
+        let failed = Answer::new(500, "InternalError", "etcd leader changed");
+        api.inject(Fault::once("list", resource, Effect::Refuse(failed)).times(ATTEMPTS - 1));
+    }
+    settle(&api.client(), &index, &key("web")).await.unwrap();
+    assert_eq!(runs(&index), Viewed::Of(vec![(0, 1)]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -285,13 +304,13 @@ async fn an_object_that_can_t_be_read_leaves_the_service_unsettled() {
         &serde_json::from_value(api.create("auroraservices", configured("ConfigMaps"))).unwrap(),
     );
     let failed = Answer::new(500, "InternalError", "etcd leader changed");
-    api.inject(Fault::once("get", "configmaps", Effect::Refuse(failed)));
+    api.inject(Fault::once("get", "configmaps", Effect::Refuse(failed)).times(ATTEMPTS));
     let error = settle(&api.client(), &index, &key("web")).await.unwrap_err();
     assert!(error.to_string().contains("ConfigMap extra"), "{error}");
     assert_eq!(config(&index), Viewed::Unsettled);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_object_that_can_not_be_read_for_long_is_gone_without_and_said() {
     let (api, index) = (FakeApi::new(), Index::new(Metrics::default(), |_| {}));
     let service = api.create("auroraservices", configured("ConfigMaps"));
