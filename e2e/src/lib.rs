@@ -7,9 +7,11 @@
 #![allow(clippy::print_stdout, reason = "the binaries talk to a person at a terminal")]
 
 pub mod bench;
+pub mod between;
 pub mod cluster;
 pub mod command;
 pub mod cron;
+pub mod debian;
 pub mod demo;
 pub mod documented;
 pub mod dump;

@@ -1,17 +1,17 @@
 //! A real Prometheus as a process of this machine.
 //!
-//! `e2e/prometheus/get` fetches Debian's once, or BOREALIS_PROMETHEUS names one. It must be there: what needs it fails
-//! without. Started by scenarios about checks for one program, and by `monitored` for the operator.
+//! It is Debian's, or BOREALIS_PROMETHEUS names one. Started by scenarios about checks for one program, and
+//! by `monitored` for the operator.
 
 use std::{
     fs::{self, File},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use jiff::Timestamp;
 use kube::{Client, Config};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -22,15 +22,12 @@ use tokio::{
 };
 
 use crate::{
-    command::Call,
-    paths,
+    debian,
     wait::{self, Look},
 };
 
 /// How long it may take to start and to scrape for the first time.
 const START: Duration = Duration::from_secs(60);
-/// How long its package may take to download.
-const DOWNLOAD: Duration = Duration::from_secs(300);
 
 /// A running Prometheus, until it is dropped.
 pub struct Prometheus {
@@ -62,7 +59,7 @@ impl Prometheus {
         scrape: Value,
         metric: &str,
     ) -> Result<Self> {
-        let prometheus = path().await?;
+        let prometheus = debian::file("prometheus", "usr/bin/prometheus", "BOREALIS_PROMETHEUS").await?;
         let data = folder.join(name);
         fs::create_dir_all(&data)?;
         let config = json!({ "global": { "scrape_interval": every }, "scrape_configs": [scrape] });
@@ -118,18 +115,6 @@ impl Prometheus {
         let samples = answer["data"]["result"].as_array().cloned().unwrap_or_default();
         Ok(samples.iter().filter_map(|sample| sample["value"][1].as_str().map(str::to_owned)).collect())
     }
-}
-
-/// The program.
-async fn path() -> Result<PathBuf> {
-    if let Some(given) = std::env::var_os("BOREALIS_PROMETHEUS") {
-        return Ok(PathBuf::from(given));
-    }
-    let get = paths::repository().join("e2e/prometheus/get");
-    let path = Call::new(&get, &[] as &[&str]).limit(DOWNLOAD).output().await;
-    let path = PathBuf::from(path.context("there is no Prometheus")?.trim());
-    ensure!(path.is_file(), "there is no Prometheus at {}", path.display());
-    Ok(path)
 }
 
 /// A port of this machine that was free a moment ago.
