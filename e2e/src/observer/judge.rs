@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::ledger::{Change, Entry};
+use super::{
+    facts::Facts,
+    ledger::{Change, Entry},
+};
 
 /// One run of an instance, as it was seen from outside.
 #[derive(Debug, Clone)]
@@ -81,6 +84,25 @@ pub fn groups<'a>(entries: impl Iterator<Item = &'a Entry>, revision: &str) -> R
         }
     }
     Ok(groups)
+}
+
+/// The most instances at once, of those numbered below `instances`, that had nothing up since a Pod of theirs was told to end
+/// that is none of those excused.
+pub fn most_ended<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+    instances: u32,
+    excused: impl Fn(&Facts) -> bool,
+) -> usize {
+    let (mut ended, mut most) = (BTreeSet::new(), 0);
+    for Entry { change, pod, .. } in entries.filter(|entry| entry.pod.key.instance < instances) {
+        if pod.is_up() && *change != Change::Deleted {
+            ended.remove(&pod.key.instance);
+        } else if pod.ending && pod.is_live() && pod.live_label && !excused(pod) {
+            ended.insert(pod.key.instance);
+        }
+        most = most.max(ended.len());
+    }
+    most
 }
 
 /// The runs of a cron that had a Pod, by their times in seconds, with the uids of the jobs whose Pods those were and how

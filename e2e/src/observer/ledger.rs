@@ -44,7 +44,9 @@ pub struct Ledger {
     instances: BTreeMap<Key, BTreeSet<String>>,
     /// Services, with their namespace, that may have two live Pods of an instance, and of how many instances at a time.
     surges: BTreeMap<(String, String), usize>,
-    /// Pods that were on a node when it was lost: nobody knows whether they run.
+    /// Nodes that are lost: nobody knows whether what is there runs, or is begun there.
+    lost_nodes: BTreeSet<String>,
+    /// Pods that a node which is back has yet to end.
     lost: BTreeSet<String>,
     violations: Vec<String>,
 }
@@ -72,7 +74,9 @@ impl Ledger {
     fn live(&self, key: &Key) -> Vec<&Facts> {
         let uids = self.instances.get(key).into_iter().flatten();
         let known = uids.filter(|uid| !self.lost.contains(*uid)).filter_map(|uid| self.pods.get(uid));
-        known.filter(|pod| pod.is_live()).collect()
+        let reachable =
+            known.filter(|pod| pod.node.as_ref().is_none_or(|node| !self.lost_nodes.contains(node)));
+        reachable.filter(|pod| pod.is_live()).collect()
     }
 
     /// Whether an instance may have so many live Pods now: two, where its service surges and not too many others do.
@@ -111,16 +115,19 @@ impl Ledger {
         }
     }
 
-    /// A node is about to be lost: whether its Pods run is not known from now on.
+    /// A node is about to be lost: whether its Pods run is not known from now on, nor of those that are still bound to it
+    /// before the scheduler hears of it.
     pub fn node_lost(&mut self, node: &str) {
-        let on_it = self.pods.values().filter(|pod| pod.node.as_deref() == Some(node));
-        self.lost.extend(on_it.map(|pod| pod.uid.clone()));
+        self.lost_nodes.insert(node.to_owned());
     }
 
     /// A lost node is back: its Pods count again, but for those that it has yet to end.
     pub fn node_restored(&mut self, node: &str) {
+        self.lost_nodes.remove(node);
         let Self { lost, pods, .. } = self;
-        lost.retain(|uid| pods.get(uid).is_some_and(|pod| pod.ending || pod.node.as_deref() != Some(node)));
+        lost.retain(|uid| pods.contains_key(uid));
+        let to_end = pods.values().filter(|pod| pod.ending && pod.node.as_deref() == Some(node));
+        lost.extend(to_end.map(|pod| pod.uid.clone()));
     }
 
     /// Where the ledger stands now.

@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 
 pub use self::{
     facts::{FLAPS, Facts, INSTANCE, JOB, Key, LIVE, REVISION, RUN, SERVICE},
-    judge::{CronRuns, RunSeen, cron_runs, each_once, groups, runs},
+    judge::{CronRuns, RunSeen, cron_runs, each_once, groups, most_ended, runs},
     ledger::{Change, Entry, Ledger, Mark},
 };
 

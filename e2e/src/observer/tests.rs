@@ -86,6 +86,24 @@ fn a_pod_of_a_lost_node_is_no_second_one() {
 }
 
 #[test]
+fn nor_is_one_that_is_bound_to_a_lost_node_afterwards() {
+    let mut ledger = Ledger::default();
+    let unbound = Facts { node: None, phase: "Pending".into(), ready: false, ..pod(0, 1, "a") };
+    ledger.record(Instant::now(), Change::Added, unbound);
+    ledger.node_lost("node-1");
+    let bound = Facts { phase: "Pending".into(), ready: false, ending: true, ..pod(0, 1, "a") };
+    ledger.record(Instant::now(), Change::Modified, bound.clone());
+    let next = Facts { node: Some("node-2".into()), ..pod(0, 2, "a") };
+    started(&mut ledger, &next);
+    ledger.node_restored("node-1");
+    ledger.record(Instant::now(), Change::Modified, next.clone());
+    assert!(ledger.violations("ns").is_empty(), "it is told to end, which its node has yet to do");
+    ledger.record(Instant::now(), Change::Deleted, bound);
+    ledger.record(Instant::now(), Change::Added, Facts { name: "third".into(), uid: "third".into(), ..next });
+    assert_eq!(ledger.violations("ns").len(), 1);
+}
+
+#[test]
 fn instances_that_are_down_at_once_are_counted() {
     let mut ledger = Ledger::default();
     for instance in 0..4 {
@@ -99,6 +117,25 @@ fn instances_that_are_down_at_once_are_counted() {
     }
     assert_eq!(ledger.most_down(mark, "ns", "web", 4), 2);
     assert_eq!(ledger.most_down(ledger.mark(), "ns", "web", 4), 0);
+}
+
+#[test]
+fn instances_that_were_ended_on_purpose_are_counted_until_they_are_up_again() {
+    let mut ledger = Ledger::default();
+    for instance in 0..4 {
+        started(&mut ledger, &pod(instance, 1, "a"));
+    }
+    let mark = ledger.mark();
+    let ending = |instance| Facts { ending: true, ..pod(instance, 1, "a") };
+    for instance in [0, 1, 3] {
+        ledger.record(Instant::now(), Change::Modified, ending(instance));
+    }
+    ledger.record(Instant::now(), Change::Deleted, ending(0));
+    started(&mut ledger, &pod(0, 2, "b"));
+    replaced(&mut ledger, &pod(2, 1, "a"), &pod(2, 2, "b"));
+    let most =
+        |below, excused: &str| most_ended(ledger.since(mark, "ns", "web"), below, |pod| pod.uid == excused);
+    assert_eq!((most(4, ""), most(3, ""), most(4, "uid-1-1")), (3, 2, 2));
 }
 
 #[test]
