@@ -46,6 +46,11 @@ func component(ctx context.Context, args []string) error {
 		return cluster.Pause(name)
 	case "continue":
 		return cluster.Continue(name)
+	case "compact":
+		if name != controlplane.Etcd {
+			return fmt.Errorf("%s keeps no history: only etcd can be compacted", name)
+		}
+		return cluster.Compact(ctx)
 	default:
 		return errUsage
 	}

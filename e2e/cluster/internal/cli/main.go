@@ -21,7 +21,7 @@ const usage = `localcluster runs a real Kubernetes on this machine, with simulat
   localcluster down NAME | --all
   localcluster status [NAME]
   localcluster kubeconfig NAME [--user CN [--group G]...]    prints the path of a kubeconfig
-  localcluster component NAME stop|kill|start|restart|pause|continue COMPONENT
+  localcluster component NAME stop|kill|start|restart|pause|continue|compact COMPONENT
   localcluster node NAME lose [--now] NODE
   localcluster node NAME restore NODE
   localcluster load-image NAME ARCHIVE                       for the real node
