@@ -4,6 +4,7 @@
 //! administrator's: a right that is missing in `deploy/` has to show here.
 
 use std::{
+    net::SocketAddr,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -47,8 +48,25 @@ pub async fn account_kubeconfig(
         "current-context": account,
     });
     let path = folder.join(format!("{account}.kubeconfig"));
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-    std::io::Write::write_all(&mut file, serde_yaml_ng::to_string(&config)?.as_bytes())?;
+    write(&path, &config)?;
     Ok(path)
+}
+
+/// The same kubeconfig for another way to the API server, beside it.
+///
+/// # Errors
+/// When a file can't be read or written.
+pub(super) fn by_way_of(kubeconfig: &Path, server: SocketAddr) -> Result<PathBuf> {
+    let mut config: Value = serde_yaml_ng::from_str(&std::fs::read_to_string(kubeconfig)?)?;
+    config["clusters"][0]["cluster"] = json!({ "server": format!("http://{server}") });
+    let path = kubeconfig.with_extension("detour");
+    write(&path, &config)?;
+    Ok(path)
+}
+
+fn write(path: &Path, config: &Value) -> Result<()> {
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    std::io::Write::write_all(&mut file, serde_yaml_ng::to_string(config)?.as_bytes())?;
+    Ok(())
 }

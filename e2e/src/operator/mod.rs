@@ -19,9 +19,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
 use tokio::{sync::Mutex, task::JoinHandle};
 
-use self::replica::{Replica, Signal};
+use self::replica::{Clock, Replica, Signal};
 pub use self::{
     credentials::{ACCOUNT, NAMESPACE, account_kubeconfig},
     pods::OPERATOR,
@@ -29,6 +30,7 @@ pub use self::{
 };
 use crate::{
     cluster::Cluster,
+    debian,
     kube_api::KubeApi,
     wait::{self, Look},
 };
@@ -153,13 +155,15 @@ impl Operators {
         Ok(())
     }
 
-    /// Has every replica run again, whatever was done to it, and waits for one that leads.
+    /// Has every replica run again as it was meant to, whatever was done to it, and waits for one that leads.
     ///
     /// # Errors
     /// When one can't be started, or none leads in time.
     pub async fn restore(&self, limit: Duration) -> Result<()> {
         for replica in self.replicas.lock().await.iter_mut() {
-            if replica.is_running() {
+            if replica.clock.take().is_some() | replica.kubeconfig.take().is_some() {
+                replica.stop().await;
+            } else if replica.is_running() {
                 replica.signal(Signal::Continue).await?;
             }
         }
@@ -179,6 +183,39 @@ impl Operators {
             }
         }
         if late.is_empty() { Ok(()) } else { bail!("{late:?} did not end within 10 s of SIGTERM") }
+    }
+
+    /// Has every replica find the API server at this address from now on, until it is restored.
+    ///
+    /// # Errors
+    /// When one can't be started, or none comes to lead.
+    pub async fn detour(&self, server: SocketAddr) -> Result<()> {
+        let kubeconfig = credentials::by_way_of(&self.launch.kubeconfig, server)?;
+        for replica in self.replicas.lock().await.iter_mut() {
+            replica.stop().await;
+            replica.kubeconfig = Some(kubeconfig.clone());
+        }
+        self.start_all().await?;
+        self.leader(Duration::from_secs(60)).await.map(drop)
+    }
+
+    /// The kubeconfig of the operator's account.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.launch.kubeconfig
+    }
+
+    /// Kills a replica and starts it with a clock that is so many seconds ahead, or behind, until it is restored.
+    ///
+    /// # Errors
+    /// When what moves clocks can't be fetched, or the replica can't be started.
+    pub async fn set_clock(&self, index: usize, ahead: i64) -> Result<()> {
+        let library = "usr/lib/*/faketime/libfaketime.so.1";
+        let library = debian::file("libfaketime", library, "BOREALIS_LIBFAKETIME").await?;
+        let mut replicas = self.replicas.lock().await;
+        let replica = replicas.get_mut(index).context("there is no such replica")?;
+        replica.signal(Signal::Kill).await?;
+        replica.clock = Some(Clock { library, ahead });
+        replica.start(&self.launch)
     }
 
     /// Lets every replica outlive this program; its pid file is how it is ended later.
@@ -286,13 +323,41 @@ impl Operators {
             return pods::shows(&self.cluster, &pod, name).await;
         }
         let (leader, _) = self.leader(Duration::from_secs(30)).await?;
+        let path = format!("/debug/{name}");
+        serde_json::from_str(&self.tells(leader, &path).await?).with_context(|| format!("{path} is no JSON"))
+    }
+
+    /// The sum of a counter over all its series of a replica, by its name without the prefix.
+    ///
+    /// # Errors
+    /// When the replica does not tell.
+    pub async fn counted(&self, index: usize, counter: &str) -> Result<f64> {
+        let told = self.tells(index, "/metrics").await?;
+        let name = format!("borealis_{counter}_total");
+        let series = told
+            .lines()
+            .filter(|line| line.strip_prefix(&name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+        Ok(series.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
+    }
+
+    /// What a replica serves at a path.
+    async fn tells(&self, index: usize, path: &str) -> Result<String> {
         let replicas = self.replicas.lock().await;
-        let replica = replicas.get(leader).context("the leader is none of ours")?;
+        let replica = replicas.get(index).context("there is no such replica")?;
         let address = replica.address(&self.launch.folder)?;
         drop(replicas);
         let client = kube::Client::try_from(kube::Config::new(format!("http://{address}/").parse()?))?;
-        let request = http::Request::get(format!("/debug/{name}")).body(Vec::new())?;
-        client.request(request).await.with_context(|| format!("could not read /debug/{name} of {address}"))
+        let request = http::Request::get(path).body(Vec::new())?;
+        client.request_text(request).await.with_context(|| format!("could not read {path} of {address}"))
+    }
+
+    /// When the holder of the lease renewed it last, by its own clock.
+    ///
+    /// # Errors
+    /// When there is no lease.
+    pub async fn renewed(&self) -> Result<Timestamp> {
+        let spec = self.kube.leases(NAMESPACE).get(LEASE).await?.spec.unwrap_or_default();
+        Ok(spec.renew_time.context("nobody holds the lease")?.0)
     }
 
     /// How many times each replica was started.

@@ -4,8 +4,9 @@
 //! what an interrupted one left. Called by `operator` only.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
@@ -38,11 +39,35 @@ pub(super) struct Replica {
     child: Option<Child>,
     /// It is to run: it was started, and neither stopped nor killed since.
     wanted: bool,
+    /// Its clock, where it is not this machine's.
+    pub(super) clock: Option<Clock>,
+    /// Where its kubeconfig is, where it is not the one of all.
+    pub(super) kubeconfig: Option<PathBuf>,
+}
+
+/// A clock that is wrong.
+#[derive(Debug, Clone)]
+pub(super) struct Clock {
+    /// The library that has a program see it.
+    pub(super) library: PathBuf,
+    /// Seconds it is ahead, or behind where this is negative.
+    pub(super) ahead: i64,
+}
+
+impl Clock {
+    /// What time it is moves; how long something takes does not.
+    fn environment(&self) -> [(&'static str, OsString); 3] {
+        [
+            ("LD_PRELOAD", self.library.clone().into()),
+            ("FAKETIME", format!("{:+}s", self.ahead).into()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+        ]
+    }
 }
 
 impl Replica {
     pub(super) fn new(index: usize) -> Self {
-        Self { index, starts: 0, child: None, wanted: false }
+        Self { index, starts: 0, child: None, wanted: false, clock: None, kubeconfig: None }
     }
 
     pub(super) fn name(&self) -> String {
@@ -63,7 +88,8 @@ impl Replica {
             .context("could not open the operator's log")?;
         let child = Command::new(&launch.program)
             .args(arguments(launch, &self.identity()))
-            .env("KUBECONFIG", &launch.kubeconfig)
+            .env("KUBECONFIG", self.kubeconfig.as_ref().unwrap_or(&launch.kubeconfig))
+            .envs(self.clock.iter().flat_map(Clock::environment))
             // As in `deploy/`.
             .env("MIMALLOC_PURGE_DELAY", "0")
             .env("MIMALLOC_ALLOW_THP", "0")

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long a change of leaders may take.
-const ELECTION: Duration = Duration::from_secs(40);
+pub(super) const ELECTION: Duration = Duration::from_secs(40);
 
 pub(super) fn all() -> Vec<Scenario> {
     vec![
@@ -40,7 +40,7 @@ pub(super) fn all() -> Vec<Scenario> {
 }
 
 /// Starts an update of twenty instances in batches of five and waits until it is well under way.
-async fn mid_update(scene: &Scene) -> Result<Mark> {
+pub(super) async fn mid_update(scene: &Scene) -> Result<Mark> {
     let service = Service::new("web", 20).batch(5).simulate("start-seconds", "1");
     scene.apply(&service).await?;
     scene.running("web", 20).await?;
@@ -55,7 +55,7 @@ async fn mid_update(scene: &Scene) -> Result<Mark> {
 }
 
 /// The update ends well, each instance was replaced once, and the batch was kept throughout.
-async fn ends_well(scene: &Scene, mark: Mark) -> Result<()> {
+pub(super) async fn ends_well(scene: &Scene, mark: Mark) -> Result<()> {
     scene.update_in("web", 1, "ROLLED_FORWARD").await?;
     scene.running("web", 20).await?;
     let revision = scene.current_revision("web").await?;

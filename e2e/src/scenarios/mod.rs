@@ -29,6 +29,7 @@ mod real_node;
 mod refused;
 mod restored;
 mod spark;
+mod spoiled;
 mod start;
 mod surge;
 mod tenancy;
@@ -82,6 +83,7 @@ pub fn all() -> Vec<Scenario> {
         quota::all(),
         quota_admission::all(),
         failover::all(),
+        spoiled::all(),
         chaos::all(),
     ]
     .concat()
