@@ -87,10 +87,15 @@ e2e-installed: build image ## The scenarios, the operator installed by Helm from
 e2e-full: build ## The scenarios, the long ones too
 	@$(TARGET)/debug/borealis-e2e --full $(ARGS)
 
-.PHONY: chaos
+.PHONY: chaos soak
 chaos: build ## Everything at once by a seed, 30 minutes, on a cluster without a real node: SEED=1 CHAOS_SECONDS=1800
 	@CHAOS_SEED=$(or $(SEED),1) CHAOS_SECONDS=$(or $(CHAOS_SECONDS),1800) \
-	  $(TARGET)/debug/borealis-e2e --no-real-node --full --filter chaos $(ARGS)
+	  $(TARGET)/debug/borealis-e2e --no-real-node --filter chaos $(ARGS)
+
+soak: build ## Steady work for 30 minutes: slopes of the operator's memory and CPU: SOAK_SECONDS=1800
+	cargo build --release --locked --package borealis --bin borealis
+	@BOREALIS_OPERATOR=$(TARGET)/release/borealis BOREALIS_LOG=info,kube=warn \
+	  $(TARGET)/debug/borealis-e2e --no-real-node --filter soak $(ARGS)
 
 build:
 	cargo build --workspace --bins --locked

@@ -12,7 +12,7 @@ pub mod crons;
 mod follow;
 mod ground;
 mod probe;
-mod process;
+pub(crate) mod process;
 mod steps;
 pub mod storm;
 mod table;

@@ -1,6 +1,6 @@
 //! What the kernel says of processes: CPU time and resident memory.
 //!
-//! Called by `probe`.
+//! Called by `probe` and by the scenario `soak`.
 
 use std::fs;
 
@@ -11,11 +11,11 @@ const TICKS: f64 = 100.0;
 
 /// What one process has used.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// Seconds of CPU, user and system, since it started.
-    pub(super) cpu: f64,
+    pub(crate) cpu: f64,
     /// KiB resident now.
-    pub(super) resident: u64,
+    pub(crate) resident: u64,
     /// The most KiB resident since it was last forgotten.
     pub(super) peak: u64,
 }
@@ -24,7 +24,7 @@ pub(super) struct Usage {
 ///
 /// # Errors
 /// When there is no such process.
-pub(super) fn usage(pid: u32) -> Result<Usage> {
+pub(crate) fn usage(pid: u32) -> Result<Usage> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid}"))?;
     // The program's name stands in parentheses and may hold anything; utime and stime are fields 14 and 15.
     let after = stat.rsplit_once(')').map_or("", |(_, after)| after);

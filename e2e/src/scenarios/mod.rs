@@ -28,6 +28,7 @@ mod quota_admission;
 mod real_node;
 mod refused;
 mod restored;
+mod soak;
 mod spark;
 mod spoiled;
 mod start;
@@ -85,6 +86,7 @@ pub fn all() -> Vec<Scenario> {
         failover::all(),
         spoiled::all(),
         chaos::all(),
+        soak::all(),
     ]
     .concat()
 }
