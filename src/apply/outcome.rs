@@ -12,6 +12,7 @@ use k8s_openapi::api::{apps::v1::ControllerRevision, core::v1::Pod};
 use crate::{
     JobKey,
     api::{AnyJob, AnyService, AuroraUpdate, Sla},
+    index::Node,
 };
 
 /// What came of a plan.
@@ -122,6 +123,10 @@ pub struct UpdateFacts {
 pub trait Learn: Send + Sync {
     /// The tier of this name, as it was last usable.
     fn tier(&self, name: &str) -> Option<Arc<Tier>>;
+    /// The node that this task is on, where that node is lost by the news there is.
+    fn lost_node(&self, job: &JobKey, task: Uid) -> Option<Arc<str>>;
+    /// This is how the node is now.
+    fn learn_node(&self, node: &Node);
     /// This is how the Pod is now.
     fn learn_pod(&self, pod: &Pod);
     /// The Pod of this uid is no more.

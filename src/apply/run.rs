@@ -44,6 +44,7 @@ use crate::{
         Any, AuroraJob, AuroraService, AuroraUpdate, JobObject, TaskConfig,
         revision::controller_revision_name,
     },
+    index::Node,
     metrics::Verb,
 };
 
@@ -136,6 +137,7 @@ pub(super) struct Run<'a> {
     pub(super) updates: Api<AuroraUpdate>,
     pub(super) maps: Api<ConfigMap>,
     pub(super) secrets: Api<Secret>,
+    pub(super) nodes: Api<Node>,
     /// The service as it stands now, once an action had to know.
     live: OnceCell<AuroraService>,
     wrote: AtomicBool,
@@ -163,6 +165,7 @@ impl<'a> Run<'a> {
             updates: Api::namespaced(client.clone(), &key.namespace),
             maps: Api::namespaced(client.clone(), &key.namespace),
             secrets: Api::namespaced(client.clone(), &key.namespace),
+            nodes: Api::all(client.clone()),
             live: OnceCell::new(),
             wrote: AtomicBool::new(false),
         }

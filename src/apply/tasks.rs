@@ -11,7 +11,7 @@ use borealis_core::{
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{PatchParams, PostParams};
+use kube::api::{ListParams, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tracing::debug;
@@ -156,6 +156,7 @@ impl Run<'_> {
             }
             Ended::Deleted => self.delete_task(target).await,
             Ended::GivenUp => {
+                self.node_is_lost(target).await?;
                 // The mark comes first: after the deletion there may be nothing left to put it on.
                 match self.patch_task(target, mark(intent)).await {
                     Ok(()) | Err(Failed::Refused(_)) => self.delete_task(target).await,
@@ -163,6 +164,21 @@ impl Run<'_> {
                 }
             }
         }
+    }
+
+    /// Looks whether the node is lost indeed, where the news says so. A node that is back may have got the Pod since, and
+    /// the news of the Pod come first: given up, it would run beside its successor.
+    async fn node_is_lost(&self, target: Target) -> Result<(), Undone> {
+        let Some(node) = self.index.lost_node(self.key, target.uid) else { return Ok(()) };
+        let itself = ListParams::default().fields(&format!("metadata.name={node}"));
+        let read = self.calls.read(Verb::list, self.nodes.list(&itself)).await;
+        let found = read.map_err(|failed| self.undone(&format!("reading the node {node}"), &failed))?;
+        found.items.iter().for_each(|node| self.index.learn_node(node));
+        if self.index.lost_node(self.key, target.uid).is_some() {
+            return Ok(());
+        }
+        let name = self.name_of(target);
+        Err(Undone::stale(format!("the node {node} is back, so the Pod {name} on it is not given up")))
     }
 
     /// Takes the live mark from an ended task that is kept.

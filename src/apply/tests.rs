@@ -27,6 +27,7 @@ use super::{Announcer, Executor, Facts, Learn, Limits, Outcome, UpdateFacts, eve
 use crate::{
     JobKey,
     api::{AnyJob, AnyService, AuroraService, AuroraUpdate, convert, snapshot::Content},
+    index::Node,
     lease::{Gate, fence},
     metrics::Metrics,
     testing::{Answer, FakeApi, Page},
@@ -34,15 +35,19 @@ use crate::{
 
 /// What was reported, in a word each.
 #[derive(Default)]
-struct Reports(Mutex<Vec<String>>);
+struct Reports {
+    said: Mutex<Vec<String>>,
+    /// The node of all tasks, while it is lost.
+    lost: Mutex<Option<Arc<str>>>,
+}
 
 impl Reports {
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        std::mem::take(&mut self.said.lock().unwrap())
     }
 
     fn add(&self, what: &str, name: impl std::fmt::Display) {
-        self.0.lock().unwrap().push(format!("{what} {name}"));
+        self.said.lock().unwrap().push(format!("{what} {name}"));
     }
 }
 
@@ -53,6 +58,15 @@ impl Learn for Reports {
             .iter()
             .find(|(known, _)| *known == name)
             .map(|(name, band)| Arc::new(crate::testing::tier(name, *band)))
+    }
+    fn lost_node(&self, _: &JobKey, _: Uid) -> Option<Arc<str>> {
+        self.lost.lock().unwrap().clone()
+    }
+    fn learn_node(&self, node: &Node) {
+        if !node.labels().contains_key("lost") {
+            *self.lost.lock().unwrap() = None;
+        }
+        self.add("node", node.name_any());
     }
     fn learn_pod(&self, pod: &Pod) {
         self.add("pod", pod.name_any());

@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 /// A Node without its images, addresses and capacity.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct Node {
+pub struct Node {
     /// Its metadata.
     pub(super) metadata: ObjectMeta,
     /// The taints of its spec.

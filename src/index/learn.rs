@@ -7,7 +7,7 @@ use std::sync::Arc;
 use borealis_core::model::{Tier, Uid};
 use k8s_openapi::api::{apps::v1::ControllerRevision, core::v1::Pod};
 
-use super::{Index, Kind, lean::StoredRevision, stamp::Source};
+use super::{Index, Kind, Node, lean::StoredRevision, stamp::Source};
 use crate::{
     JobKey,
     api::{AnyJob, AnyService, AuroraUpdate},
@@ -24,6 +24,16 @@ impl Index {
 impl Learn for Index {
     fn tier(&self, name: &str) -> Option<Arc<Tier>> {
         self.read_tenancy().tier(name)
+    }
+
+    fn lost_node(&self, job: &JobKey, task: Uid) -> Option<Arc<str>> {
+        let (slot, lost) = (self.find(job)?, self.nodes().lost());
+        let node = slot.lock().tasks().into_iter().find(|known| known.uid == task)?.node?;
+        lost.contains_key(&node).then(|| self.nodes().name(node))?
+    }
+
+    fn learn_node(&self, node: &Node) {
+        self.learn(Kind::Node, node);
     }
 
     fn learn_pod(&self, pod: &Pod) {

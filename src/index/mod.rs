@@ -64,6 +64,7 @@ pub use self::{
     capacity::{Changes, Extent, Follower, ForeignUse},
     crons::{AnyCron, CronFacts, CronSeen, settle_cron},
     job::JobView,
+    lean::Node,
     levels::{Group, Levels},
     live::{SettleError, settle},
     others::Ahead,

@@ -96,7 +96,6 @@ impl Nodes {
     }
 
     /// The name of a node.
-    #[cfg(test)]
     pub(super) fn name(&self, id: NodeId) -> Option<Arc<str>> {
         Some(Arc::clone(&self.rows.get(&id)?.name))
     }

@@ -280,6 +280,29 @@ async fn a_running_task_that_is_deleted_stays_for_its_grace() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_task_is_given_up_only_where_its_node_is_lost_indeed() {
+    for (labels, is_lost) in [(Some(json!({"lost": "yes"})), true), (Some(json!({})), false), (None, true)] {
+        let world = World::new().await;
+        world.run([world.create(0, 1)]).await;
+        if let Some(labels) = labels {
+            world.api.create("nodes", json!({"metadata": {"name": "n1", "labels": labels}}));
+        }
+        world.api.create("nodes", json!({"metadata": {"name": "n2"}}));
+        *world.reports.lost.lock().unwrap() = Some("n1".into());
+        writes(&world);
+        let outcome = world.run([ending(&world, "web-0-1", Ended::GivenUp)]).await;
+        if is_lost {
+            assert_eq!(outcome, Outcome::Done { wrote: true });
+            assert_eq!(writes(&world), ["patch pods/web-0-1 200", "delete pods/web-0-1 200"]);
+        } else {
+            let Outcome::Retry { after: None, why } = outcome else { panic!("{outcome:?}") };
+            assert!(why.contains("node n1 is back") && why.contains("web-0-1"), "{why}");
+            assert!(writes(&world).is_empty());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_orphan_is_adopted_with_its_other_owners() {
     let world = World::new().await;
     world.run([world.create(0, 1)]).await;
