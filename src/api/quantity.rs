@@ -150,8 +150,10 @@ impl Amounts {
                 "cpu" => resources.cpu_milli = whole(*amount, MILLI),
                 "memory" => resources.memory = whole(*amount, NANOS),
                 "ephemeral-storage" => resources.ephemeral = whole(*amount, NANOS),
-                _ if *amount == 0 => {}
-                name => drop(resources.extended.insert(name.into(), whole(*amount, NANOS))),
+                name => match whole(*amount, NANOS) {
+                    0 => {}
+                    amount => drop(resources.extended.insert(name.into(), amount)),
+                },
             }
         }
         resources
