@@ -168,6 +168,13 @@ fn what_is_partitioned_is_up_until_it_is_given_up() {
 }
 
 #[test]
+fn an_instance_with_two_tasks_has_spent_its_time_once() {
+    let (mut one, mut two) = (World::running(), World::running());
+    two.sees(&task(2, Running, 900, 800), ago(60));
+    assert_eq!(two.close(1, ago(0)).spent(), one.close(1, ago(0)).spent());
+}
+
+#[test]
 fn what_is_down_stays_down_from_window_to_window() {
     let mut world = World::running();
     world.sees(&task(1, Draining, 900, 15), ago(15));
