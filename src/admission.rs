@@ -31,15 +31,17 @@ const TESTED: u32 = 36;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Kubernetes {found} is too old: use 1.{TESTED}; 1.{OLDEST} is the oldest with what is needed")]
 pub struct TooOld {
-    found: String,
+    pub(crate) found: String,
 }
 
 /// Whether a version can be worked with.
 #[derive(Debug, PartialEq, Eq)]
-enum Support {
+pub(crate) enum Support {
+    /// All tests run on it.
     Tested,
     /// It brings what is needed; nobody has tried.
     Untested,
+    /// It lacks what is needed.
     None,
 }
 
@@ -66,7 +68,7 @@ pub async fn check_version(client: &Client) -> Result<(), TooOld> {
     Ok(())
 }
 
-fn judge(version: &Info) -> Support {
+pub(crate) fn judge(version: &Info) -> Support {
     // Some distributions write "36+".
     let number = |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse::<u32>();
     match (number(&version.major), number(&version.minor)) {
@@ -80,29 +82,8 @@ fn judge(version: &Info) -> Support {
 pub async fn wait_for_kinds(client: &Client) {
     let mut said = String::new();
     loop {
-        let missing = match client.list_api_group_resources(&format!("{GROUP}/{VERSION}")).await {
-            Ok(served) => {
-                let has = |plural: &str| served.resources.iter().any(|resource| resource.name == plural);
-                let plurals = [
-                    AuroraService::plural(&()),
-                    AuroraUpdate::plural(&()),
-                    AuroraJob::plural(&()),
-                    AuroraCron::plural(&()),
-                    Tier::plural(&()),
-                    AuroraRole::plural(&()),
-                    Framework::plural(&()),
-                ];
-                plurals
-                    .iter()
-                    .filter(|plural| !has(plural))
-                    .map(|plural| format!("{plural}.{GROUP}"))
-                    .collect()
-            }
-            Err(kube::Error::Api(status)) if status.is_not_found() => {
-                vec![format!("all of {GROUP}/{VERSION}")]
-            }
-            Err(error) => vec![format!("whatever the API server does not tell: {error}")],
-        };
+        let unknown = |error| vec![format!("whatever the API server does not tell: {error}")];
+        let missing = missing_kinds(client).await.unwrap_or_else(unknown);
         if missing.is_empty() {
             return;
         }
@@ -112,6 +93,32 @@ pub async fn wait_for_kinds(client: &Client) {
             said = missing;
         }
         sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Which of our kinds the API server does not serve.
+///
+/// # Errors
+/// When it does not tell.
+pub(crate) async fn missing_kinds(client: &Client) -> kube::Result<Vec<String>> {
+    match client.list_api_group_resources(&format!("{GROUP}/{VERSION}")).await {
+        Ok(served) => {
+            let has = |plural: &str| served.resources.iter().any(|resource| resource.name == plural);
+            let plurals = [
+                AuroraService::plural(&()),
+                AuroraUpdate::plural(&()),
+                AuroraJob::plural(&()),
+                AuroraCron::plural(&()),
+                Tier::plural(&()),
+                AuroraRole::plural(&()),
+                Framework::plural(&()),
+            ];
+            let missing = plurals.iter().filter(|plural| !has(plural));
+            Ok(missing.map(|plural| format!("{plural}.{GROUP}")).collect())
+        }
+        // What is no object is answered in plain text, which leaves the error without a reason.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(vec![format!("all of {GROUP}/{VERSION}")]),
+        Err(error) => Err(error),
     }
 }
 

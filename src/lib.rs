@@ -17,6 +17,7 @@ mod listen;
 pub mod metrics;
 pub mod operator;
 mod outbound;
+pub mod probe;
 pub mod quota;
 pub mod server;
 pub mod settings;

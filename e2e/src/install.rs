@@ -101,8 +101,7 @@ impl<'a> Installation<'a> {
         ensure!(self.pods().await? == before, "the upgrade has touched the service's Pods: {before:?}");
         let kinds = format!("generations of the kinds {kinds}, then {}", self.kinds().await?);
         self.say(&format!("upgraded: no Pod of the service was touched; {kinds}"));
-        self.helm.run(&["test", "borealis", "--namespace", NAMESPACE]).await?;
-        self.say("helm test has passed");
+        self.tested("after the upgrade").await?;
         self.heals(&before).await?;
         self.say("the new replicas replace an instance that is deleted");
 
@@ -119,6 +118,7 @@ impl<'a> Installation<'a> {
         self.say(&format!("uninstalled: the Pods run on, kinds and Tiers stay. Helm said: {}", said.trim()));
 
         self.install_operator().await?;
+        self.tested("after the second installation").await?;
         ensure!(self.pods().await? == before, "the second installation has touched the service's Pods");
         self.heals(&before).await?;
         self.say("installed again: it goes on with what is there");
@@ -132,6 +132,20 @@ impl<'a> Installation<'a> {
     async fn install_operator(&self) -> Result<()> {
         self.helm.install_operator(&self.values).await?;
         self.say("installed: both replicas are ready on the real node");
+        Ok(())
+    }
+
+    /// Has Helm ask the operator's own program whether all is at work, and says what it found. Nothing is left of it.
+    async fn tested(&self, when: &str) -> Result<()> {
+        let said = self.helm.run(&["test", "borealis", "--namespace", NAMESPACE, "--logs"]).await?;
+        ensure!(said.contains("Borealis is at work"), "helm test has passed, but says:\n{said}");
+        let checks: Vec<_> = said.lines().filter(|line| line.starts_with("ok ")).map(str::trim).collect();
+        let left = "serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings,networkpolicies,pods";
+        let of_tests = ["-l", "app.kubernetes.io/name=borealis-test", "-o", "name"];
+        let get = [&["get", left, "-n", NAMESPACE][..], &of_tests].concat();
+        let left = self.cluster.kubectl(&get).await?;
+        ensure!(left.trim().is_empty(), "helm test has left {left}");
+        self.say(&format!("helm test has passed {when}: {}", checks.join("; ")));
         Ok(())
     }
 

@@ -81,3 +81,22 @@ capabilities:
 helm.sh/resource-policy: keep
 {{- end }}
 {{- end }}
+
+{{- /* The Pod of `helm test` is not among those by which the operator's are found. */ -}}
+{{- define "borealis.testSelector" -}}
+app.kubernetes.io/name: borealis-test
+{{- end }}
+
+{{- define "borealis.testLabels" -}}
+{{ include "borealis.testSelector" . }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* Made for a test in the order of these weights, and taken away after it. */ -}}
+{{- define "borealis.testHook" -}}
+helm.sh/hook: test
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
