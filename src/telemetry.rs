@@ -10,13 +10,18 @@ use kube::{Api, Client};
 use tokio::runtime::Handle;
 use tracing::warn;
 use tracing_subscriber::{
-    EnvFilter, Layer, fmt, layer::SubscriberExt, registry, reload, util::SubscriberInitExt,
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    registry, reload,
+    util::SubscriberInitExt,
 };
 
 use crate::{
     followed::{Reader, follow},
     settings::{LOG, LogFormat, Settings, Wrong},
-    traces::Traces,
+    traces::{self, Traces},
 };
 
 /// Puts another filter in the place of the present one.
@@ -39,6 +44,7 @@ pub fn start(settings: &Settings, runtime: &Handle) -> Result<(LogFilter, Option
     let traces = Traces::new(settings, runtime)?;
     let all = registry().with(traces.as_ref().map(Traces::layer));
     let log = fmt::layer().with_target(false);
+    let filter = filter.and(filter_fn(traces::is_for_the_log));
     match settings.log_format {
         LogFormat::Text => {
             let log = log.with_ansi(false).with_writer(|| OneLine(io::stdout()));

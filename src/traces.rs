@@ -27,7 +27,7 @@ use opentelemetry_sdk::{
     trace::{Sampler, SdkTracerProvider},
 };
 use tokio::{runtime::Handle, time::timeout};
-use tracing::{Level, Subscriber, info, warn};
+use tracing::{Level, Metadata, Subscriber, info, warn};
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
 use crate::{
@@ -35,8 +35,11 @@ use crate::{
     settings::{Settings, Wrong},
 };
 
-/// The target of spans that are made for traces alone: what is logged does not go by them.
-pub const TARGET: &str = "borealis_trace";
+/// The target of spans that are made for traces alone. No filter of the log that names the operator's own is meant for them, so
+/// it does not begin as those do.
+pub const TARGET: &str = "traces";
+/// What the exporter says in the log of a batch that failed, which `Sender` says once.
+const TOLD_ONCE: &str = "BatchSpanProcessor.ExportError";
 /// Where kube's client makes its span of each call.
 const CALLS: &str = "kube_client::client::builder";
 /// Where a collector takes traces, below its endpoint.
@@ -91,6 +94,11 @@ impl Drop for Traces {
         // What can't be sent now is lost; `Sender` has said why.
         let _ = self.0.shutdown_with_timeout(FAREWELL);
     }
+}
+
+/// What of the exporter is for the log: that spans are dropped since more end than can be sent.
+pub fn is_for_the_log(event: &Metadata<'_>) -> bool {
+    event.name() != TOLD_ONCE
 }
 
 /// Who traces are of. What the OTEL_RESOURCE_ATTRIBUTES of the environment say is added.

@@ -14,16 +14,28 @@ use opentelemetry_proto::tonic::{
     trace::v1::Span,
 };
 use prost::Message;
-use tokio::net::TcpListener;
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time::Instant,
+};
 use tracing::{
     Dispatch,
     dispatcher::{DefaultGuard, set_default},
     trace_span,
 };
-use tracing_subscriber::{fmt, layer::SubscriberExt, registry};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{FilterExt, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    registry,
+};
 
 use super::*;
 use crate::testing::Page;
+
+/// How many spans wait to be sent at most, as the exporter has it.
+const MAX_QUEUE: usize = 2048;
 
 /// Keeps what it is sent.
 pub(crate) struct Collector {
@@ -32,8 +44,11 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    pub(crate) async fn start(port: u16) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+    pub(crate) async fn start() -> Self {
+        Self::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap())
+    }
+
+    fn on(listener: TcpListener) -> Self {
         let address = listener.local_addr().unwrap();
         let sent = Arc::<Mutex<Vec<_>>>::default();
         let taken = Arc::clone(&sent);
@@ -79,6 +94,13 @@ pub(crate) fn traced(by: impl Into<Dispatch>) -> (DefaultGuard, Dispatch) {
     (set_default(&by.into()), another)
 }
 
+/// The log as `telemetry` has it, on a page.
+fn logged<S: Subscriber + for<'span> LookupSpan<'span>>(page: &Page) -> impl Layer<S> + use<S> {
+    let writer = page.clone();
+    let log = fmt::layer().with_ansi(false).with_writer(move || writer.clone());
+    log.with_filter(EnvFilter::new("info").and(filter_fn(is_for_the_log)))
+}
+
 /// Has what was traced sent; not on a thread of the runtime, which does the sending.
 async fn flush(traces: &Traces) {
     let provider = traces.0.clone();
@@ -91,7 +113,7 @@ fn trace() {
 
 #[tokio::test]
 async fn spans_of_ours_arrive_and_say_whose_they_are() {
-    let collector = Collector::start(0).await;
+    let collector = Collector::start().await;
     let flags = format!("--otlp-endpoint http://{}/ --trace-ratio 1 --cluster-name north", collector.address);
     let traces = traces(&flags).unwrap();
     let guard = traced(registry().with(traces.layer()));
@@ -113,38 +135,38 @@ async fn spans_of_ours_arrive_and_say_whose_they_are() {
 
 #[tokio::test]
 async fn as_many_are_sent_as_are_asked_for_and_none_without_a_collector() {
-    let collector = Collector::start(0).await;
+    let collector = Collector::start().await;
     let traces = traces(&format!("--otlp-endpoint http://{} --trace-ratio 0", collector.address)).unwrap();
     let guard = traced(registry().with(traces.layer()));
     trace();
     drop(guard);
     flush(&traces).await;
     assert_eq!(collector.spans(), []);
-    for none in ["", "--otlp-endpoint="] {
-        assert!(super::tests::traces(none).is_none());
-    }
+    let mut none = Settings::parse_from(["borealis", "--otlp-endpoint="]);
+    assert!(Traces::new(&none, &Handle::current()).unwrap().is_none());
+    none.otlp_endpoint = None;
+    assert!(Traces::new(&none, &Handle::current()).unwrap().is_none());
 }
 
 #[tokio::test]
 async fn a_collector_that_is_away_is_told_of_once_and_so_is_its_return() {
-    let address = Collector::start(0).await.address;
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap().port();
-    assert_ne!(free, address.port());
-    let traces = traces(&format!("--otlp-endpoint http://127.0.0.1:{free} --trace-ratio 1")).unwrap();
+    // Nobody else gets the port, and nobody listens.
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let address = held.local_addr().unwrap();
+    let traces = traces(&format!("--otlp-endpoint http://{address} --trace-ratio 1")).unwrap();
     let page = Page::default();
-    let writer = page.clone();
-    let log = fmt::layer().with_ansi(false).with_writer(move || writer.clone());
-    let log = log.with_filter(Targets::new().with_target("borealis", Level::INFO));
-    let _log = traced(registry().with(traces.layer()).with(log));
+    let _log = traced(registry().with(traces.layer()).with(logged(&page)));
     for _ in 0..2 {
         trace();
         flush(&traces).await;
     }
     let text = page.text();
     assert_eq!(text.matches("traces can't be sent").count(), 1, "{text}");
-    assert!(text.contains(&format!("endpoint=\"http://127.0.0.1:{free}\"")), "{text}");
+    assert!(text.contains(&format!("endpoint=\"http://{address}\"")), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
 
-    let collector = Collector::start(free).await;
+    let collector = Collector::on(held.listen(16).unwrap());
     trace();
     flush(&traces).await;
     assert_eq!(collector.spans().len(), 1, "what was lost is not sent later");
@@ -152,8 +174,26 @@ async fn a_collector_that_is_away_is_told_of_once_and_so_is_its_return() {
 }
 
 #[tokio::test]
+async fn a_collector_that_never_answers_holds_nobody_up_and_what_is_dropped_for_it_is_told() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let flags = format!("--otlp-endpoint http://{} --trace-ratio 1", silent.local_addr().unwrap());
+    let traces = traces(&flags).unwrap();
+    let page = Page::default();
+    let log = traced(registry().with(traces.layer()).with(logged(&page)));
+    let begin = Instant::now();
+    for _ in 0..3 * MAX_QUEUE {
+        trace();
+    }
+    assert!(begin.elapsed() < PATIENCE, "spans wait for the collector");
+    assert_eq!(page.text().matches("dropped a Span due to queue full").count(), 1, "{}", page.text());
+    let ended = tokio::task::spawn_blocking(move || drop(traces));
+    timeout(FAREWELL * 5, ended).await.expect("the end waits for the collector").unwrap();
+    drop((log, silent));
+}
+
+#[tokio::test]
 async fn calls_of_the_client_are_traced_with_their_answers() {
-    let collector = Collector::start(0).await;
+    let collector = Collector::start().await;
     let traces = traces(&format!("--otlp-endpoint http://{} --trace-ratio 1", collector.address)).unwrap();
     let mut config = kube::Config::new(format!("http://{}", collector.address).parse().unwrap());
     config.default_retry = false;

@@ -9,7 +9,7 @@ use crate::traces::tests::{Collector, said, traced, traces};
 // One thread, so that all of the operator is traced and nothing else is.
 #[tokio::test]
 async fn a_round_is_a_trace_with_its_calls_in_it() {
-    let collector = Collector::start(0).await;
+    let collector = Collector::start().await;
     let traces = traces(&format!("--otlp-endpoint http://{} --trace-ratio 1", collector.address)).unwrap();
     let guard = traced(registry().with(traces.layer()));
     let mut world = World::new();
