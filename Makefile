@@ -1,6 +1,6 @@
 # What people and CI do with this repository. `make` alone lists it.
 #
-# Needed: cargo (rustup), a C and C++ compiler, go, make. What else a target needs it installs itself, and says so; the real
+# Needed: cargo (rustup), a C and C++ compiler, go, make; for `make sbom` python3. What else a target needs it installs itself, and says so; the real
 # node's container runtime is installed by localcluster when it starts one.
 
 SHELL := /bin/bash
@@ -110,25 +110,24 @@ verify: ## What is generated is what is committed
 	cd charts/test && CGO_ENABLED=0 GOWORK=off go run ./cmd/deploy --check
 	cd gitops && CGO_ENABLED=0 GOWORK=off go test -count=1 -trimpath -run 'TestHealthScripts|TestTheConfigMap' .
 
+# $(call tool,NAME,VERSION): cargo-NAME of that version, installed where another or none is there.
+tool = @[ "$$(cargo $(1) --version 2>/dev/null | awk '{ print $$NF }')" = $(2) ] || \
+  { echo "installing cargo-$(1) $(2), which takes some minutes"; cargo install --locked --force --version $(2) cargo-$(1); }
+
 deny: ## Licences, sources and duplicates of the dependencies
-	@command -v cargo-deny >/dev/null || { echo "installing cargo-deny, which takes some minutes"; cargo install --locked cargo-deny; }
+	$(call tool,deny,0.20.2)
 	cargo deny --workspace check bans licenses sources
 
 .PHONY: fuzz fuzz-short
 SECONDS ?= 60
-FUZZ_TARGETS := $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
 
-# Without a sanitizer it builds on the stable compiler: there is no unsafe code here for one to look into.
-fuzz: ## Fuzz each parser of the core: SECONDS=60
-	@command -v cargo-fuzz >/dev/null || { echo "installing cargo-fuzz, which takes some minutes"; cargo install --locked --version 0.13.2 cargo-fuzz; }
-	cd fuzz && for target in $(FUZZ_TARGETS); do \
-	  mkdir -p corpus/$$target && \
-	  cargo fuzz run --dev --sanitizer none $$target corpus/$$target seeds/$$target -- \
-	    -max_total_time=$(SECONDS) -timeout=10 -max_len=512 -verbosity=0 -print_final_stats=1 || exit 1; \
-	done
+fuzz: ## Fuzz each parser: SECONDS=60
+	$(call tool,fuzz,0.13.2)
+	@fuzz/run $(SECONDS)
 
-fuzz-short: ## The same for some seconds, as CI does
-	@$(MAKE) --no-print-directory fuzz SECONDS=10
+fuzz-short: ## As CI does: by a fixed seed, for some seconds
+	$(call tool,fuzz,0.13.2)
+	@fuzz/run --short
 
 cluster: ## Start a local cluster named dev: NODES=20
 	@localcluster=$$(e2e/cluster/build) && "$$localcluster" up dev --nodes $(or $(NODES),20)
@@ -147,7 +146,7 @@ clean: ## Take the demo and the clusters in .run down; remove what was built and
 	  localcluster=$$(e2e/cluster/build) && "$$localcluster" down --all; \
 	fi
 	cargo clean
-	rm -rf .run
+	rm -rf .run fuzz/target fuzz/corpus fuzz/artifacts
 
 .PHONY: gitops-test gitops-generate
 
@@ -184,5 +183,5 @@ image-reproducible: ## Two images from two folders are the same, byte by byte: t
 	@image/reproducible '$(VERSION)' '$(REVISION)'
 
 sbom: ## What the operator is made of, as CycloneDX, in target/image/borealis.cdx.json
-	@command -v cargo-cyclonedx >/dev/null || { echo "installing cargo-cyclonedx, which takes some minutes"; cargo install --locked --version 0.5.9 cargo-cyclonedx; }
+	$(call tool,cyclonedx,0.5.9)
 	image/sbom $(IMAGE_FOLDER)/borealis.cdx.json
