@@ -19,6 +19,7 @@ mod gitops_example;
 mod healing;
 mod in_place;
 mod jobs;
+mod log;
 mod malformed;
 mod nodes;
 mod preemption;
@@ -77,6 +78,7 @@ pub fn all() -> Vec<Scenario> {
         adoption::all(),
         restored::all(),
         belongings::all(),
+        log::all(),
         gitops_example::all(),
         malformed::all(),
         fence::all(),
