@@ -28,7 +28,7 @@ pub fn runs<'a>(entries: impl Iterator<Item = &'a Entry>, instance: u32) -> Vec<
     let mut runs = Vec::new();
     let mut ended: Option<Instant> = None;
     let mut alive: BTreeSet<&str> = BTreeSet::new();
-    for Entry { at, change, pod } in entries.filter(|entry| entry.pod.key.instance == instance) {
+    for Entry { at, change, pod, .. } in entries.filter(|entry| entry.pod.key.instance == instance) {
         if *change == Change::Added {
             let held = ended.map(|ended| at.saturating_duration_since(ended));
             runs.push(RunSeen { run: pod.run, flaps: pod.flaps, held });
@@ -87,17 +87,18 @@ pub fn groups<'a>(entries: impl Iterator<Item = &'a Entry>, revision: &str) -> R
 }
 
 /// The most instances at once, of those numbered below `instances`, that had nothing up since a Pod of theirs was told to end
-/// that is none of those excused.
+/// on a node within reach, and that is none of those excused.
 pub fn most_ended<'a>(
     entries: impl Iterator<Item = &'a Entry>,
     instances: u32,
     excused: impl Fn(&Facts) -> bool,
 ) -> usize {
     let (mut ended, mut most) = (BTreeSet::new(), 0);
-    for Entry { change, pod, .. } in entries.filter(|entry| entry.pod.key.instance < instances) {
+    for Entry { change, pod, out_of_reach, .. } in entries.filter(|entry| entry.pod.key.instance < instances)
+    {
         if pod.is_up() && *change != Change::Deleted {
             ended.remove(&pod.key.instance);
-        } else if pod.ending && pod.is_live() && pod.live_label && !excused(pod) {
+        } else if pod.ending && pod.is_live() && pod.live_label && !out_of_reach && !excused(pod) {
             ended.insert(pod.key.instance);
         }
         most = most.max(ended.len());

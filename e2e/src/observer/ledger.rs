@@ -30,6 +30,8 @@ pub struct Entry {
     pub change: Change,
     /// The Pod after it.
     pub pod: Facts,
+    /// Its node was lost, or has yet to end it since.
+    pub out_of_reach: bool,
 }
 
 /// A place in the ledger: everything recorded later is after it.
@@ -67,16 +69,20 @@ impl Ledger {
             let names: Vec<String> = live.iter().map(ToString::to_string).collect();
             self.violations.push(format!("two live Pods of one instance: {}", names.join(" and ")));
         }
-        self.entries.push(Entry { at, change, pod });
+        let out_of_reach = !self.is_within_reach(&pod);
+        self.entries.push(Entry { at, change, pod, out_of_reach });
     }
 
     /// The live Pods of an instance, but for those of lost nodes.
     fn live(&self, key: &Key) -> Vec<&Facts> {
         let uids = self.instances.get(key).into_iter().flatten();
-        let known = uids.filter(|uid| !self.lost.contains(*uid)).filter_map(|uid| self.pods.get(uid));
-        let reachable =
-            known.filter(|pod| pod.node.as_ref().is_none_or(|node| !self.lost_nodes.contains(node)));
-        reachable.filter(|pod| pod.is_live()).collect()
+        let known = uids.filter_map(|uid| self.pods.get(uid));
+        known.filter(|pod| self.is_within_reach(pod) && pod.is_live()).collect()
+    }
+
+    fn is_within_reach(&self, pod: &Facts) -> bool {
+        let is_lost = pod.node.as_ref().is_some_and(|node| self.lost_nodes.contains(node));
+        !is_lost && !self.lost.contains(&pod.uid)
     }
 
     /// Whether an instance may have so many live Pods now: two, where its service surges and not too many others do.

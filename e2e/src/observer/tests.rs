@@ -136,6 +136,12 @@ fn instances_that_were_ended_on_purpose_are_counted_until_they_are_up_again() {
     let most =
         |below, excused: &str| most_ended(ledger.since(mark, "ns", "web"), below, |pod| pod.uid == excused);
     assert_eq!((most(4, ""), most(3, ""), most(4, "uid-1-1")), (3, 2, 2));
+    let mark = ledger.mark();
+    ledger.node_lost("node-1");
+    for instance in 0..4 {
+        ledger.record(Instant::now(), Change::Modified, ending(instance));
+    }
+    assert_eq!(most_ended(ledger.since(mark, "ns", "web"), 4, |_| false), 0, "on a lost node");
 }
 
 #[test]

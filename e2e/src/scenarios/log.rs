@@ -30,7 +30,10 @@ async fn changed(scene: Scene) -> Result<()> {
             from_now_on.as_str(),
             &["create", "configmap", MAP, "--from-literal=filter=info,borealis=debug,kube=warn"][..],
         ),
-        ("data.filter can't be read", &["patch", "configmap", MAP, "--patch", r#"{"data":{"filter":"kube=loud"}}"#]),
+        (
+            "data.filter can't be read",
+            &["patch", "configmap", MAP, "--patch", r#"{"data":{"filter":"kube=loud"}}"#],
+        ),
         ("is gone: the log is what it was", &["delete", "configmap", MAP]),
     ];
     for (words, command) in told {

@@ -36,8 +36,6 @@ pub(super) struct Course<'a> {
     /// The last config that was applied.
     pub(super) version: u32,
     lost: Vec<String>,
-    /// Nodes that were lost at any time.
-    unsteady: BTreeSet<String>,
     /// The Pods that were deleted here.
     deleted: BTreeSet<String>,
     done: BTreeMap<Fault, usize>,
@@ -55,7 +53,6 @@ impl<'a> Course<'a> {
             between,
             version: 1,
             lost: Vec::new(),
-            unsteady: BTreeSet::new(),
             deleted: BTreeSet::new(),
             done: BTreeMap::new(),
         })
@@ -81,9 +78,9 @@ impl<'a> Course<'a> {
         format!("{}; {spoiled} calls and news spoiled", done.collect::<Vec<_>>().join(", "))
     }
 
-    /// Whether somebody else than the operator may have had this Pod end.
+    /// Whether this Pod was deleted here.
     pub(super) fn excuses(&self, pod: &Facts) -> bool {
-        self.deleted.contains(&pod.uid) || pod.node.as_ref().is_some_and(|node| self.unsteady.contains(node))
+        self.deleted.contains(&pod.uid)
     }
 
     /// All nodes and replicas are there again, with their clocks right and nothing between them and the API server.
@@ -193,7 +190,6 @@ impl<'a> Course<'a> {
             let live = self.scene.live(name);
             let node = live.get(self.dice.roll(live.len())).and_then(|pod| pod.node.clone());
             if let Some(node) = node.filter(|node| !self.lost.contains(node)) {
-                self.unsteady.insert(node.clone());
                 self.scene.world.lose_node(&node).await?;
                 self.lost.push(node);
             }
