@@ -25,7 +25,7 @@ use self::replica::{Replica, Signal};
 pub use self::{
     credentials::{ACCOUNT, NAMESPACE, account_kubeconfig},
     pods::OPERATOR,
-    replica::end_leftovers,
+    replica::{end, end_leftovers},
 };
 use crate::{
     cluster::Cluster,
@@ -293,6 +293,15 @@ impl Operators {
         let client = kube::Client::try_from(kube::Config::new(format!("http://{address}/").parse()?))?;
         let request = http::Request::get(format!("/debug/{name}")).body(Vec::new())?;
         client.request(request).await.with_context(|| format!("could not read /debug/{name} of {address}"))
+    }
+
+    /// How long the last barrier of a replica took: none when it never passed one.
+    ///
+    /// # Errors
+    /// When there is no such replica, or it has no log.
+    pub async fn barrier(&self, index: usize) -> Result<Option<Duration>> {
+        let replicas = self.replicas.lock().await;
+        replicas.get(index).context("there is no such replica")?.barrier(&self.launch.folder)
     }
 
     /// How many times each replica was started.
