@@ -51,7 +51,8 @@ sim: ## The planner against seeded faults: SEEDS=1000, or SEED=17 to see one of 
 bench: ## What decisions cost: planning 4,000 instances, the quota ledger of 10,000 jobs, room among 10,000 nodes
 	cargo bench --package borealis-core --bench plan --bench ledger --bench preemption --locked
 
-bench-cluster: ## Service against Deployment on 500 nodes: INSTANCES=4000 NODES=500 BATCH=400 RUNS=1
+# The sizes, too, are of the environment: `target/debug/borealis-bench --help` lists them.
+bench-cluster: ## Borealis, a Deployment and a bare loop by the same workloads: WORKLOADS=many,large,idle,failover RUNS=1 PEER=file
 	cargo build --release --locked --package borealis --bin borealis
 	cargo build --locked --package borealis-e2e --bin borealis-bench
 	@e2e/cluster/build >/dev/null

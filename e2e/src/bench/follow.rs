@@ -1,6 +1,6 @@
 //! One watch after the other, without a gap: a witness that breaks off says so instead of counting less.
 //!
-//! Called by the witnesses of `storm` and `crons`.
+//! Called by the workloads on a cluster, and by the witnesses of `storm` and `crons`.
 
 use std::fmt::Debug;
 
@@ -16,7 +16,6 @@ use serde::de::DeserializeOwned;
 pub(super) async fn now<K>(api: &Api<K>) -> Result<String>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
-    K::DynamicType: Default,
 {
     let list = api.list_metadata(&ListParams::default().limit(1)).await?;
     list.metadata.resource_version.context("a list without a version")

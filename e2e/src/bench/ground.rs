@@ -1,11 +1,11 @@
 //! What a benchmark stands on: a cluster of its own, an operator that runs only while it is measured, and the probe.
 //!
-//! Called by the binaries of the benchmarks; `steps` and `storm` work on it.
+//! Called by the binaries of the benchmarks; `controller` starts and stops what is measured on it.
 
 use std::{
     future::Future,
     net::{SocketAddr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,10 +13,11 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, api::ListParams};
+use tokio::process::Child;
 
 use super::{
     CLUSTER, LIMIT,
-    probe::{Phase, Probe},
+    probe::{OPERATOR, Phase, Probe},
 };
 use crate::{
     cluster::{Cluster, Shape},
@@ -30,7 +31,7 @@ use crate::{
 
 /// Seconds the lease is held without renewal: the operator's own default. On a machine this full a shorter one
 /// would measure the lease.
-const LEASE_SECONDS: u32 = 15;
+pub(super) const LEASE_SECONDS: u32 = 15;
 /// How long after a step its stragglers are still counted: late Events, the last status.
 const REST: Duration = Duration::from_secs(5);
 
@@ -38,9 +39,13 @@ const REST: Duration = Duration::from_secs(5);
 pub struct Ground {
     /// Its API.
     pub kube: KubeApi,
+    pub(super) cluster: Cluster,
+    pub(super) probe: Probe,
+    /// A peer's controller that was started here.
+    pub(super) peer: Option<Child>,
+    pub(super) folder: PathBuf,
+    launch: Launch,
     operators: Arc<Operators>,
-    address: SocketAddr,
-    probe: Probe,
 }
 
 /// Does this on a cluster of its own with so many simulated nodes, which is taken down also when it fails.
@@ -70,12 +75,13 @@ async fn on<T>(
     cluster.up(Shape { nodes, real_node: false, audited: None }).await?;
     let kube = KubeApi::new(&cluster.kubeconfig).await?;
     world::install(cluster).await?;
-    let address = free_address()?;
     let launch = Launch::new(cluster, folder, paths::operator()?).await?;
-    let launch = Launch { lease_seconds: LEASE_SECONDS, listen: address, ..launch };
-    let operators = Arc::new(Operators::prepare(cluster, kube.clone(), launch, 1));
+    let launch = Launch { lease_seconds: LEASE_SECONDS, listen: free_address()?, ..launch };
+    let operators = Arc::new(Operators::prepare(cluster, kube.clone(), launch.clone(), 1));
     let probe = Probe::new(&cluster.kubeconfig).await?;
-    let mut ground = Ground { kube, operators: Arc::clone(&operators), address, probe };
+    let (cluster, folder) = (cluster.clone(), folder.to_owned());
+    let mut ground =
+        Ground { kube, cluster, probe, peer: None, folder, launch, operators: Arc::clone(&operators) };
     let result = work(&mut ground).await;
     let stopped = operators.stop_all().await;
     match result {
@@ -90,18 +96,37 @@ impl Ground {
     /// # Errors
     /// When the work fails, or the operator does not start or ends by itself.
     pub async fn with_operator<T>(&mut self, work: impl AsyncFnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let pid = self.start_operator().await?;
         let operators = Arc::clone(&self.operators);
-        operators.start_all().await?;
-        operators.leader(Duration::from_secs(60)).await?;
-        let pid = *operators.pids().await.first().context("the operator does not run")?;
-        self.probe.operator_is(pid, self.address)?;
         let done = tokio::select! {
             done = work(self) => done?,
             () = ended(&operators, pid) => bail!("the operator ended by itself"),
         };
-        self.probe.operator_is_gone();
-        operators.stop_all().await?;
+        self.stop_operator().await?;
         Ok(done)
+    }
+
+    /// Starts the operator, which leads then, and says its process.
+    pub(super) async fn start_operator(&mut self) -> Result<u32> {
+        self.operators.start_all().await?;
+        let pid = *self.operators.pids().await.first().context("the operator does not run")?;
+        self.operators.leader(Duration::from_secs(60)).await?;
+        let metrics = format!("http://{}/", self.launch.listen).parse()?;
+        self.probe.program_is(OPERATOR, pid, Some(metrics))?;
+        Ok(pid)
+    }
+
+    /// Stops it.
+    pub(super) async fn stop_operator(&mut self) -> Result<()> {
+        self.probe.is_gone(OPERATOR);
+        self.operators.stop_all().await
+    }
+
+    /// So many replicas of the operator, none of them started, in the place of the one.
+    pub(super) fn replicas(&self, count: usize) -> Operators {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let launch = Launch { listen, ..self.launch.clone() };
+        Operators::prepare(&self.cluster, self.kube.clone(), launch, count)
     }
 
     /// Does one step, and says what it took.
@@ -110,14 +135,24 @@ impl Ground {
     /// When the step fails, or a program does not say what it used.
     pub async fn measure(
         &mut self,
-        name: &'static str,
-        by: Option<&'static str>,
+        name: &str,
+        by: Option<&str>,
         work: impl Future<Output = Result<()>>,
+    ) -> Result<Phase> {
+        self.measure_here(name, by, async |_| work.await).await
+    }
+
+    /// The same of a step that starts or stops what is measured.
+    pub(super) async fn measure_here(
+        &mut self,
+        name: &str,
+        by: Option<&str>,
+        work: impl AsyncFnOnce(&mut Self) -> Result<()>,
     ) -> Result<Phase> {
         self.probe.forget_peaks()?;
         let before = self.probe.read().await?;
         let begin = Instant::now();
-        work.await.context(name)?;
+        work(self).await.with_context(|| name.to_owned())?;
         let wall = begin.elapsed();
         tokio::time::sleep(REST).await;
         let after = self.probe.read().await?;
@@ -142,9 +177,20 @@ impl Ground {
 
 /// Waits until a namespace has no such Pods.
 pub(super) async fn none_left(kube: &KubeApi, namespace: &str, what: &str, which: ListParams) -> Result<()> {
+    none_left_within(LIMIT, kube, namespace, what, which).await
+}
+
+/// The same, of so many that it takes longer.
+pub(super) async fn none_left_within(
+    limit: Duration,
+    kube: &KubeApi,
+    namespace: &str,
+    what: &str,
+    which: ListParams,
+) -> Result<()> {
     // From the API server's memory: a look that is a little old costs the cluster next to nothing.
     let which = which.match_any();
-    wait::until(what, LIMIT, || async {
+    wait::until(what, limit, || async {
         let left = kube.pods(namespace).list_metadata(&which).await?.items.len();
         Ok(wait::when(left == 0, format!("{left} Pods left")))
     })

@@ -2,14 +2,21 @@
 //!
 //! Called by `ground` around each step.
 
-use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
+use http::Uri;
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     counters::{self, Counts, added},
@@ -24,10 +31,13 @@ pub(super) const CONTROLLERS: &str = "kube-controller-manager";
 /// Where to read.
 pub(super) struct Probe {
     api: Client,
-    controllers: Client,
-    operator: Option<Client>,
+    /// Of the cluster's administrator, which components take.
+    config: Config,
+    record: PathBuf,
     /// The programs by name, and their processes.
     programs: BTreeMap<String, u32>,
+    /// Those that count their own calls.
+    callers: BTreeMap<String, Client>,
 }
 
 /// What was read.
@@ -36,38 +46,44 @@ pub(super) struct Reading {
     own: f64,
     programs: BTreeMap<String, Usage>,
     api_writes: Counts,
-    operator_calls: Counts,
-    controllers_calls: Counts,
+    calls: BTreeMap<String, Counts>,
 }
 
 /// What one program used in a phase.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// Seconds of CPU.
+    #[serde(rename = "cpuSeconds")]
     pub cpu: f64,
     /// The most KiB that were resident in it.
+    #[serde(rename = "peakKiB")]
     pub peak: u64,
     /// KiB resident at its end.
+    #[serde(rename = "residentKiB")]
     pub resident: u64,
 }
 
-/// One step of the benchmark as it was measured.
-#[derive(Debug, Clone)]
+/// One step of a benchmark as it was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Phase {
     /// What was done.
-    pub name: &'static str,
+    pub name: String,
     /// The program whose work it was; none for the bare loop.
-    pub by: Option<&'static str>,
-    /// From the request until the object's own status said that it was done.
-    pub wall: Duration,
+    pub by: Option<String>,
+    /// Seconds from the request until the object's own status said that it was done.
+    #[serde(rename = "wallSeconds")]
+    pub wall: f64,
     /// What each program used from the request until the rest after it was over.
     pub programs: BTreeMap<String, Cost>,
-    /// Seconds of CPU that neither the cluster, nor the operator, nor the benchmark used in that time.
+    /// Seconds of CPU that neither the cluster, nor the controller, nor the benchmark used in that time.
+    #[serde(rename = "othersCpuSeconds")]
     pub others: f64,
     /// Changes of objects by verb and resource in that time, whoever made them.
     pub api_writes: Counts,
-    /// Calls of the one whose work it was.
-    pub calls: Counts,
+    /// Calls of the one whose work it was; none where it does not count them.
+    #[serde(rename = "ownCalls")]
+    pub calls: Option<Counts>,
 }
 
 impl Probe {
@@ -77,41 +93,62 @@ impl Probe {
     /// When the cluster's record can't be read.
     pub(super) async fn new(kubeconfig: &Path) -> Result<Self> {
         let record = kubeconfig.with_file_name("state.json");
-        let record = fs::read_to_string(&record).with_context(|| format!("{}", record.display()))?;
-        let record: Value = serde_json::from_str(&record)?;
-        let components = record["components"].as_object().context("the cluster records no components")?;
-        let pid_of = |component: &Value| component["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
-        let programs: BTreeMap<String, u32> = components
-            .iter()
-            .filter_map(|(name, component)| Some((name.clone(), pid_of(component)?)))
-            .collect();
-        let port = record["ports"][CONTROLLERS].as_u64().context("the controller manager has no port")?;
         let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-        let mut of_controllers = config.clone();
-        of_controllers.cluster_url = format!("https://127.0.0.1:{port}/").parse()?;
-        Ok(Self {
-            api: Client::try_from(config)?,
-            controllers: Client::try_from(of_controllers)?,
-            operator: None,
-            programs,
-        })
+        let api = Client::try_from(config.clone())?;
+        let mut probe = Self { api, config, record, programs: BTreeMap::new(), callers: BTreeMap::new() };
+        let state = probe.state()?;
+        let components = state["components"].as_object().context("the cluster records no components")?;
+        for name in components.keys() {
+            probe.component_is_back(name)?;
+        }
+        Ok(probe)
     }
 
-    /// From now on the operator is read, too: this process, which serves there.
+    fn state(&self) -> Result<Value> {
+        let text = fs::read_to_string(&self.record).with_context(|| self.record.display().to_string())?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// From now on a program is read, too: this process, which serves its metrics there.
     ///
     /// # Errors
     /// When there can't be a client for it.
-    pub(super) fn operator_is(&mut self, pid: u32, address: SocketAddr) -> Result<()> {
-        self.operator = Some(Client::try_from(Config::new(format!("http://{address}/").parse()?))?);
-        self.programs.insert(OPERATOR.to_owned(), pid);
+    pub(super) fn program_is(&mut self, name: &str, pid: u32, metrics: Option<Uri>) -> Result<()> {
+        if let Some(metrics) = metrics {
+            self.callers.insert(name.to_owned(), Client::try_from(Config::new(metrics))?);
+        }
+        self.programs.insert(name.to_owned(), pid);
         Ok(())
     }
 
-    /// From now on there is no operator.
-    pub(super) fn operator_is_gone(&mut self) {
-        self.operator = None;
-        self.programs.remove(OPERATOR);
+    /// From now on a component of the cluster is read, whose process may be a new one.
+    ///
+    /// # Errors
+    /// When the cluster's record does not have it.
+    pub(super) fn component_is_back(&mut self, name: &str) -> Result<()> {
+        let state = self.state()?;
+        let pid = state["components"][name]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+        let Some(pid) = pid else { return Ok(()) };
+        self.programs.insert(name.to_owned(), pid);
+        if name == CONTROLLERS {
+            let port = state["ports"][name].as_u64().context("the controller manager has no port")?;
+            let mut config = self.config.clone();
+            config.cluster_url = format!("https://127.0.0.1:{port}/").parse()?;
+            self.callers.insert(name.to_owned(), Client::try_from(config)?);
+        }
+        Ok(())
+    }
+
+    /// From now on there is no such program.
+    pub(super) fn is_gone(&mut self, name: &str) {
+        self.programs.remove(name);
+        self.callers.remove(name);
+    }
+
+    /// Whether a program is read.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.programs.contains_key(name)
     }
 
     /// Reads everything.
@@ -120,15 +157,13 @@ impl Probe {
     /// When any of the programs does not answer, or is gone.
     pub(super) async fn read(&self) -> Result<Reading> {
         let usage = |(name, pid): (&String, &u32)| Ok((name.clone(), process::usage(*pid)?));
+        let mut calls = BTreeMap::new();
+        for (name, client) in &self.callers {
+            calls.insert(name.clone(), counters::calls(&metrics(client).await.context(name.clone())?));
+        }
         Ok(Reading {
             api_writes: counters::api_writes(&metrics(&self.api).await.context("the API server")?),
-            operator_calls: match &self.operator {
-                Some(operator) => counters::operator_calls(&metrics(operator).await.context("the operator")?),
-                None => Counts::new(),
-            },
-            controllers_calls: counters::component_calls(
-                &metrics(&self.controllers).await.context("the controller manager")?,
-            ),
+            calls,
             busy: process::busy()?,
             own: process::usage(std::process::id())?.cpu,
             programs: self.programs.iter().map(usage).collect::<Result<_>>()?,
@@ -149,10 +184,10 @@ async fn metrics(client: &Client) -> Result<String> {
 }
 
 impl Phase {
-    /// What lies between two readings.
+    /// What lies between two readings. A program that was started in between has used all of its own.
     pub(super) fn between(
-        name: &'static str,
-        by: Option<&'static str>,
+        name: &str,
+        by: Option<&str>,
         wall: Duration,
         before: &Reading,
         after: &Reading,
@@ -163,15 +198,14 @@ impl Phase {
         };
         let programs: BTreeMap<String, Cost> = after.programs.iter().map(cost).collect();
         let known = programs.values().map(|cost| cost.cpu).sum::<f64>() + after.own - before.own;
-        let calls = match by {
-            Some(OPERATOR) => added(&before.operator_calls, &after.operator_calls),
-            Some(_) => added(&before.controllers_calls, &after.controllers_calls),
-            None => Counts::new(),
-        };
+        let none = Counts::new();
+        let calls = by
+            .and_then(|by| Some((by, after.calls.get(by)?)))
+            .map(|(by, after)| added(before.calls.get(by).unwrap_or(&none), after));
         Self {
-            name,
-            by,
-            wall,
+            name: name.to_owned(),
+            by: by.map(str::to_owned),
+            wall: wall.as_secs_f64(),
             programs,
             others: (after.busy - before.busy - known).max(0.0),
             api_writes: added(&before.api_writes, &after.api_writes),
@@ -181,38 +215,16 @@ impl Phase {
 
     /// What the one used whose work it was.
     pub fn own_cost(&self) -> Option<Cost> {
-        self.programs.get(self.by?).copied()
+        self.programs.get(self.by.as_ref()?).copied()
     }
 
     /// How often the one changed something whose work it was.
     pub fn own_writes(&self) -> Option<u64> {
-        self.by.map(|_| counters::writes(&self.calls))
+        self.calls.as_ref().map(counters::writes)
     }
 
     /// How often anybody changed something.
     pub fn all_writes(&self) -> u64 {
         self.api_writes.values().sum()
-    }
-
-    /// For the report.
-    pub fn json(&self) -> Value {
-        let programs: BTreeMap<&String, Value> = self
-            .programs
-            .iter()
-            .map(|(name, cost)| {
-                let cost =
-                    json!({ "cpuSeconds": cost.cpu, "peakKiB": cost.peak, "residentKiB": cost.resident });
-                (name, cost)
-            })
-            .collect();
-        json!({
-            "name": self.name,
-            "by": self.by,
-            "wallSeconds": self.wall.as_secs_f64(),
-            "programs": programs,
-            "othersCpuSeconds": self.others,
-            "apiWrites": self.api_writes,
-            "ownCalls": self.calls,
-        })
     }
 }

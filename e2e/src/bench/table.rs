@@ -1,126 +1,119 @@
-//! What was measured, as Markdown tables and as JSON. Over several runs: the median, and the least and the most.
+//! What was measured, as Markdown tables. Over several runs: the median, and the least and the most.
 //!
-//! Pure. Called by the binary `borealis-bench`.
+//! Pure. Called by the binary `borealis-bench`, and by those of the other benchmarks for their own tables.
 
 use std::{
     collections::BTreeSet,
     fmt::{self, Write as _},
 };
 
-use serde_json::{Value, json};
+use super::report::{Report, Step, distinct};
 
-use super::{Sizes, probe::Phase};
-
-/// All runs as Markdown.
+/// A report as Markdown: what docs/benchmarks.md shows of it.
 ///
 /// # Errors
 /// Never: text takes all that is written to it.
-pub fn markdown(sizes: Sizes, runs: &[Vec<Phase>]) -> Result<String, fmt::Error> {
+pub fn markdown(report: &Report) -> Result<String, fmt::Error> {
     let mut out = String::new();
-    let count = runs.len();
-    let plural = if count == 1 { "run" } else { "runs" };
-    writeln!(
-        out,
-        "{} instances, {} simulated nodes, {} changed at a time; {count} {plural}\n",
-        sizes.instances, sizes.nodes, sizes.batch
-    )?;
-    own(&mut out, sizes, runs)?;
-    out.push('\n');
-    programs(&mut out, runs)?;
-    out.push('\n');
-    writes(&mut out, sizes, runs)?;
+    for (nth, workload) in report.workloads().into_iter().enumerate() {
+        if nth > 0 {
+            out.push('\n');
+        }
+        head(&mut out, report, workload)?;
+        let steps = report.steps(workload);
+        if !steps.is_empty() {
+            costs(&mut out, &steps)?;
+            out.push('\n');
+            writes(&mut out, &steps)?;
+            out.push('\n');
+            programs(&mut out, &steps)?;
+        }
+        figures(&mut out, report, workload, !steps.is_empty())?;
+    }
     Ok(out)
 }
 
-/// One run as JSON.
-pub fn run_json(order: &str, load: &str, phases: &[Phase]) -> Value {
-    let phases: Vec<Value> = phases.iter().map(Phase::json).collect();
-    json!({ "order": order, "loadBefore": load, "phases": phases })
+fn head(out: &mut String, report: &Report, workload: &str) -> fmt::Result {
+    let sizes = report.sizes;
+    let what = match workload {
+        "many" => format!("{} objects of 2 instances", sizes.services),
+        "large" => {
+            format!("one object of {} instances, {} changed at a time", sizes.instances, sizes.batch())
+        }
+        "idle" => format!("{} objects of 1 instance, {} s at rest", sizes.idle, sizes.idle_seconds),
+        _ => format!("one object of {} instances, two replicas", sizes.failover_instances),
+    };
+    let runs = distinct_runs(report, workload);
+    let plural = if runs == 1 { "run" } else { "runs" };
+    let loads = distinct(report.of(workload).filter_map(|round| round.load_before.split(' ').next()));
+    let (nodes, loads) = (sizes.nodes, loads.join(", "));
+    writeln!(
+        out,
+        "### {workload}: {what}\n\n{runs} {plural} on {nodes} simulated nodes; load before: {loads}.\n"
+    )
+}
+
+fn distinct_runs(report: &Report, workload: &str) -> usize {
+    report.of(workload).map(|round| round.run).collect::<BTreeSet<usize>>().len()
 }
 
 /// What each step took, and cost the one whose work it was.
-fn own(out: &mut String, sizes: Sizes, runs: &[Vec<Phase>]) -> fmt::Result {
-    let each = f64::from(sizes.instances);
-    row(
-        out,
-        [
-            "step",
-            "work of",
-            "wall s",
-            "its CPU s",
-            "its peak MiB",
-            "its writes",
-            "per instance",
-            "all writes per instance",
-            "others' CPU s",
-        ],
-    )?;
-    rule(out, 9)?;
-    for name in names(runs) {
-        let phases = of(runs, name);
-        let by = phases.first().and_then(|phase| phase.by).unwrap_or("the benchmark");
-        let cost =
-            |what: fn(&Phase) -> Option<f64>| -> Vec<f64> { phases.iter().filter_map(|p| what(p)).collect() };
-        let own_writes = cost(|phase| phase.own_writes().map(count));
-        let all_writes: Vec<f64> = phases.iter().map(|phase| count(phase.all_writes()) / each).collect();
+fn costs(out: &mut String, steps: &[Step<'_>]) -> fmt::Result {
+    let columns = [
+        "who",
+        "step",
+        "wall s",
+        "its CPU s",
+        "its peak MiB",
+        "at the end MiB",
+        "its writes per instance",
+        "all writes per instance",
+        "others' CPU s",
+    ];
+    row(out, columns)?;
+    rule(out, columns.len())?;
+    for step in steps {
+        let each = f64::from(step.instances);
         row(
             out,
             [
-                name,
-                by,
-                &spread(&cost(|phase| Some(phase.wall.as_secs_f64())), 1),
-                &spread(&cost(|phase| phase.own_cost().map(|cost| cost.cpu)), 1),
-                &spread(&cost(|phase| phase.own_cost().map(|cost| mib(cost.peak))), 0),
-                &spread(&own_writes, 0),
-                &spread(&own_writes.iter().map(|writes| writes / each).collect::<Vec<_>>(), 2),
-                &spread(&all_writes, 2),
-                &spread(&cost(|phase| Some(phase.others)), 1),
+                step.contender,
+                step.name,
+                &spread(&step.values(|phase| Some(phase.wall)), 1),
+                &spread(&step.values(|phase| Some(phase.own_cost()?.cpu)), 1),
+                &spread(&step.values(|phase| Some(mib(phase.own_cost()?.peak))), 0),
+                &spread(&step.values(|phase| Some(mib(phase.own_cost()?.resident))), 0),
+                &spread(&step.values(|phase| Some(count(phase.own_writes()?) / each)), 2),
+                &spread(&step.values(|phase| Some(count(phase.all_writes()) / each)), 2),
+                &spread(&step.values(|phase| Some(phase.others)), 1),
             ],
         )?;
     }
     Ok(())
 }
 
-/// Seconds of CPU by program.
-fn programs(out: &mut String, runs: &[Vec<Phase>]) -> fmt::Result {
-    let all: BTreeSet<&str> =
-        runs.iter().flatten().flat_map(|phase| phase.programs.keys()).map(String::as_str).collect();
-    row(out, std::iter::once("CPU s").chain(all.iter().copied()))?;
-    rule(out, all.len() + 1)?;
-    for name in names(runs) {
-        let phases = of(runs, name);
-        let cells: Vec<String> = all
-            .iter()
-            .map(|program| {
-                let cpu = phases.iter().filter_map(|phase| phase.programs.get(*program)).map(|cost| cost.cpu);
-                spread(&cpu.collect::<Vec<_>>(), 1)
-            })
-            .collect();
-        row(out, std::iter::once(name).chain(cells.iter().map(String::as_str)))?;
-    }
-    Ok(())
-}
-
 /// Writes per instance by verb and resource; what is rarer than one in twenty instances is left to the JSON.
-fn writes(out: &mut String, sizes: Sizes, runs: &[Vec<Phase>]) -> fmt::Result {
-    let each = f64::from(sizes.instances);
-    let per = |phase: &Phase, key: &str| count(phase.api_writes.get(key).copied().unwrap_or_default()) / each;
-    let phases = || runs.iter().flatten();
-    let all: BTreeSet<&str> = phases()
-        .flat_map(|phase| phase.api_writes.keys().filter(move |key| per(phase, key) >= 0.05))
-        .map(String::as_str)
-        .collect();
+fn writes(out: &mut String, steps: &[Step<'_>]) -> fmt::Result {
+    let per = |step: &Step<'_>, key: &str| {
+        step.values(|phase| {
+            let writes = phase.api_writes.get(key).copied().unwrap_or_default();
+            Some(count(writes) / f64::from(step.instances))
+        })
+    };
+    let keys = || steps.iter().flat_map(|step| &step.phases).flat_map(|phase| phase.api_writes.keys());
+    let is_much = |key: &&str| steps.iter().any(|step| per(step, key).iter().any(|writes| *writes >= 0.05));
+    let all: BTreeSet<&str> = keys().map(String::as_str).filter(is_much).collect();
     // A step that writes nothing has nothing to show.
-    let names: Vec<&str> = names(runs)
-        .into_iter()
-        .filter(|name| of(runs, name).iter().any(|phase| all.iter().any(|key| per(phase, key) > 0.0)))
-        .collect();
-    row(out, std::iter::once("writes per instance").chain(names.iter().copied()))?;
+    let writing: Vec<&Step<'_>> =
+        steps.iter().filter(|step| all.iter().any(|key| per(step, key).iter().any(|w| *w > 0.0))).collect();
+    let names: Vec<String> =
+        writing.iter().map(|step| format!("{}: {}", step.contender, step.name)).collect();
+    row(out, std::iter::once("writes per instance").chain(names.iter().map(String::as_str)))?;
     rule(out, names.len() + 1)?;
     for key in all {
-        let cells: Vec<String> = names
+        let cells: Vec<String> = writing
             .iter()
-            .map(|name| of(runs, name).iter().map(|phase| per(phase, key)).collect::<Vec<_>>())
+            .map(|step| per(step, key))
             .map(|values| if values.iter().all(|v| *v == 0.0) { "–".to_owned() } else { spread(&values, 2) })
             .collect();
         row(out, std::iter::once(key).chain(cells.iter().map(String::as_str)))?;
@@ -128,15 +121,47 @@ fn writes(out: &mut String, sizes: Sizes, runs: &[Vec<Phase>]) -> fmt::Result {
     Ok(())
 }
 
-/// The steps in the order of the first run, the service's first.
-fn names(runs: &[Vec<Phase>]) -> Vec<&'static str> {
-    let mut phases: Vec<&Phase> = runs.first().into_iter().flatten().collect();
-    phases.sort_by_key(|phase| (phase.by.is_none(), phase.by));
-    phases.iter().map(|phase| phase.name).collect()
+/// Seconds of CPU by program.
+fn programs(out: &mut String, steps: &[Step<'_>]) -> fmt::Result {
+    let phases = steps.iter().flat_map(|step| &step.phases);
+    let all: BTreeSet<&str> = phases.flat_map(|phase| phase.programs.keys()).map(String::as_str).collect();
+    row(out, ["CPU s", ""].into_iter().chain(all.iter().copied()))?;
+    rule(out, all.len() + 2)?;
+    for step in steps {
+        let cpu = |program: &&str| spread(&step.values(|phase| Some(phase.programs.get(*program)?.cpu)), 1);
+        let cells: Vec<String> = all.iter().map(cpu).collect();
+        row(out, [step.contender, step.name].into_iter().chain(cells.iter().map(String::as_str)))?;
+    }
+    Ok(())
 }
 
-fn of<'a>(runs: &'a [Vec<Phase>], name: &str) -> Vec<&'a Phase> {
-    runs.iter().flatten().filter(|phase| phase.name == name).collect()
+/// What was seen besides.
+fn figures(out: &mut String, report: &Report, workload: &str, follows: bool) -> fmt::Result {
+    let names: BTreeSet<&str> =
+        report.of(workload).flat_map(|round| round.figures.keys()).map(String::as_str).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    if follows {
+        out.push('\n');
+    }
+    let seen = |contender: &str, name: &str| -> Vec<f64> {
+        let rounds = report.of(workload).filter(|round| round.contender == contender);
+        rounds.filter_map(|round| round.figures.get(name)).flatten().copied().collect()
+    };
+    let contenders: Vec<&str> = report
+        .contenders(workload)
+        .into_iter()
+        .filter(|contender| names.iter().any(|name| !seen(contender, name).is_empty()))
+        .collect();
+    row(out, std::iter::once("seen").chain(contenders.iter().copied()))?;
+    rule(out, contenders.len() + 1)?;
+    for name in names {
+        let cells: Vec<String> =
+            contenders.iter().map(|contender| spread(&seen(contender, name), 2)).collect();
+        row(out, std::iter::once(name).chain(cells.iter().map(String::as_str)))?;
+    }
+    Ok(())
 }
 
 /// The median, and the least and the most where there are several.
@@ -151,7 +176,7 @@ pub(super) fn spread(values: &[f64], digits: usize) -> String {
     format!("{middle:.digits$} ({least:.digits$}–{most:.digits$})")
 }
 
-fn mib(kib: u64) -> f64 {
+pub(super) fn mib(kib: u64) -> f64 {
     count(kib) / 1024.0
 }
 
@@ -171,7 +196,26 @@ pub(super) fn rule(out: &mut String, columns: usize) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::report::tests::example, *};
+
+    #[test]
+    fn a_report_becomes_tables() {
+        let text = markdown(&example()).unwrap();
+        for line in [
+            "### large: one object of 100 instances, 10 changed at a time",
+            "2 runs on 50 simulated nodes; load before: 0.10.",
+            "| Borealis | comes up | 12.0 (10.0–14.0) | 1.2 (1.0–1.4) | 3 (2–4) | 2 (1–2) | 1.00 (1.00–1.00) \
+             | 2.53 (2.53–2.53) | 0.5 (0.5–0.5) |",
+            "| bare loop | comes up | 8.0 | – | – | – | – | 2.53 | 0.5 |",
+            "| PATCH pods/status | 1.50 (1.50–1.50) | 1.50 (1.50–1.50) | 1.50 |",
+            "| Borealis | at rest | 2.0 (2.0–2.0) | – |",
+            "| start, s | 1.50 (1.00–2.00) | 1.00 |",
+        ] {
+            assert!(text.lines().any(|have| have == line), "{line}\n{text}");
+        }
+        // Three in a hundred.
+        assert!(!text.contains("POST events"), "{text}");
+    }
 
     #[test]
     fn a_spread_has_the_middle_and_both_ends() {

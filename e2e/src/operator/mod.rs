@@ -26,7 +26,7 @@ use self::replica::{Clock, Replica, Signal};
 pub use self::{
     credentials::{ACCOUNT, NAMESPACE, account_kubeconfig},
     pods::OPERATOR,
-    replica::end_leftovers,
+    replica::{end, end_leftovers},
 };
 use crate::{
     cluster::Cluster,
@@ -358,6 +358,15 @@ impl Operators {
     pub async fn renewed(&self) -> Result<Timestamp> {
         let spec = self.kube.leases(NAMESPACE).get(LEASE).await?.spec.unwrap_or_default();
         Ok(spec.renew_time.context("nobody holds the lease")?.0)
+    }
+
+    /// How long the last barrier of a replica took: none when it never passed one.
+    ///
+    /// # Errors
+    /// When there is no such replica, or it has no log.
+    pub async fn barrier(&self, index: usize) -> Result<Option<Duration>> {
+        let replicas = self.replicas.lock().await;
+        replicas.get(index).context("there is no such replica")?.barrier(&self.launch.folder)
     }
 
     /// How many times each replica was started.

@@ -157,12 +157,14 @@ impl Replica {
             return true;
         }
         let _ = send("CONT", child.id()).await;
-        let _ = send("TERM", child.id()).await;
-        let ended = timeout(Duration::from_secs(10), child.wait()).await.is_ok();
-        if !ended {
-            let _ = child.kill().await;
-        }
-        ended
+        end(&mut child).await
+    }
+
+    /// How long its last barrier took, as its log says: none when it never passed one.
+    pub(super) fn barrier(&self, folder: &Path) -> Result<Option<Duration>> {
+        let log = fs::read_to_string(folder.join(format!("{}.log", self.name())))?;
+        let passed = log.lines().rev().find(|line| line.contains("planning begins"));
+        Ok(passed.and_then(|line| duration(line.split("took=").nth(1)?.split_whitespace().next()?)))
     }
 
     /// Where it serves its probes and what it shows, as its log says.
@@ -204,6 +206,30 @@ fn arguments(launch: &Launch, identity: &str) -> Vec<String> {
     .into()
 }
 
+/// A duration as Rust prints it: "1.5s", "12.3ms", "80µs".
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit {
+        "s" => 1.0,
+        "ms" => 1e-3,
+        "µs" => 1e-6,
+        "ns" => 1e-9,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number.parse::<f64>().ok()? * unit).ok()
+}
+
+/// Ends a process as a kubelet does, SIGTERM and after ten seconds SIGKILL, and says whether it ended by itself.
+pub async fn end(child: &mut Child) -> bool {
+    let _ = send("TERM", child.id()).await;
+    let ended = timeout(Duration::from_secs(10), child.wait()).await.is_ok();
+    if !ended {
+        let _ = child.kill().await;
+    }
+    ended
+}
+
 async fn send(signal: &str, pid: Option<u32>) -> Result<()> {
     let Some(pid) = pid else { return Ok(()) };
     let call = format!("kill -{signal} {pid}");
@@ -233,4 +259,17 @@ pub async fn end_leftovers(folder: &Path) -> Result<()> {
         let _ = fs::remove_file(&path);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_they_are_printed() {
+        for time in [Duration::from_millis(1500), Duration::from_micros(12_300), Duration::from_micros(80)] {
+            assert_eq!(duration(&format!("{time:?}")), Some(time));
+        }
+        assert_eq!([duration("soon"), duration("5 h"), duration("")], [None; 3]);
+    }
 }

@@ -53,7 +53,7 @@ impl Round {
     }
 
     pub(super) fn of_loop(phase: Phase) -> Self {
-        let wall = phase.wall.as_secs_f64();
+        let wall = phase.wall;
         // In a loop the nth is made after its share of the time.
         let mut figures = vec![
             ("due to run made, p50 s", 1, Some(wall * 0.5)),
@@ -71,7 +71,7 @@ impl Round {
     /// For the report.
     pub fn json(&self) -> Value {
         let figures: Vec<Value> = self.figures.iter().map(|(what, _, value)| json!([what, value])).collect();
-        json!({ "by": self.by.name(), "figures": figures, "phase": self.phase.json() })
+        json!({ "by": self.by.name(), "figures": figures, "phase": self.phase })
     }
 }
 

@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use kube::{
     Api,
-    api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams},
 };
 use serde_json::{Value, json};
 
@@ -23,6 +22,7 @@ use self::witness::Witness;
 use super::{
     LIMIT,
     ground::{Ground, none_left},
+    make::{make, object},
     probe::{CONTROLLERS, OPERATOR, Phase},
 };
 use crate::{
@@ -31,8 +31,6 @@ use crate::{
     wait,
 };
 
-/// Requests at a time.
-const CONNECTIONS: usize = 32;
 /// Crons that are made in a second at least, on a machine of two cores that does nothing else.
 const RATE: u32 = 80;
 /// How many runs end in a second at least.
@@ -103,7 +101,7 @@ impl Crons {
         let due = self.due()?;
         let rule = jiff::tz::TimeZone::UTC.to_datetime(due);
         let rule = format!("{} {} {} {} *", rule.minute(), rule.hour(), rule.day(), rule.month());
-        make(crons, (0..self.crons).map(|at| manifest(by, at, &rule))).await?;
+        make(crons, (0..self.crons).map(|at| object(manifest(by, at, &rule)))).await?;
         seen(crons, by).await?;
         anyhow::ensure!(Timestamp::now() < due, "making the crons took until they were due; ask for fewer");
         let witness = Witness::start(&kube, by).await?;
@@ -132,7 +130,7 @@ impl Crons {
         let job = |at: u32| {
             let mut job = quick(1).named(&format!("job-{at}")).manifest(By::Loop.name());
             job["spec"]["suspend"] = json!(true);
-            job
+            object(job)
         };
         let phase: Phase = ground
             .measure(By::Loop.name(), None, async { make(&jobs, (0..self.crons).map(job)).await })
@@ -178,16 +176,6 @@ fn manifest(by: By, at: u32, rule: &str) -> Value {
             "jobTemplate": { "spec": { "backoffLimit": 0, "template": template } },
         },
     })
-}
-
-/// Makes objects as fast as the API server takes them.
-async fn make(api: &Api<DynamicObject>, manifests: impl Iterator<Item = Value>) -> Result<()> {
-    let made = stream::iter(manifests).map(|manifest| async move {
-        let object: DynamicObject = serde_json::from_value(manifest)?;
-        api.create(&PostParams::default(), &object).await?;
-        Ok(())
-    });
-    made.buffer_unordered(CONNECTIONS).try_collect::<()>().await
 }
 
 /// Removes them all. A request for very many ends without an answer after a minute, with some of them gone.

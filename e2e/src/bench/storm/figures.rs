@@ -86,7 +86,7 @@ impl Round {
     pub fn json(&self) -> Value {
         let figures: serde_json::Map<String, Value> =
             self.figures.iter().map(|(what, _, value)| ((*what).to_owned(), json!(value))).collect();
-        json!({ "by": self.by.name(), "figures": figures, "phase": self.phase.json() })
+        json!({ "by": self.by.name(), "figures": figures, "phase": self.phase })
     }
 }
 

@@ -19,8 +19,8 @@ use self::witness::Witness;
 use super::{
     LIMIT,
     ground::{Ground, none_left},
+    make::make,
     probe::OPERATOR,
-    steps::post,
 };
 use crate::{kube_api::KubeApi, service::SIMULATED, wait};
 
@@ -105,15 +105,15 @@ impl Storm {
             By::Borealis => found_role(&kube, &production, high).await?,
             By::Scheduler => make_classes(&kube, [low, high]).await?,
         }
-        let fill = (0..self.nodes * FILL).map(|at| pod(at, low, FILL_CPUS)).collect::<Result<_>>()?;
-        post(&kube.pods(&batch), fill).await?;
+        let fill = (0..self.nodes * FILL).map(|at| pod(at, low, FILL_CPUS));
+        make(&kube.pods(&batch), fill).await?;
         let not_running = || ListParams::default().fields("status.phase!=Running");
         none_left(&kube, &batch, "batch to fill the nodes", not_running()).await?;
         let witness = Witness::start(&kube, &batch, &production).await?;
-        let pods = (0..self.production).map(|at| pod(at, high, PRODUCTION_CPUS)).collect::<Result<_>>()?;
+        let pods = (0..self.production).map(|at| pod(at, high, PRODUCTION_CPUS));
         let all = self.production as usize;
         let work = async {
-            post(&kube.pods(&production), pods).await?;
+            make(&kube.pods(&production), pods).await?;
             wait::until("all of production to run", LIMIT, || async {
                 let running = witness.running()?;
                 Ok(wait::when(running == all, format!("{running} of {all} run")))
