@@ -119,7 +119,7 @@ impl Workload {
         match self {
             Self::Large => large::run(ground, adapter, sizes, round).await?,
             Self::Many | Self::Idle | Self::Failover => {
-                many::come_up(ground, adapter, (objects, each), round).await?
+                many::come_up(ground, adapter, (objects, each), round).await?;
             }
         }
         if self == Self::Idle {
