@@ -5,7 +5,6 @@ package controlplane
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -98,23 +97,6 @@ func (c *Cluster) WaitHealthy(ctx context.Context, component string, limit time.
 
 func (c *Cluster) etcdClient() (*kubeapi.Client, error) {
 	return kubeapi.New(c.url("etcd"), c.Folder.Cert("ca.crt"), c.Folder.Cert("etcd-client.crt"), c.Folder.Cert("etcd-client.key"))
-}
-
-// Compact has etcd forget all history up to now: who watches and was away has to
-// begin anew.
-func (c *Cluster) Compact(ctx context.Context) error {
-	client, err := c.etcdClient()
-	if err != nil {
-		return err
-	}
-	var now struct {
-		Header struct{ Revision string }
-	}
-	if err := client.Do(ctx, http.MethodPost, "/v3/maintenance/status", "application/json", kubeapi.Object{}, &now); err != nil {
-		return err
-	}
-	wanted := kubeapi.Object{"revision": now.Header.Revision, "physical": true}
-	return client.Do(ctx, http.MethodPost, "/v3/kv/compaction", "application/json", wanted, nil)
 }
 
 // LogTail is the end of a component's log.
