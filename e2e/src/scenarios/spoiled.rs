@@ -24,7 +24,7 @@ const TROUBLES: [Trouble; 5] = [
     Trouble::SlowWatch,
 ];
 /// Seconds by which the replicas' clocks are ahead.
-const AHEAD: [i64; 2] = [15, -15];
+const AHEAD: [i64; 2] = [10, -10];
 
 pub(super) fn all() -> Vec<Scenario> {
     vec![
@@ -40,7 +40,7 @@ pub(super) fn all() -> Vec<Scenario> {
             |s| Box::pin(history(s)),
         )
         .exclusive(),
-        Scenario::new("clocks-apart", "the replicas' clocks are 30 s apart while the lead changes", |s| {
+        Scenario::new("clocks-apart", "the replicas' clocks are 20 s apart while the lead changes", |s| {
             Box::pin(clocks(s))
         })
         .exclusive(),
