@@ -141,7 +141,8 @@ pub async fn settle(client: &Client, index: &Index, key: &JobKey) -> Result<(), 
     .map_err(|_| SettleError::Timeout)?
 }
 
-/// Whether an answer may be another in a moment. The client itself tries again what it is told to: 429, 503, 504.
+/// Whether an answer may be another in a moment. A server that has too much to do (429) is left alone for longer: the service's
+/// own back-off sees to that.
 fn passes(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code >= 500)
 }
