@@ -199,6 +199,13 @@ mod tests {
         // Three steps in four panels, but for the CPU and memory of the loop, which are nobody's.
         let bars = |colour: &str| picture.matches(&format!("fill=\"{colour}\" stroke=\"none\"")).count();
         assert_eq!((bars("#0072B2"), bars("#E69F00")), (8, 2), "{picture}");
+        // Its wall times: 12 s coming up, 20 s at rest, which is the longest of its panel.
+        let widths: Vec<f64> = picture
+            .lines()
+            .filter(|line| line.contains("#0072B2"))
+            .filter_map(|line| line.split("width=\"").nth(1)?.split('"').next()?.parse().ok())
+            .collect();
+        assert!(widths[1] > 150.0 && (widths[0] / widths[1] - 0.6).abs() < 0.02, "{widths:?}");
     }
 
     #[test]
