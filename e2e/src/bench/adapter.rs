@@ -299,6 +299,14 @@ process: { start: { command: [peer, --kubeconfig=$(kubeconfig)], metrics: 'http:
     }
 
     #[test]
+    fn the_peer_of_the_docs_is_one() {
+        let docs = include_str!("../../../docs/benchmarks.md");
+        let block = docs.split("```yaml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let peer = Adapter::parse(block).unwrap();
+        assert_eq!((peer.name.as_str(), peer.install.len()), ("CloneSet", 2));
+    }
+
+    #[test]
     fn what_is_no_adapter_says_why() {
         for (from, to, why) in [
             ("$(instances) }, { path", "$(replicas) }, { path", "there is no $(replicas)"),

@@ -18,7 +18,7 @@ use super::{
 /// Pixels: a panel's width, a bar's height, room for what stands left of the first panel and above and below all.
 const PANEL: u32 = 250;
 const BAR: u32 = 24;
-const LEFT: u32 = 290;
+const LEFT: u32 = 300;
 const ABOVE: u32 = 56;
 const BELOW: u32 = 30;
 /// The contenders in their order, apart also for those who see few colours.
@@ -116,15 +116,15 @@ type Drawn = Result<(), Box<dyn std::error::Error>>;
 fn draw_all(area: &Area<'_>, title: &str, rows: &[String], panels: &[Panel]) -> Drawn {
     let text = |size: i32| TextStyle::from(("sans-serif", size)).color(&BLACK);
     let middle = |horizontal| Pos::new(horizontal, VPos::Center);
-    area.draw(&Text::new(title.to_owned(), (10, 16), text(15).pos(middle(HPos::Left))))?;
+    area.draw(&Text::new(title.to_owned(), (10, 18), text(19).pos(middle(HPos::Left))))?;
     let (labels, rest) = area.split_horizontally(LEFT);
     for (row, name) in rows.iter().enumerate() {
         let at = i32::try_from(ABOVE + BAR * u32::try_from(row)? + BAR / 2)?;
         let beside = i32::try_from(LEFT)? - 8;
-        labels.draw(&Text::new(name.clone(), (beside, at), text(12).pos(middle(HPos::Right))))?;
+        labels.draw(&Text::new(name.clone(), (beside, at), text(15).pos(middle(HPos::Right))))?;
     }
     for (area, panel) in rest.split_evenly((1, panels.len())).iter().zip(panels) {
-        area.draw(&Text::new(panel.title.clone(), (0, 42), text(12).pos(middle(HPos::Left))))?;
+        area.draw(&Text::new(panel.title.clone(), (0, 42), text(15).pos(middle(HPos::Left))))?;
         draw_panel(area, rows.len(), panel)?;
     }
     Ok(())
@@ -134,17 +134,19 @@ fn draw_panel(area: &Area<'_>, rows: usize, panel: &Panel) -> Drawn {
     let most = panel.bars.iter().flat_map(|bar| &bar.values).copied().fold(0.0, f64::max);
     // Room for the number behind the longest bar.
     let end = if most > 0.0 { most * 1.3 } else { 1.0 };
+    let begin = panel.bars.iter().flat_map(|bar| &bar.values).copied().fold(0.0, f64::min);
     let rows = count(rows as u64);
     let mut chart = ChartBuilder::on(area)
         .margin_top(ABOVE)
         .margin_right(20)
         .x_label_area_size(BELOW)
-        .build_cartesian_2d(0.0..end, rows..0.0)?;
+        .build_cartesian_2d(begin..end, rows..0.0)?;
     chart
         .configure_mesh()
         .disable_y_mesh()
         .disable_y_axis()
         .x_labels(4)
+        .label_style(("sans-serif", 13))
         .light_line_style(TRANSPARENT)
         .draw()?;
     for (row, bar) in panel.bars.iter().enumerate() {
@@ -153,8 +155,8 @@ fn draw_panel(area: &Area<'_>, rows: usize, panel: &Panel) -> Drawn {
         let colour = COLOURS[bar.contender % COLOURS.len()];
         let bar = Rectangle::new([(0.0, row + 0.15), (middle, row + 0.85)], colour.filled());
         let spread = PathElement::new([(least, row + 0.5), (most, row + 0.5)], BLACK.stroke_width(1));
-        let style = TextStyle::from(("sans-serif", 11)).color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
-        let number = Text::new(format!(" {}", short(middle)), (most.max(0.0), row + 0.5), style);
+        let style = TextStyle::from(("sans-serif", 14)).color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
+        let number = Text::new(short(middle), (most.max(0.0) + end * 0.02, row + 0.5), style);
         chart.draw_series([bar])?;
         chart.draw_series([spread])?;
         chart.draw_series([number])?;
@@ -197,6 +199,13 @@ mod tests {
         // Three steps in four panels, but for the CPU and memory of the loop, which are nobody's.
         let bars = |colour: &str| picture.matches(&format!("fill=\"{colour}\" stroke=\"none\"")).count();
         assert_eq!((bars("#0072B2"), bars("#E69F00")), (8, 2), "{picture}");
+        // Its wall times: 12 s coming up, 20 s at rest, which is the longest of its panel.
+        let widths: Vec<f64> = picture
+            .lines()
+            .filter(|line| line.contains("#0072B2"))
+            .filter_map(|line| line.split("width=\"").nth(1)?.split('"').next()?.parse().ok())
+            .collect();
+        assert!(widths[1] > 150.0 && (widths[0] / widths[1] - 0.6).abs() < 0.02, "{widths:?}");
     }
 
     #[test]

@@ -116,11 +116,10 @@ impl Workload {
             return failover::run(ground, adapter, sizes, round).await;
         }
         ground.start(adapter).await?;
-        match self {
-            Self::Large => large::run(ground, adapter, sizes, round).await?,
-            Self::Many | Self::Idle | Self::Failover => {
-                many::come_up(ground, adapter, (objects, each), round).await?;
-            }
+        if self == Self::Large {
+            large::run(ground, adapter, sizes, round).await?;
+        } else {
+            many::come_up(ground, adapter, (objects, each), round).await?;
         }
         if self == Self::Idle {
             many::idle(ground, adapter, sizes, round).await?;
