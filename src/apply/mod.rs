@@ -34,7 +34,7 @@ pub use calls::TERM_POLICY;
 pub use crons::CronExecutor;
 pub use events::{Announcer, EventWriter, events};
 pub use executor::{Executor, Limits};
-pub use outcome::{Facts, Learn, Outcome, UpdateFacts};
+pub use outcome::{Facts, Learn, LostNode, Outcome, UpdateFacts};
 pub use preemption::{PREEMPTION_REASON, PodRef, Preemption, Victim, Wrote};
 pub use roles::{AnyRole, RoleVersion, RoleWrite, RoleWriter};
 pub use tenancy::{Kind as TenancyKind, Refusal, TenancyWriter};

@@ -118,13 +118,22 @@ pub struct UpdateFacts {
     pub marked_ended: bool,
 }
 
+/// A node that nobody hears of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostNode {
+    /// Which.
+    pub name: Arc<str>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 /// Where the executor reports what it wrote or found, so that the next plan assumes it, and asks what is known (the
 /// index).
 pub trait Learn: Send + Sync {
     /// The tier of this name, as it was last usable.
     fn tier(&self, name: &str) -> Option<Arc<Tier>>;
     /// The node that this task is on, where that node is lost by the news there is.
-    fn lost_node(&self, job: &JobKey, task: Uid) -> Option<Arc<str>>;
+    fn lost_node(&self, job: &JobKey, task: Uid) -> Option<LostNode>;
     /// This is how the node is now.
     fn learn_node(&self, node: &Node);
     /// This is how the Pod is now.

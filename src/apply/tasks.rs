@@ -155,29 +155,40 @@ impl Run<'_> {
                 }
             }
             Ended::Deleted => self.delete_task(target).await,
-            Ended::GivenUp => {
+            Ended::Lost => {
                 self.node_is_lost(target).await?;
-                // The mark comes first: after the deletion there may be nothing left to put it on.
-                match self.patch_task(target, mark(intent)).await {
-                    Ok(()) | Err(Failed::Refused(_)) => self.delete_task(target).await,
-                    patched => self.settle(target, patched).await,
-                }
+                self.give_up(target, intent).await
             }
+            Ended::Overdue => self.give_up(target, intent).await,
         }
     }
 
-    /// Looks whether the node is lost indeed, where the news says so. A node that is back may have got the Pod since, and
-    /// the news of the Pod come first: given up, it would run beside its successor.
+    async fn give_up(&self, target: Target, intent: Intent) -> Result<(), Undone> {
+        // The mark comes first: after the deletion there may be nothing left to put it on.
+        match self.patch_task(target, mark(intent)).await {
+            Ok(()) | Err(Failed::Refused(_)) => self.delete_task(target).await,
+            patched => self.settle(target, patched).await,
+        }
+    }
+
+    /// Looks whether the node is lost indeed. One that is back may have got the Pod since, and the news of the Pod come
+    /// first: given up, it would run beside its successor. One that was back in between has not been lost for as long as
+    /// the plan went by.
     async fn node_is_lost(&self, target: Target) -> Result<(), Undone> {
-        let Some(node) = self.index.lost_node(self.key, target.uid) else { return Ok(()) };
+        let name = self.name_of(target);
+        let Some(lost) = self.index.lost_node(self.key, target.uid) else {
+            return Err(Undone::stale(format!(
+                "the node of Pod {name} is not lost, so the Pod is not given up"
+            )));
+        };
+        let node = &lost.name;
         let itself = ListParams::default().fields(&format!("metadata.name={node}"));
         let read = self.calls.read(Verb::list, self.nodes.list(&itself)).await;
         let found = read.map_err(|failed| self.undone(&format!("reading the node {node}"), &failed))?;
         found.items.iter().for_each(|node| self.index.learn_node(node));
-        if self.index.lost_node(self.key, target.uid).is_some() {
+        if self.index.lost_node(self.key, target.uid).is_some_and(|still| still == lost) {
             return Ok(());
         }
-        let name = self.name_of(target);
         Err(Undone::stale(format!("the node {node} is back, so the Pod {name} on it is not given up")))
     }
 

@@ -23,7 +23,7 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Announcer, Executor, Facts, Learn, Limits, Outcome, UpdateFacts, events};
+use super::{Announcer, Executor, Facts, Learn, Limits, LostNode, Outcome, UpdateFacts, events};
 use crate::{
     JobKey,
     api::{AnyJob, AnyService, AuroraService, AuroraUpdate, convert, snapshot::Content},
@@ -38,7 +38,7 @@ use crate::{
 struct Reports {
     said: Mutex<Vec<String>>,
     /// The node of all tasks, while it is lost.
-    lost: Mutex<Option<Arc<str>>>,
+    lost: Mutex<Option<LostNode>>,
 }
 
 impl Reports {
@@ -59,13 +59,13 @@ impl Learn for Reports {
             .find(|(known, _)| *known == name)
             .map(|(name, band)| Arc::new(crate::testing::tier(name, *band)))
     }
-    fn lost_node(&self, _: &JobKey, _: Uid) -> Option<Arc<str>> {
+    fn lost_node(&self, _: &JobKey, _: Uid) -> Option<LostNode> {
         self.lost.lock().unwrap().clone()
     }
     fn learn_node(&self, node: &Node) {
-        if !node.labels().contains_key("lost") {
-            *self.lost.lock().unwrap() = None;
-        }
+        let since =
+            node.labels().get("lost").map(|second| Timestamp::from_second(second.parse().unwrap()).unwrap());
+        *self.lost.lock().unwrap() = since.map(|since| LostNode { name: node.name_any().into(), since });
         self.add("node", node.name_any());
     }
     fn learn_pod(&self, pod: &Pod) {

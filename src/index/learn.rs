@@ -11,7 +11,7 @@ use super::{Index, Kind, Node, lean::StoredRevision, stamp::Source};
 use crate::{
     JobKey,
     api::{AnyJob, AnyService, AuroraUpdate},
-    apply::{AnyRole, Learn},
+    apply::{AnyRole, Learn, LostNode},
 };
 
 impl Index {
@@ -26,10 +26,11 @@ impl Learn for Index {
         self.read_tenancy().tier(name)
     }
 
-    fn lost_node(&self, job: &JobKey, task: Uid) -> Option<Arc<str>> {
-        let (slot, lost) = (self.find(job)?, self.nodes().lost());
+    fn lost_node(&self, job: &JobKey, task: Uid) -> Option<LostNode> {
+        let slot = self.find(job)?;
         let node = slot.lock().tasks().into_iter().find(|known| known.uid == task)?.node?;
-        lost.contains_key(&node).then(|| self.nodes().name(node))?
+        let nodes = self.nodes();
+        Some(LostNode { since: *nodes.lost().get(&node)?, name: nodes.name(node)? })
     }
 
     fn learn_node(&self, node: &Node) {

@@ -167,8 +167,18 @@ pub enum Ended {
     Kept,
     /// Deleted.
     Deleted,
-    /// Deleted and given up at once, its end not awaited: its node is lost or does not obey.
-    GivenUp,
+    /// Deleted and given up at once, its end not awaited: its node is lost, which has to be so still.
+    Lost,
+    /// Deleted and given up, its end awaited for long enough: its node does not obey.
+    Overdue,
+}
+
+impl Ended {
+    /// Whether its end is not awaited, or no longer.
+    #[must_use]
+    pub const fn gives_up(self) -> bool {
+        matches!(self, Self::Lost | Self::Overdue)
+    }
 }
 
 /// An update to begin.

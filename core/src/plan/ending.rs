@@ -20,7 +20,7 @@ pub(super) fn press(fleet: &Fleet<'_>, task: &Task, ending: Ending, plan: &mut P
     if fleet.now < due {
         plan.hold(task.instance, "Ending", Some(due));
     } else if ending.deleting {
-        plan.end(task, Intent::Lose, Ended::GivenUp);
+        plan.end(task, Intent::Lose, Ended::Overdue);
     } else {
         plan.end(task, ending.intent.unwrap_or(Intent::Kill), Ended::Deleted);
     }
@@ -36,7 +36,7 @@ pub(super) fn partitioned(fleet: &Fleet<'_>, task: &Task, plan: &mut Plan) {
     if fleet.now < due {
         return plan.hold(task.instance, "Partitioned", Some(due));
     }
-    plan.end(task, Intent::Lose, Ended::GivenUp);
+    plan.end(task, Intent::Lose, Ended::Lost);
 }
 
 /// A live task that must not be beside another.

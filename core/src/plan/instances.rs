@@ -102,7 +102,7 @@ impl Work<'_, '_> {
     fn live(&mut self, task: &Task, target: Target) {
         let (state, effects) = self.fleet.state(task);
         if effects.give_up {
-            return self.plan.end(task, Intent::Lose, Ended::GivenUp);
+            return self.plan.end(task, Intent::Lose, Ended::Lost);
         }
         if let Some(ending) = task.ending {
             return ending::press(self.fleet, task, ending, self.plan);
@@ -119,7 +119,7 @@ impl Work<'_, '_> {
         match (cause, state) {
             // Nobody answers there: what shall go is given up at once.
             (Some(Cause::Change | Cause::Remove), TaskState::Partitioned) => {
-                self.plan.end(task, Intent::Lose, Ended::GivenUp);
+                self.plan.end(task, Intent::Lose, Ended::Lost);
             }
             (Some(cause), state) if state != TaskState::Partitioned => {
                 let step = target.revision.filter(|_| cause == Cause::Change).and_then(|wanted| {

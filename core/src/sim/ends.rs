@@ -22,13 +22,14 @@ pub(super) fn objection(
     let task = snapshot.tasks.iter().find(|task| task.uid == uid)?;
     let Task { instance, run, .. } = task;
     // Only such a one may be left out where live Pods are counted.
-    if how == Ended::GivenUp {
+    if how.gives_up() {
         let lost = task.node.is_some_and(|node| snapshot.lost_nodes.contains_key(&node));
         let overdue = task.ending.is_some_and(|ending| {
             let patience = SignedDuration::from_secs(i64::from(ending.grace_seconds) + 300);
             ending.deleting && local.duration_since(ending.at) >= patience
         });
-        return (!lost && !overdue).then(|| format!("gives up run {run} of instance {instance} too early"));
+        let is_due = if how == Ended::Lost { lost } else { overdue };
+        return (!is_due).then(|| format!("gives up run {run} of instance {instance} too early"));
     }
     let is_due = match intent {
         Intent::Kill | Intent::Lose => true,

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     model::{self, *},
-    plan::{Action, Ended, Plan, plan},
+    plan::{Action, Plan, plan},
     state::Phase,
 };
 
@@ -193,7 +193,7 @@ pub(super) fn objection(snapshot: &Snapshot, plan: &Plan, local: Timestamp) -> O
                 creates(snapshot, *instance)
             }
             // Only such a one may be left out where live Pods are counted.
-            Action::End { uid, intent, how: how @ Ended::GivenUp, .. } => {
+            Action::End { uid, intent, how, .. } if how.gives_up() => {
                 ends::objection(snapshot, plan, *uid, *intent, *how, local)
             }
             Action::End { uid, intent, .. } => match find(*uid) {

@@ -261,7 +261,7 @@ impl Still {
             Action::End { uid, intent, how, .. } => {
                 let at = self.now;
                 let task = self.task(uid).expect("is there");
-                let lost = how == Ended::GivenUp;
+                let lost = how.gives_up();
                 task.ending = Some(Ending {
                     intent: Some(intent),
                     at,

@@ -251,7 +251,7 @@ async fn a_pod_that_can_not_be_kept_is_deleted() {
 
 #[tokio::test(start_paused = true)]
 async fn another_pod_of_the_same_name_is_left_alone() {
-    for how in [Ended::Kept, Ended::Deleted, Ended::GivenUp] {
+    for how in [Ended::Kept, Ended::Deleted, Ended::Overdue] {
         let world = World::new().await;
         world.run([world.create(0, 1)]).await;
         let end = Action::End { uid: NEVER_SEEN, instance: 0, run: 1, intent: Intent::Lose, how };
@@ -272,7 +272,7 @@ async fn a_running_task_that_is_deleted_stays_for_its_grace() {
     world.run([world.create(0, 1)]).await;
     world.api.merge("pods", "prod", "web-0-1", &json!({"spec": {"nodeName": "n1"}}));
     world.reports.take();
-    assert_eq!(world.run([ending(&world, "web-0-1", Ended::GivenUp)]).await, Outcome::Done { wrote: true });
+    assert_eq!(world.run([ending(&world, "web-0-1", Ended::Overdue)]).await, Outcome::Done { wrote: true });
     let pod = world.pod("web-0-1").unwrap();
     assert_eq!(pod["metadata"]["deletionGracePeriodSeconds"], 30);
     assert_eq!(pod["metadata"]["annotations"]["borealis.dev/end-reason"], "Kill");
@@ -280,25 +280,34 @@ async fn a_running_task_that_is_deleted_stays_for_its_grace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_is_given_up_only_where_its_node_is_lost_indeed() {
-    for (labels, is_lost) in [(Some(json!({"lost": "yes"})), true), (Some(json!({})), false), (None, true)] {
+async fn a_task_is_given_up_only_where_its_node_is_lost_still() {
+    let found = |labels: Value| Some(json!({"metadata": {"name": "n1", "labels": labels}}));
+    for (known, found, why) in [
+        (Some(7), found(json!({"lost": "7"})), None),
+        (Some(7), None, None),
+        (Some(7), found(json!({})), Some("node n1 is back")),
+        (Some(7), found(json!({"lost": "8"})), Some("node n1 is back")),
+        (None, found(json!({"lost": "7"})), Some("not lost")),
+    ] {
         let world = World::new().await;
         world.run([world.create(0, 1)]).await;
-        if let Some(labels) = labels {
-            world.api.create("nodes", json!({"metadata": {"name": "n1", "labels": labels}}));
+        if let Some(node) = found {
+            world.api.create("nodes", node);
         }
         world.api.create("nodes", json!({"metadata": {"name": "n2"}}));
-        *world.reports.lost.lock().unwrap() = Some("n1".into());
+        let since = |second| Timestamp::from_second(second).unwrap();
+        *world.reports.lost.lock().unwrap() =
+            known.map(|second| LostNode { name: "n1".into(), since: since(second) });
         writes(&world);
-        let outcome = world.run([ending(&world, "web-0-1", Ended::GivenUp)]).await;
-        if is_lost {
+        let outcome = world.run([ending(&world, "web-0-1", Ended::Lost)]).await;
+        let Some(reason) = why else {
             assert_eq!(outcome, Outcome::Done { wrote: true });
             assert_eq!(writes(&world), ["patch pods/web-0-1 200", "delete pods/web-0-1 200"]);
-        } else {
-            let Outcome::Retry { after: None, why } = outcome else { panic!("{outcome:?}") };
-            assert!(why.contains("node n1 is back") && why.contains("web-0-1"), "{why}");
-            assert!(writes(&world).is_empty());
-        }
+            continue;
+        };
+        let Outcome::Retry { after: None, why } = outcome else { panic!("{outcome:?}") };
+        assert!(why.contains(reason) && why.contains("web-0-1"), "{why}");
+        assert!(writes(&world).is_empty());
     }
 }
 

@@ -61,7 +61,7 @@ impl Work<'_, '_> {
         let fleet = self.scene.fleet;
         let (state, effects) = fleet.state(task);
         if effects.give_up {
-            return self.plan.end(task, Intent::Lose, Ended::GivenUp);
+            return self.plan.end(task, Intent::Lose, Ended::Lost);
         }
         if let Some(ending) = task.ending {
             return ending::press(fleet, task, ending, self.plan);
@@ -69,7 +69,7 @@ impl Work<'_, '_> {
         match state {
             // Nobody answers there: what shall go is given up at once.
             TaskState::Partitioned if unwanted && !fleet.view.frozen => {
-                self.plan.end(task, Intent::Lose, Ended::GivenUp);
+                self.plan.end(task, Intent::Lose, Ended::Lost);
             }
             TaskState::Partitioned => ending::partitioned(fleet, task, self.plan),
             // How it ended stands in the Pod alone: it is kept until it was read.

@@ -111,6 +111,8 @@ fn a_lost_node_is_dealt_with_as_the_policy_says() {
         job
     };
     let mut at_once = policy(true, 0);
+    let (uid, intent, how) = (at_once.live(0).unwrap().uid, Intent::Lose, Ended::Lost);
+    assert_eq!(at_once.plan().actions[0], Action::End { uid, instance: 0, run: 1, intent, how });
     at_once.step();
     at_once.step();
     assert_eq!(at_once.live(0).unwrap().run, 2, "replaced while the lost Pod is still there");
@@ -159,7 +161,7 @@ fn what_does_not_end_is_deleted_and_then_given_up() {
     job.advance(329);
     assert_eq!(end(&job), None);
     job.advance(1);
-    assert_eq!(end(&job), Some((Intent::Lose, Ended::GivenUp)));
+    assert_eq!(end(&job), Some((Intent::Lose, Ended::Overdue)));
 }
 
 #[test]

@@ -214,7 +214,7 @@ impl Job {
                     deleting: how != Ended::Kept,
                 });
                 task.before = task.state;
-                task.state = if how == Ended::GivenUp { TaskState::Lost } else { TaskState::Killing };
+                task.state = if how.gives_up() { TaskState::Lost } else { TaskState::Killing };
             }
             Action::SetGate { uid, open, .. } => {
                 let since = Some(self.now);

@@ -237,5 +237,5 @@ fn what_does_not_end_is_pressed_and_given_up() {
     assert_eq!(ended(&job), [(0, Intent::TimeOut, Ended::Deleted)]);
     job.step();
     job.now += SignedDuration::from_secs(330);
-    assert_eq!(ended(&job), [(0, Intent::Lose, Ended::GivenUp)]);
+    assert_eq!(ended(&job), [(0, Intent::Lose, Ended::Overdue)]);
 }

@@ -179,7 +179,7 @@ impl Job {
                 let deleting = how != Ended::Kept;
                 task.ending = Some(Ending { intent: Some(intent), at: now, grace_seconds: 30, deleting });
                 let on_purpose = !matches!(intent, Intent::Finish | Intent::TimeOut | Intent::Unhealthy);
-                if how == Ended::GivenUp {
+                if how.gives_up() {
                     (task.before, task.state) = (task.state, TaskState::Lost);
                     (task.end, task.ended) = (Some(EndReason::NodeLost), Some(now));
                 } else if deleting || on_purpose {
