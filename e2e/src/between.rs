@@ -1,7 +1,8 @@
 //! What stands between the operator and the API server where a test wants it: it passes calls on in the operator's name, but
 //! for those that it spoils.
 //!
-//! It speaks HTTP on the loopback interface, and TLS with the API server as the operator does. Started by `operator`; told by
+//! It speaks HTTP on the loopback interface and asks nobody who they are: as long as it stands there, whoever is on this
+//! machine may do what the operator may. With the API server it speaks TLS as the operator does, and sends each call once. Started by `operator`; told by
 //! the chaos run what goes wrong.
 
 use std::{
@@ -128,7 +129,7 @@ impl Between {
     /// # Errors
     /// When the kubeconfig is not usable, or no port is free.
     pub async fn start(kubeconfig: &Path) -> Result<Self> {
-        let client = KubeApi::new(kubeconfig).await?.client;
+        let client = KubeApi::that_sends_once(kubeconfig).await?;
         let listener = TcpListener::bind("127.0.0.1:0").await.context("no port to stand between at")?;
         let address = listener.local_addr()?;
         let state = Arc::<Mutex<Spoiling>>::default();

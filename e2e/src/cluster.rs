@@ -112,6 +112,15 @@ impl Cluster {
         self.call(&["component", &self.name, verb, component]).output().await.map(|_| ())
     }
 
+    /// Lets those go on that may have been paused.
+    ///
+    /// # Errors
+    /// When it can't be done.
+    pub async fn all_goes_on(&self) -> Result<()> {
+        let etcd = self.component("continue", "etcd").await;
+        self.component("continue", "kube-apiserver").await.and(etcd)
+    }
+
     /// Makes a simulated node unreachable, and has the cluster notice at once instead of after a minute.
     ///
     /// # Errors

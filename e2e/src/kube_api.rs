@@ -35,18 +35,33 @@ pub struct KubeApi {
     pub address: http::Uri,
 }
 
+async fn config_of(kubeconfig: &Path) -> Result<Config> {
+    let file = Kubeconfig::read_from(kubeconfig)
+        .with_context(|| format!("could not read {}", kubeconfig.display()))?;
+    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    Ok(config)
+}
+
 impl KubeApi {
     /// A client with the rights of this kubeconfig.
     ///
     /// # Errors
     /// When the file is not usable.
     pub async fn new(kubeconfig: &Path) -> Result<Self> {
-        let file = Kubeconfig::read_from(kubeconfig)
-            .with_context(|| format!("could not read {}", kubeconfig.display()))?;
-        let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
-        config.connect_timeout = Some(Duration::from_secs(5));
+        let config = config_of(kubeconfig).await?;
         let address = config.cluster_url.clone();
         Ok(Self { client: Client::try_from(config)?, address })
+    }
+
+    /// A client that sends each call once, whatever the answer.
+    ///
+    /// # Errors
+    /// When the file is not usable.
+    pub async fn that_sends_once(kubeconfig: &Path) -> Result<Client> {
+        let mut config = config_of(kubeconfig).await?;
+        config.default_retry = false;
+        Ok(Client::try_from(config)?)
     }
 
     /// AuroraServices of a namespace.

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use kube::api::DeleteParams;
 
@@ -176,12 +176,13 @@ async fn one(world: Arc<World>, scenario: Scenario) -> Line {
     end(outcome, scene.notes())
 }
 
-/// However a scenario ended that may kill or suspend the operator, the next one finds it whole.
+/// However a scenario ended that may kill or suspend the operator or what it talks to, the next one finds all of it whole.
 async fn restored(world: &World, outcome: Outcome) -> Outcome {
-    match (world.operators.restore(RESTORED).await, outcome) {
-        (Err(error), Outcome::Passed) => {
-            Outcome::Failed(format!("the operator did not come back after it: {error:#}"))
-        }
+    let goes_on = world.cluster.all_goes_on().await.context("the control plane did not come back after it");
+    let whole = world.operators.restore(RESTORED).await.context("the operator did not come back after it");
+    match (goes_on.and(whole), outcome) {
+        (Err(error), Outcome::Passed) => Outcome::Failed(format!("{error:#}")),
+        (Err(error), Outcome::Failed(why)) => Outcome::Failed(format!("{why}\n{error:#}")),
         (_, outcome) => outcome,
     }
 }

@@ -85,7 +85,7 @@ async fn history(scene: Scene) -> Result<()> {
     scene.running("web", 5).await?;
     let (starts, mut lists) = (operators.starts().await, Vec::new());
     for replica in operators.running().await {
-        lists.push(operators.counted(replica, "watch_lists").await?);
+        lists.push((replica, operators.counted(replica, "watch_lists").await?));
         operators.suspend(replica).await?;
     }
     let pods = scene.world.kube.pods(&scene.namespace);
@@ -103,16 +103,23 @@ async fn history(scene: Scene) -> Result<()> {
     })
     .await?;
     // The one that led has lost its lease in its sleep: it ends, and is started again.
-    let (now, mut went_on) = (operators.starts().await, 0);
-    for (replica, before) in
-        lists.into_iter().enumerate().filter(|(replica, _)| now[*replica] == starts[*replica])
-    {
-        let begun = operators.counted(replica, "watch_lists").await? - before;
-        ensure!(begun > 0.0, "replica {replica} listed nothing anew");
-        scene.note(format!("replica {replica} began {begun} watches anew"));
-        went_on += 1;
-    }
-    ensure!(went_on > 0, "no replica went on: {starts:?} became {now:?}");
+    let begun = wait::until("the replicas to have begun their watches anew", ELECTION, || async {
+        let (now, mut begun) = (operators.starts().await, Vec::new());
+        for &(replica, before) in lists.iter().filter(|(replica, _)| now[*replica] == starts[*replica]) {
+            let lists = operators.counted(replica, "watch_lists").await? - before;
+            if lists == 0.0 {
+                return Ok(Look::NotYet(format!("replica {replica} listed nothing anew")));
+            }
+            begun.push(format!("replica {replica} began {lists} watches anew"));
+        }
+        Ok(if begun.is_empty() {
+            Look::NotYet(format!("no replica went on: {starts:?} became {now:?}"))
+        } else {
+            Look::Done(begun)
+        })
+    })
+    .await?;
+    scene.note(begun.join(", "));
     Ok(())
 }
 

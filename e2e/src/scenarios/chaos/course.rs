@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use kube::api::DeleteParams;
 use serde_json::json;
 
@@ -86,9 +86,13 @@ impl<'a> Course<'a> {
     /// All nodes and replicas are there again, with their clocks right and nothing between them and the API server.
     pub(super) async fn mend(&mut self) -> Result<()> {
         self.between.trouble(None);
-        self.api_is_well().await?;
-        self.nodes_back().await?;
-        self.scene.world.operators.restore(ELECTION).await
+        let Course { scene: Scene { world, .. }, .. } = *self;
+        joined([
+            world.cluster.all_goes_on().await,
+            self.api_is_well().await,
+            self.nodes_back().await,
+            world.operators.restore(ELECTION).await,
+        ])
     }
 
     async fn api_is_well(&self) -> Result<()> {
@@ -151,9 +155,9 @@ impl<'a> Course<'a> {
 
     async fn hang(&self, component: &str) -> Result<()> {
         let cluster = &self.scene.world.cluster;
-        cluster.component("pause", component).await?;
+        let paused = cluster.component("pause", component).await;
         tokio::time::sleep(HANGS).await;
-        cluster.component("continue", component).await
+        joined([paused, cluster.component("continue", component).await])
     }
 
     async fn delete_some(&mut self) {
@@ -190,17 +194,26 @@ impl<'a> Course<'a> {
             let live = self.scene.live(name);
             let node = live.get(self.dice.roll(live.len())).and_then(|pod| pod.node.clone());
             if let Some(node) = node.filter(|node| !self.lost.contains(node)) {
+                self.lost.push(node.clone());
                 self.scene.world.lose_node(&node).await?;
-                self.lost.push(node);
             }
         }
         Ok(())
     }
 
     async fn nodes_back(&mut self) -> Result<()> {
-        for node in std::mem::take(&mut self.lost) {
-            self.scene.world.restore_node(&node).await?;
+        while let Some(node) = self.lost.last() {
+            self.scene.world.restore_node(node).await?;
+            self.lost.pop();
         }
         Ok(())
     }
+}
+
+/// The errors of all of them, if there are any.
+pub(super) fn joined<const N: usize>(results: [Result<()>; N]) -> Result<()> {
+    let errors: Vec<String> =
+        results.into_iter().filter_map(|result| Some(format!("{:#}", result.err()?))).collect();
+    ensure!(errors.is_empty(), "{}", errors.join("; and "));
+    Ok(())
 }

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use self::course::Course;
+use self::course::{Course, joined};
 use super::crons::{self, cron_until, runs_of};
 use crate::{
     cron::{Cron, apart, minutely, quick, soon},
@@ -88,8 +88,7 @@ async fn chaos(scene: Scene) -> Result<()> {
     let told = format!("seed {seed}: {}", course.told());
     scene.note(told.clone());
     // Also where a fault could not be caused: those who look at the cluster want it whole.
-    course.mend().await.context(told.clone())?;
-    result.context(told.clone())?;
+    joined([result, course.mend().await]).context(told.clone())?;
     let wells = async {
         all_is_well(&scene, course.version + 1).await?;
         scene.note(no_run_is_lost(&scene, mark, due, &outcomes).await?);
