@@ -9,12 +9,22 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Failures in a row, by key.
 #[derive(Debug)]
-pub(super) struct Backoff<K>(Mutex<HashMap<K, u32>>);
+pub(super) struct Backoff<K>(Mutex<HashMap<K, Failures>>);
+
+/// What failed, as often as it was waited for.
+#[derive(Debug)]
+struct Failures {
+    count: u32,
+    /// When the last pause is over.
+    over: Instant,
+}
 
 impl<K> Default for Backoff<K> {
     fn default() -> Self {
@@ -24,14 +34,22 @@ impl<K> Default for Backoff<K> {
 
 impl<K: Hash + Eq + Clone> Backoff<K> {
     /// Notes a failure; returns how long to wait now.
+    ///
+    /// News may have a key tried before its pause is over. That failure is none more: many news within a second would
+    /// otherwise make a pause of a minute of a disturbance that is over in another.
     pub(super) fn failed(&self, key: &K) -> Duration {
+        let now = Instant::now();
         let mut failures = self.lock();
-        let count = failures.entry(key.clone()).or_insert(0);
-        let nominal = FIRST.saturating_mul(1 << (*count).min(16)).min(LONGEST);
-        *count = count.saturating_add(1);
+        let failures = failures.entry(key.clone()).or_insert(Failures { count: 0, over: now });
+        if now < failures.over {
+            return failures.over - now;
+        }
+        let nominal = FIRST.saturating_mul(1 << failures.count.min(16)).min(LONGEST);
+        failures.count = failures.count.saturating_add(1);
         // Between three quarters and all of it, so that many that failed together don't come back together.
-        let share = spread(&(key, *count));
-        nominal.mul_f64(0.75 + 0.25 * share)
+        let delay = nominal.mul_f64(0.75 + 0.25 * spread(&(key, failures.count)));
+        failures.over = now + delay;
+        delay
     }
 
     /// Forgets the failures.
@@ -39,7 +57,7 @@ impl<K: Hash + Eq + Clone> Backoff<K> {
         self.lock().remove(key);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, u32>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Failures>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -53,10 +71,12 @@ pub(crate) fn spread(seed: &impl Hash) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::advance;
+
     use super::*;
 
-    #[test]
-    fn doubles_to_a_minute_and_starts_again_after_success() {
+    #[tokio::test(start_paused = true)]
+    async fn doubles_to_a_minute_and_starts_again_after_success() {
         let backoff = Backoff::default();
         let mut before = Duration::ZERO;
         for round in 0..12 {
@@ -65,13 +85,29 @@ mod tests {
             assert!(delay <= nominal && delay >= nominal.mul_f64(0.75), "round {round}: {delay:?}");
             assert!(delay > before || nominal == LONGEST);
             before = delay;
+            advance(delay).await;
         }
         for _ in 0..100 {
-            assert!(backoff.failed(&"a") <= LONGEST);
+            let delay = backoff.failed(&"a");
+            assert!(delay <= LONGEST);
+            advance(delay).await;
         }
         assert!(backoff.failed(&"b") <= FIRST, "another key has its own count");
         backoff.clear(&"a");
         assert!(backoff.failed(&"a") <= FIRST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_before_its_pause_is_over_waits_for_the_rest_of_it() {
+        let backoff = Backoff::default();
+        let pause = backoff.failed(&"a");
+        for _ in 0..20 {
+            advance(Duration::from_millis(1)).await;
+            backoff.failed(&"a");
+        }
+        assert_eq!(backoff.failed(&"a"), pause - Duration::from_millis(20));
+        advance(pause).await;
+        assert!(backoff.failed(&"a") <= 2 * FIRST);
     }
 
     #[test]
