@@ -10,6 +10,8 @@ SHELL := /bin/bash
         bench bench-cluster bench-crons bench-storm build unit go-test
 
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+# Tools of the versions wanted here come before those of the machine, which are left as they are.
+export PATH := $(TARGET)/tools/bin:$(PATH)
 SIM := borealis-core/sim
 # Seeds of the simulation; `make sim SEEDS=100000` for a long night.
 SEEDS ?= 1000
@@ -113,7 +115,7 @@ verify: ## What is generated is what is committed
 
 # $(call tool,NAME,VERSION): cargo-NAME of that version, installed where another or none is there.
 tool = @[ "$$(cargo $(1) --version 2>/dev/null | awk '{ print $$NF }')" = $(2) ] || \
-  { echo "installing cargo-$(1) $(2), which takes some minutes"; cargo install --locked --force --version $(2) cargo-$(1); }
+  { echo "installing cargo-$(1) $(2), which takes some minutes"; cargo install --locked --force --root $(TARGET)/tools --version $(2) cargo-$(1); }
 
 deny: ## Licences, sources and duplicates of the dependencies
 	$(call tool,deny,0.20.2)

@@ -73,7 +73,7 @@ mod tests {
         };
         assert_eq!((probe.tiers, probe.timeout_seconds), (vec!["a".to_owned(), "b".to_owned()], 60));
         for wrong in
-            ["borealis --workers 3 probe", "borealis probe --workers 3", "borealis probe --timeout-seconds 0"]
+            ["borealis --workers 3 probe", "borealis probe --workers 3", "borealis probe --timeout-seconds 4"]
         {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

@@ -36,7 +36,7 @@ pub struct Arguments {
     #[arg(long, value_delimiter = ',')]
     pub tiers: Vec<String>,
     /// How long what is missing is waited for; the Lease has to be renewed in this time
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(5..=86_400))]
     pub timeout_seconds: u64,
 }
 

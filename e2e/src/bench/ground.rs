@@ -109,7 +109,7 @@ impl Ground {
     /// Starts the operator, which leads then, and says its process.
     pub(super) async fn start_operator(&mut self) -> Result<u32> {
         self.operators.start_all().await?;
-        let pid = *self.operators.pids().await.first().context("the operator does not run")?;
+        let pid = self.operators.pid(0).await.context("the operator does not run")?;
         self.operators.leader(Duration::from_secs(60)).await?;
         let metrics = format!("http://{}/", self.launch.listen).parse()?;
         self.probe.program_is(OPERATOR, pid, Some(metrics))?;
@@ -199,7 +199,7 @@ pub(super) async fn none_left_within(
 
 /// Returns when the operator's process is not this one any more.
 async fn ended(operators: &Operators, pid: u32) {
-    while operators.running().await == [0] && operators.pids().await == [pid] {
+    while operators.running().await == [0] && operators.pid(0).await == Some(pid) {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

@@ -261,9 +261,9 @@ impl Operators {
         (0..replicas.len()).filter(|&index| replicas[index].is_running()).collect()
     }
 
-    /// The processes of those that were started.
-    pub async fn pids(&self) -> Vec<u32> {
-        self.replicas.lock().await.iter().filter_map(Replica::pid).collect()
+    /// The process of a replica, if it was started.
+    pub async fn pid(&self, index: usize) -> Option<u32> {
+        self.replicas.lock().await.get(index)?.pid()
     }
 
     /// Waits until somebody holds the lease, and says who and since which term.

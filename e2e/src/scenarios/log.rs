@@ -24,6 +24,11 @@ pub(super) fn all() -> Vec<Scenario> {
 }
 
 async fn changed(scene: Scene) -> Result<()> {
+    let result = told_by_all(&scene).await;
+    kubectl(&scene, &["delete", "configmap", MAP, "--ignore-not-found"]).await.and(result)
+}
+
+async fn told_by_all(scene: &Scene) -> Result<()> {
     let from_now_on = format!("is said by ConfigMap {MAP} from now on");
     let told = [
         (
@@ -37,16 +42,19 @@ async fn changed(scene: Scene) -> Result<()> {
         ("is gone: the log is what it was", &["delete", "configmap", MAP]),
     ];
     for (words, command) in told {
-        let before = count(&scene, words).await;
-        let in_its_namespace = [&["--namespace", NAMESPACE][..], command].concat();
-        scene.world.cluster.kubectl(&in_its_namespace).await?;
+        let before = count(scene, words).await;
+        kubectl(scene, command).await?;
         wait::until(&format!("{words:?} in all logs"), super::LONG, || async {
-            let now = count(&scene, words).await;
+            let now = count(scene, words).await;
             Ok(if now >= before + REPLICAS { Look::Done(()) } else { Look::NotYet(format!("{now} times")) })
         })
         .await?;
     }
     Ok(())
+}
+
+async fn kubectl(scene: &Scene, command: &[&str]) -> Result<()> {
+    scene.world.cluster.kubectl(&[&["--namespace", NAMESPACE], command].concat()).await.map(|_| ())
 }
 
 async fn count(scene: &Scene, words: &str) -> usize {

@@ -57,7 +57,7 @@ async fn soak(scene: Scene) -> Result<()> {
     scene.apply_cron(&Cron::new("often", &minutely(&apart(soon(10), 20)), &quick(1))).await?;
     let operators = &scene.world.operators;
     let (leader, term) = operators.leader(super::LONG).await?;
-    let pid = *operators.pids().await.get(leader).context("the leader is no process")?;
+    let pid = operators.pid(leader).await.context("the leader is no process")?;
 
     let (begin, mut used, mut readings) = (Instant::now(), process::usage(pid)?.cpu, Vec::new());
     for step in 1.. {
