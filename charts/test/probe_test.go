@@ -22,7 +22,11 @@ func hooks(t *testing.T, values string) map[string]map[string]any {
 			if at(t, object, "metadata", "name") != "borealis-test" {
 				t.Errorf("%v may be another's", at(t, object, "metadata", "name"))
 			}
-			out[object["kind"].(string)] = object
+			kind := object["kind"].(string)
+			if out[kind] != nil {
+				t.Errorf("there are two hooks of kind %s", kind)
+			}
+			out[kind] = object
 		}
 	}
 	return out
