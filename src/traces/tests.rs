@@ -34,8 +34,12 @@ use tracing_subscriber::{
 use super::*;
 use crate::testing::Page;
 
-/// How many spans wait to be sent at most, as the exporter has it.
+/// How many spans wait to be sent at most, unless the environment says otherwise.
 const MAX_QUEUE: usize = 2048;
+
+fn max_queue() -> usize {
+    std::env::var("OTEL_BSP_MAX_QUEUE_SIZE").ok().and_then(|size| size.parse().ok()).unwrap_or(MAX_QUEUE)
+}
 
 /// Keeps what it is sent.
 pub(crate) struct Collector {
@@ -181,13 +185,18 @@ async fn a_collector_that_never_answers_holds_nobody_up_and_what_is_dropped_for_
     let page = Page::default();
     let log = traced(registry().with(traces.layer()).with(logged(&page)));
     let begin = Instant::now();
-    for _ in 0..3 * MAX_QUEUE {
+    for _ in 0..3 * max_queue() {
         trace();
     }
     assert!(begin.elapsed() < PATIENCE, "spans wait for the collector");
     assert_eq!(page.text().matches("dropped a Span due to queue full").count(), 1, "{}", page.text());
-    let ended = tokio::task::spawn_blocking(move || drop(traces));
+    let last = page.clone();
+    let ended = tokio::task::spawn_blocking(move || {
+        let _log = traced(registry().with(logged(&last)));
+        drop(traces);
+    });
     timeout(FAREWELL * 5, ended).await.expect("the end waits for the collector").unwrap();
+    assert!(page.text().contains("dropped_span_count="), "{}", page.text());
     drop((log, silent));
 }
 
