@@ -2,8 +2,8 @@
 //! for those that it spoils.
 //!
 //! It speaks HTTP on the loopback interface and asks nobody who they are: as long as it stands there, whoever is on this
-//! machine may do what the operator may. With the API server it speaks TLS as the operator does, and sends each call once. Started by `operator`; told by
-//! the chaos run what goes wrong.
+//! machine may do what the operator may. With the API server it speaks TLS as the operator does, and sends each call once.
+//! Started and told what goes wrong by the scenarios of `spoiled` and by the chaos run.
 
 use std::{
     collections::BTreeMap,

@@ -14,6 +14,7 @@ use tokio::process::Command;
 
 use crate::{
     command::{Call, Ended},
+    errors::joined,
     paths,
 };
 
@@ -117,8 +118,7 @@ impl Cluster {
     /// # Errors
     /// When it can't be done.
     pub async fn all_goes_on(&self) -> Result<()> {
-        let etcd = self.component("continue", "etcd").await;
-        self.component("continue", "kube-apiserver").await.and(etcd)
+        joined([self.component("continue", "etcd").await, self.component("continue", "kube-apiserver").await])
     }
 
     /// Makes a simulated node unreachable, and has the cluster notice at once instead of after a minute.

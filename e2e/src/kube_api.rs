@@ -35,14 +35,6 @@ pub struct KubeApi {
     pub address: http::Uri,
 }
 
-async fn config_of(kubeconfig: &Path) -> Result<Config> {
-    let file = Kubeconfig::read_from(kubeconfig)
-        .with_context(|| format!("could not read {}", kubeconfig.display()))?;
-    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
-    config.connect_timeout = Some(Duration::from_secs(5));
-    Ok(config)
-}
-
 impl KubeApi {
     /// A client with the rights of this kubeconfig.
     ///
@@ -149,6 +141,14 @@ impl KubeApi {
             Err(error) => Err(error).with_context(|| format!("could not make namespace {name}")),
         }
     }
+}
+
+async fn config_of(kubeconfig: &Path) -> Result<Config> {
+    let file = Kubeconfig::read_from(kubeconfig)
+        .with_context(|| format!("could not read {}", kubeconfig.display()))?;
+    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    Ok(config)
 }
 
 /// A value deep in an object by its JSON pointer; null where there is none.

@@ -15,6 +15,7 @@ pub mod debian;
 pub mod demo;
 pub mod documented;
 pub mod dump;
+mod errors;
 pub mod helm;
 pub mod install;
 pub mod kube_api;

@@ -15,6 +15,7 @@ use kube::api::DeleteParams;
 
 use crate::{
     dump,
+    errors::joined,
     monitored::Monitored,
     report::{Line, Outcome, Report},
     scene::Scene,
@@ -180,7 +181,7 @@ async fn one(world: Arc<World>, scenario: Scenario) -> Line {
 async fn restored(world: &World, outcome: Outcome) -> Outcome {
     let goes_on = world.cluster.all_goes_on().await.context("the control plane did not come back after it");
     let whole = world.operators.restore(RESTORED).await.context("the operator did not come back after it");
-    match (goes_on.and(whole), outcome) {
+    match (joined([goes_on, whole]), outcome) {
         (Err(error), Outcome::Passed) => Outcome::Failed(format!("{error:#}")),
         (Err(error), Outcome::Failed(why)) => Outcome::Failed(format!("{why}\n{error:#}")),
         (_, outcome) => outcome,

@@ -1,4 +1,5 @@
 use borealis_core::model::{Task, Uid};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{core::DeserializeGuard, runtime::watcher::Event};
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use super::{
 };
 use crate::{
     api::{AnyService, AuroraUpdate},
-    apply::Learn,
+    apply::{Learn, LostNode},
 };
 
 mod property;
@@ -201,8 +202,7 @@ fn a_lost_node_concerns_the_services_on_it() {
     assert_eq!(fixture.dirty(), ["prod/web"]);
     assert_eq!(fixture.index.nodes().name(fixture.tasks("web")[0].node.unwrap()).as_deref(), Some("n1"));
     let lost = || fixture.index.lost_node(&key("web"), Uid::new(1));
-    let first = lost().unwrap();
-    assert_eq!(&*first.name, "n1");
+    assert_eq!(lost(), Some(LostNode { name: "n1".into(), since: Timestamp::UNIX_EPOCH }));
     // A live look is ahead of the watch, and what the watch tells later is old.
     fixture.index.learn_node(&node(4, "True"));
     fixture.index.feed(Kind::Node, &apply(node(3, "Unknown")));

@@ -34,11 +34,9 @@ use tracing_subscriber::{
 use super::*;
 use crate::testing::Page;
 
-/// How many spans wait to be sent at most, unless the environment says otherwise.
-const MAX_QUEUE: usize = 2048;
-
+/// How many spans wait to be sent at most, as the exporter has it unless the environment says otherwise.
 fn max_queue() -> usize {
-    std::env::var("OTEL_BSP_MAX_QUEUE_SIZE").ok().and_then(|size| size.parse().ok()).unwrap_or(MAX_QUEUE)
+    std::env::var("OTEL_BSP_MAX_QUEUE_SIZE").ok().and_then(|size| size.parse().ok()).unwrap_or(2048)
 }
 
 /// Keeps what it is sent.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::{
+    errors::joined,
     operator::NAMESPACE,
     runner::Scenario,
     scene::Scene,
@@ -25,7 +26,7 @@ pub(super) fn all() -> Vec<Scenario> {
 
 async fn changed(scene: Scene) -> Result<()> {
     let result = told_by_all(&scene).await;
-    kubectl(&scene, &["delete", "configmap", MAP, "--ignore-not-found"]).await.and(result)
+    joined([result, kubectl(&scene, &["delete", "configmap", MAP, "--ignore-not-found"]).await])
 }
 
 async fn told_by_all(scene: &Scene) -> Result<()> {

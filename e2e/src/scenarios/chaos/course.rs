@@ -5,13 +5,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use kube::api::DeleteParams;
 use serde_json::json;
 
 use super::{SERVICES, dice::Dice, faults::Fault, service};
 use crate::{
     between::{Between, Trouble},
+    errors::joined,
     observer::Facts,
     scene::Scene,
     wait::{self, Look},
@@ -208,12 +209,4 @@ impl<'a> Course<'a> {
         }
         Ok(())
     }
-}
-
-/// The errors of all of them, if there are any.
-pub(super) fn joined<const N: usize>(results: [Result<()>; N]) -> Result<()> {
-    let errors: Vec<String> =
-        results.into_iter().filter_map(|result| Some(format!("{:#}", result.err()?))).collect();
-    ensure!(errors.is_empty(), "{}", errors.join("; and "));
-    Ok(())
 }

@@ -21,10 +21,11 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use self::course::{Course, joined};
+use self::course::Course;
 use super::crons::{self, cron_until, runs_of};
 use crate::{
     cron::{Cron, apart, minutely, quick, soon},
+    errors::joined,
     kube_api::{at, number, text},
     observer::{self, Mark},
     runner::Scenario,
